@@ -1,0 +1,96 @@
+"""nasflow STAGE --option value ...: the stages as subcommands.
+
+Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file. One line, no traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+OPTIONS = {
+    "config": {"help": "the stage's config sections as JSON"},
+    "data": {"type": Path, "help": "folder that prepare wrote"},
+    "seed": {"type": int, "help": "seed of the search"},
+    "out": {"type": Path, "help": "folder, checkpoint stem or file to write"},
+    "device": {"default": "cpu", "help": "cpu, cuda or cuda:N"},
+    "threads": {"type": int, "default": 1, "help": "workers; changes no byte of a result"},
+    "algorithm": {"help": "algorithm of the search"},
+    "parent": {"type": Path, "help": "checkpoint stem to start from"},
+    "plan": {"type": Path, "help": "plan.json, the budget"},
+    "round": {"type": int, "help": "number of the round, from 1"},
+    "rounds": {"type": Path, "nargs": "+", "help": "folders of all rounds in order"},
+    "network": {"type": Path, "help": "checkpoint stem of the trained network"},
+    "search": {"type": Path, "help": "summary.json of the search"},
+    "pretrain": {"type": Path, "help": "status.json of the pretraining"},
+    "kind": {"choices": ("pretrain", "round", "final"), "help": "what to mirror"},
+    "source": {"type": Path, "help": "folder of the stage"},
+    "experiment": {"help": "name of the experiment"},
+    "uri": {"help": "MLflow tracking URI", "default": "sqlite:///results/mlflow.db"},
+    "all": {"type": Path, "help": "mirror everything under this results folder"},
+}
+COMPUTE = ("device", "threads")
+STAGES = {
+    "prepare": ("config", "out"),
+    "pretrain": ("config", "data", "seed", "out", *COMPUTE),
+    "plan": ("config", "out"),
+    "search_round": (
+        *("config", "algorithm", "data", "parent", "plan", "seed", "round", "out"),
+        *COMPUTE,
+    ),
+    "select_winner": ("rounds", "plan", "out"),
+    "final_train": ("config", "data", "parent", "seed", "out", *COMPUTE),
+    "evaluate": ("data", "network", "search", "pretrain", "out", *COMPUTE),
+    "track": ("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """One subcommand a stage; every option of a stage is required, except those of `track`."""
+    top = argparse.ArgumentParser(prog="nasflow", description="Stages of a search, run by Snakemake.")
+    commands = top.add_subparsers(dest="stage", required=True)
+    for stage, names in STAGES.items():
+        command = commands.add_parser(stage)
+        command.add_argument("--log", type=Path, help="append one line about the run to this file")
+        for name in names:
+            options = dict(OPTIONS[name])
+            required = stage != "track" and "default" not in options
+            command.add_argument(f"--{name}", required=required, **options)  # type: ignore[arg-type]
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; the exit code."""
+    options = vars(parser().parse_args(arguments))
+    stage, log = options.pop("stage"), options.pop("log")
+    given = {name: value for name, value in options.items() if value is not None}
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    began = time.monotonic()
+    from nasflow.files import CorruptFile
+
+    try:
+        getattr(importlib.import_module("nasflow.stages"), stage)(**given)
+    except (ValueError, CorruptFile) as error:
+        for line in str(error).splitlines():
+            print(f"nasflow: {line}", file=sys.stderr)
+        code = 3 if isinstance(error, CorruptFile) else 2
+        _note(log, f"{stage} failed ({code}): {error}")
+        return code
+    _note(log, f"{stage} done in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def _note(log: Path | None, line: str) -> None:
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "a") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

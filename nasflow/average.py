@@ -1,0 +1,41 @@
+"""Running averages of the siblings' validation losses and of their paired differences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasflow.flow import Vector
+
+
+class Average:
+    """Bias-corrected exponential averages over `window` steps.
+
+    V (m,): the losses. `standard_error` (m,): of V_i - V_0, from the weighted variance of the
+    per-step differences d_i = V_k,i - V_k,0 and the effective number of steps 1 / sum w^2. With
+    paired batches d_i is small although the losses themselves are noisy."""
+
+    def __init__(self, m: int, window: int) -> None:
+        self._keep = 1.0 - 1.0 / window
+        self._loss, self._difference, self._square = np.zeros(m), np.zeros(m), np.zeros(m)
+        self._mass = self._mass_square = 0.0
+
+    def update(self, losses: Vector) -> None:
+        """One step's validation losses, (m,)."""
+        a, b = self._keep, 1.0 - self._keep
+        d = losses - losses[0]
+        self._loss = a * self._loss + b * losses
+        self._difference = a * self._difference + b * d
+        self._square = a * self._square + b * d * d
+        self._mass = a * self._mass + b
+        self._mass_square = a * a * self._mass_square + b * b
+
+    @property
+    def V(self) -> Vector:
+        return self._loss / self._mass
+
+    @property
+    def standard_error(self) -> Vector:
+        mean, square = self._difference / self._mass, self._square / self._mass
+        share = self._mass_square / self._mass**2  # sum of squared weights
+        variance = np.maximum(square - mean * mean, 0.0) / max(1.0 - share, 1e-12)
+        return np.asarray(np.sqrt(variance * share))

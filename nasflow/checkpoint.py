@@ -1,0 +1,68 @@
+"""A network on disk: STEM.architecture.json, STEM.safetensors and STEM.json, the manifest.
+
+The manifest is written last and holds the sha256 of the other two, the global step k and the
+optimiser that the velocities belong to. No pickle is written or read. Equal networks give equal
+bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load, save
+
+from nasflow.architecture import Architecture
+from nasflow.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.network import Network
+
+
+class Checkpoint(NamedTuple):
+    network: Network
+    k: int
+    optimizer: str
+
+
+def paths(stem: Path) -> tuple[Path, Path, Path]:
+    """The architecture, the tensors, the manifest."""
+    return tuple(stem.with_name(stem.name + s) for s in (".architecture.json", ".safetensors", ".json"))  # type: ignore[return-value]
+
+
+def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> None:
+    """Replace the checkpoint at `stem`."""
+    architecture, tensors, manifest = paths(stem)
+    parts = {"parameters": network.x, "buffers": network.buffers, "velocity": network.v}
+    flat = {
+        f"{part}.{name}": t.detach().cpu().contiguous()
+        for part, group in parts.items()
+        for name, t in group.items()
+    }
+    files = {
+        architecture.name: write(architecture, network.architecture.to_json().encode()),
+        tensors.name: write(tensors, save(flat)),
+    }
+    write_json(manifest, {"schema": 1, "k": k, "optimizer": optimizer, "files": files})
+
+
+def read_checkpoint(stem: Path) -> Checkpoint:
+    """Verified: sha256, names, shapes, types, finite values. CorruptFile otherwise."""
+    architecture, tensors, manifest = paths(stem)
+    facts = read_json(manifest)
+    if facts.get("schema") != 1:
+        raise CorruptFile(f"{manifest}: schema {facts.get('schema')}; this nasflow reads 1")
+    g = Architecture.from_json(verified(architecture, facts["files"][architecture.name]).decode())
+    flat = load(verified(tensors, facts["files"][tensors.name]))
+    expected = {f"parameters.{n}": s for n, s in g.tensors.items()}
+    expected |= {f"velocity.{n}": s for n, s in g.tensors.items()}
+    expected |= {f"buffers.{n}": s for n, s in g.buffers.items()}
+    if {n: tuple(t.shape) for n, t in flat.items()} != expected:
+        raise CorruptFile(f"{tensors}: tensors do not fit the architecture beside it")
+    for name, tensor in flat.items():
+        if tensor.dtype != torch.float32 or not bool(torch.isfinite(tensor).all()):
+            raise CorruptFile(f"{tensors}: {name} is {tensor.dtype} or not finite")
+    x = {n: flat[f"parameters.{n}"] for n in g.tensors}  # in the architecture's order
+    buffers = {n: flat[f"buffers.{n}"] for n in g.buffers}
+    v = {n: flat[f"velocity.{n}"] for n in g.tensors}
+    network = Network(g, x, buffers, v)
+    return Checkpoint(network, facts["k"], facts["optimizer"])

@@ -1,0 +1,491 @@
+"""The experiment's configuration: one frozen dataclass a section, each key with its bounds.
+
+Everything that may stand in a YAML file stands here, and nowhere else: types, defaults, allowed
+ranges and one line of meaning with the paper's symbol. `workflow/schemas/config.schema.yaml` is
+written from these classes (`python -m nasflow.config`), and a test holds the two together.
+
+Unknown keys are refused with the nearest known one; a wrong value is refused with its key, what was
+found and what is allowed. All problems of a configuration are reported at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+ALGORITHMS = ("nasgd",)
+MORPHISMS = (
+    "deepen",
+    "widen",
+    "connect_concat",
+    "connect_add",
+    "enlarge_kernel",
+    "shallow",
+    "narrow",
+    "disconnect",
+    "shrink_kernel",
+)
+
+
+class ConfigError(ValueError):
+    """One line a problem: key, value found, what is allowed, remedy."""
+
+
+def key(default: Any, meaning: str, **bounds: Any) -> Any:
+    """A field with its meaning and bounds: low, high, above (exclusive), choices, pattern, keys."""
+    metadata = {"meaning": meaning, **bounds}
+    if isinstance(default, list | dict):
+        frozen = tuple(default) if isinstance(default, list) else default
+        return field(default_factory=lambda: frozen, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+OPTIMIZERS = ("heavy_ball", "sgd")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the images come from and how they are split (stage `prepare`)."""
+
+    source: str = key(
+        "digits",
+        "where images come from",
+        choices=(
+            "digits",
+            "cifar10",
+            "cifar100",
+            "fashion_mnist",
+            "svhn",
+            "folder",
+            "parquet",
+        ),
+    )
+    root: str = key("data", "folder that torchvision downloads into")
+    download: bool = key(True, "let torchvision download what is missing")
+    train: str | None = key(None, "folder: directory of class directories; parquet: file or glob")
+    test: str | None = key(None, "the same for the test set; without it test_fraction is held out")
+    size: int | None = key(
+        None, "resize to size x size pixels; needed when sizes differ", low=4, high=1024
+    )
+    validation_fraction: float = key(
+        0.1, "share of the training images used for Y_k", above=0.0, high=0.9
+    )
+    test_fraction: float = key(
+        0.2,
+        "share held out as test set where the source has none",
+        above=0.0,
+        high=0.9,
+    )
+    split_seed: int = key(
+        0, "seed of the splits, shared by all algorithms and seeds", low=0, high=2**63 - 1
+    )
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes of a training image, the same for all siblings."""
+
+    flip: bool = key(False, "mirror half of the images")
+    shift: int = key(1, "shift by up to this many pixels, zeros moved in", low=0, high=64)
+
+
+@dataclass(frozen=True)
+class Base:
+    """g_0: Conv-MaxPool-Conv-MaxPool-Conv-head (more or fewer widths: as many convolutions)."""
+
+    widths: tuple[int, ...] = key([8, 16, 32], "filters of the convolutions", low=1, high=8192)
+    kernel: int = key(3, "kernel of the convolutions", choices=(1, 3, 5, 7))
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Training of g_0 before the search (paper: 20 epochs, 0.5 -> 1e-7)."""
+
+    epochs: float = key(10.0, "passes over the training images", above=0.0, high=1e5)
+    batch_size: int = key(64, "S_X", low=2, high=65536)
+    optimizer: str = key(
+        "heavy_ball", "heavy_ball is D.1 of the paper, sgd is Nesterov", choices=OPTIMIZERS
+    )
+    lambda_start: float = key(
+        0.5,
+        "cosine from here (tau of the heavy ball, learning rate of sgd)",
+        above=0.0,
+        high=10.0,
+    )
+    lambda_final: float = key(1e-7, "cosine to here", low=0.0, high=10.0)
+    friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
+    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    weight_decay: float = key(0.0, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
+    label_smoothing: float = key(
+        0.0, "share of the target spread over all classes", low=0.0, high=0.9
+    )
+    shards: int = key(
+        2, "parts of a batch, each with its own BatchNorm statistics", low=1, high=64
+    )
+
+
+@dataclass(frozen=True)
+class Final:
+    """Training of the winner to convergence (stage `final_train`)."""
+
+    epochs: float | None = key(
+        60.0, "passes over the training images, or none with a flops budget", above=0.0, high=1e5
+    )
+    flops: float | None = key(
+        None,
+        "compute budget instead of epochs: forward FLOPs x 3 x images seen",
+        above=0.0,
+    )
+    batch_size: int = key(64, "images a step", low=2, high=65536)
+    optimizer: str = key("sgd", "heavy_ball or sgd", choices=OPTIMIZERS)
+    lambda_start: float = key(0.05, "cosine from here", above=0.0, high=10.0)
+    lambda_final: float = key(1e-7, "cosine to here", low=0.0, high=10.0)
+    warmup: float = key(
+        0.0, "share of the steps in which the rate rises linearly from zero", low=0.0, high=0.9
+    )
+    friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
+    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    weight_decay: float = key(5e-4, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
+    label_smoothing: float = key(
+        0.0, "share of the target spread over all classes", low=0.0, high=0.9
+    )
+    cutout: int = key(0, "side of a square set to the mean colour, pixels", low=0, high=1024)
+    shards: int = key(
+        2, "parts of a batch, each with its own BatchNorm statistics", low=1, high=64
+    )
+    use_validation: bool = key(False, "train on the validation images too")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When the search ends: whichever of these comes first; null is no bound."""
+
+    cycles: float | None = key(None, "n_steps: restarts of the cosine clock", above=0.0)
+    epochs: float | None = key(None, "passes over the training images", above=0.0)
+    steps: int | None = key(None, "steps k of all siblings together", low=1)
+    seconds: float | None = key(None, "wall clock of the rounds; results then vary", above=0.0)
+    rounds: int | None = key(None, "rounds", low=1)
+    conv_layers: int | None = key(None, "size threshold: convolutions of g_r", low=1)
+    parameters: int | None = key(None, "size threshold: parameters of g_r", low=1)
+    flops: float | None = key(None, "size threshold: FLOPs an image of g_r", above=0.0)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a child must not exceed (paper 4.3)."""
+
+    max_conv_layers: int = key(20, "convolutions", low=1)
+    max_filters: int = key(512, "filters of one convolution", low=1, high=65536)
+    min_filters: int = key(4, "filters of one convolution", low=1, high=65536)
+    max_kernel: int = key(7, "kernel", choices=(1, 3, 5, 7))
+    max_inputs: int = key(2, "connections into one layer", low=1, high=64)
+    max_parameters: int | None = key(None, "parameters", low=1)
+    max_flops: float | None = key(None, "FLOPs an image", above=0.0)
+
+
+@dataclass(frozen=True)
+class Search:
+    """One round of NASGD (paper 2.3 and appendix D.1)."""
+
+    n_neigh: int = key(8, "children of a round", low=1, high=100_000)
+    particles: int = key(1000, "N, particles on g_r at the start of a round", low=2, high=10**12)
+    epochs_neigh: float = key(
+        18.0, "length of a cycle of the cosine clock, epochs", above=0.0, high=1e5
+    )
+    lambda_start: float = key(0.05, "tau at the start of a cycle", above=0.0, high=10.0)
+    lambda_final: float = key(1e-7, "tau at the end of a cycle", low=0.0, high=10.0)
+    batch_size: int = key(64, "S_X", low=2, high=65536)
+    validation_batch_size: int = key(32, "S_Y", low=1, high=65536)
+    validation: str = key(
+        "paired",
+        "the same Y_k (and X_k) for all siblings, or their own (the paper's)",
+        choices=("paired", "independent"),
+    )
+    optimizer: str = key(
+        "heavy_ball", "heavy_ball is D.1 of the paper, sgd is Nesterov", choices=OPTIMIZERS
+    )
+    friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
+    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    weight_decay: float = key(0.0, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
+    graph: str = key("complete", "K: every pair, or parent-child only", choices=("complete", "star"))
+    potential: str = key("power", "U'(f): f^beta or log f", choices=("power", "log"))
+    beta: float = key(1.0, "exponent of the power potential", above=0.0, high=100.0)
+    scaling: str = key(
+        "auto",
+        "auto ties entropy weight and mobility to the measured noise; paper keeps constants",
+        choices=("auto", "paper"),
+    )
+    confidence: float = key(
+        2.5, "auto: standard errors by which a child must lead", above=0.0, high=100.0
+    )
+    mobility: float = key(
+        0.5, "auto: share of g_r's particles that leave in a round's first step", above=0.0, high=1.0
+    )
+    kappa: float = key(1.0, "paper: mutation coefficient", above=0.0, high=1e9)
+    entropy_weight: float = key(1.0, "paper: w before U'(f)", low=0.0, high=1e9)
+    window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
+    warmup_steps: int = key(50, "steps of a round before particles move", low=0, high=10**9)
+    max_steps: int = key(300, "steps after which a round ends without a new centre", low=1)
+    morphisms: Mapping[str, float] = key(
+        {
+            "deepen": 1.0,
+            "widen": 1.0,
+            "connect_concat": 1.0,
+            "connect_add": 1.0,
+            "enlarge_kernel": 1.0,
+            "shallow": 0.25,
+            "narrow": 0.25,
+            "disconnect": 0.25,
+            "shrink_kernel": 0.25,
+        },
+        "weight of each kind when children are drawn; 0 leaves it out",
+        low=0.0,
+        keys=MORPHISMS,
+    )
+    constraints: Constraints = field(default_factory=Constraints)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The MLflow mirror. Never changes a result."""
+
+    enabled: bool = key(True, "mirror the records to MLflow")
+    uri: str = key(
+        "sqlite:///results/mlflow.db", "tracking server", pattern=r"^(sqlite:///|https?://).+"
+    )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The whole file."""
+
+    experiment: str = key("digits", "name, folder under results/", pattern=NAME)
+    algorithms: tuple[str, ...] = key(["nasgd"], "what to run", choices=ALGORITHMS)
+    seeds: tuple[int, ...] = key([0], "one search a seed", low=0, high=2**63 - 1)
+    device: str = key("cpu", "where networks live", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    data: Data = field(default_factory=Data)
+    augment: Augment = field(default_factory=Augment)
+    base: Base = field(default_factory=Base)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    search: Search = field(default_factory=Search)
+    budget: Budget = field(default_factory=Budget)
+    final: Final = field(default_factory=Final)
+    tracking: Tracking = field(default_factory=Tracking)
+
+
+def parse(cls: type, raw: Any, where: str = "") -> Any:
+    """An instance of the section `cls` from plain data; ConfigError lists every problem."""
+    problems: list[str] = []
+    result = _section(cls, raw, where, problems)
+    if not problems and isinstance(result, Experiment):
+        problems += _across(result)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return result
+
+
+def plain(section: Any) -> Any:
+    """The inverse of `parse`: dicts, lists and scalars, ready for JSON."""
+    return dataclasses.asdict(section)
+
+
+def schema(cls: type = Experiment) -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of a section, unknown keys refused."""
+    hints = typing.get_type_hints(cls)
+    properties = {f.name: _field_schema(hints[f.name], f) for f in dataclasses.fields(cls)}
+    doc = (cls.__doc__ or "").strip()
+    return {
+        "type": "object",
+        "description": doc,
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def _section(cls: type, raw: Any, where: str, problems: list[str]) -> Any:
+    if not isinstance(raw, Mapping):
+        problems.append(f"{where or 'config'}: {raw!r}; expected a mapping of keys")
+        return None
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    for name in raw:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            problems.append(f"{_join(where, name)}: unknown key; {hint}")
+    values = {
+        name: _value(hints[name], known[name], raw[name], _join(where, name), problems)
+        for name in known
+        if name in raw
+    }
+    return None if problems else cls(**values)
+
+
+def _value(hint: Any, spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _section(typing.cast(type, hint), raw, where, problems)
+    if spec.metadata.get("keys"):
+        return _weights(spec, raw, where, problems)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(raw, list | tuple) or not raw:
+            problems.append(f"{where}: {raw!r}; expected a list with at least one value")
+            return ()
+        inner = typing.get_args(hint)[0]
+        if len(set(map(repr, raw))) < len(raw) and inner is not int or where == "seeds" and len(set(raw)) < len(raw):
+            problems.append(f"{where}: {raw!r}; a value stands twice")
+        return tuple(_scalar(inner, spec, item, where, problems) for item in raw)
+    return _scalar(hint, spec, raw, where, problems)
+
+
+def _weights(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
+    """A mapping name -> number; names left out keep their default."""
+    if not isinstance(raw, Mapping):
+        problems.append(f"{where}: {raw!r}; expected a mapping of names to numbers")
+        return {}
+    names = spec.metadata["keys"]
+    result = dict(spec.default_factory())  # type: ignore[misc]
+    for name, value in raw.items():
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
+            problems.append(f"{_join(where, name)}: unknown key; {hint}")
+        else:
+            result[name] = _scalar(float, spec, value, _join(where, name), problems)
+    return result
+
+
+def _scalar(hint: Any, spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if raw is None and type(None) in kinds:
+        return None
+    kind = next(k for k in kinds if k is not type(None))
+    ok = {
+        bool: isinstance(raw, bool),
+        int: isinstance(raw, int) and not isinstance(raw, bool),
+        float: isinstance(raw, int | float) and not isinstance(raw, bool),
+        str: isinstance(raw, str),
+    }[kind]
+    if not ok or kind is float and not math.isfinite(raw):
+        problems.append(f"{where}: {raw!r}; expected {_expected(kind, kinds, raw)}")
+        return raw
+    value = float(raw) if kind is float else raw
+    problem = _out_of_bounds(spec.metadata, value)
+    if problem:
+        problems.append(f"{where}: {raw!r}; expected {problem}")
+    return value
+
+
+def _expected(kind: type, kinds: tuple[Any, ...], raw: Any) -> str:
+    name = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}[kind]
+    if type(None) in kinds:
+        name += " or null"
+    if kind in (int, float) and isinstance(raw, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", raw):
+        base, exponent = re.split("[eE]", raw)
+        dotted = base if "." in base else base + ".0"
+        sign = exponent if exponent[0] in "+-" else "+" + exponent
+        name += f" (YAML reads {raw} as text; write {dotted}e{sign})"
+    return name
+
+
+def _out_of_bounds(bounds: Mapping[str, Any], value: Any) -> str | None:
+    if "choices" in bounds and value not in bounds["choices"]:
+        near = difflib.get_close_matches(str(value), map(str, bounds["choices"]), n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        return f"one of {', '.join(map(str, bounds['choices']))}{hint}"
+    if "pattern" in bounds and not re.fullmatch(bounds["pattern"], value):
+        return f"text matching {bounds['pattern']}"
+    low, high, above = (bounds.get(k) for k in ("low", "high", "above"))
+    if low is not None and value < low or high is not None and value > high:
+        return f"{low if low is not None else above} to {high}" if high is not None else f"at least {low}"
+    if above is not None and value <= above:
+        return f"more than {above}"
+    return None
+
+
+def _across(experiment: Experiment) -> list[str]:
+    """Problems that lie between keys."""
+    problems = []
+    data, search, final = experiment.data, experiment.search, experiment.final
+    if data.source in ("folder", "parquet") and data.train is None:
+        problems.append(f"data.train: null; expected a path, since data.source is {data.source}")
+    if (final.epochs is None) == (final.flops is None):
+        problems.append("final.epochs: set exactly one of final.epochs and final.flops, the other to null")
+    if all(getattr(experiment.budget, f.name) is None for f in dataclasses.fields(Budget)):
+        problems.append("budget: no bound is set, the search would never end; set for example budget.rounds")
+    for name in ("pretrain", "search", "final"):
+        stage = getattr(experiment, name)
+        if stage.lambda_final > stage.lambda_start:
+            problems.append(
+                f"{name}.lambda_final: {stage.lambda_final}; expected at most lambda_start {stage.lambda_start}"
+            )
+    if search.constraints.min_filters > search.constraints.max_filters:
+        problems.append("search.constraints.min_filters: larger than max_filters")
+    if not any(search.morphisms.values()):
+        problems.append("search.morphisms: all weights are 0; expected at least one above 0")
+    return problems
+
+
+def _join(where: str, name: Any) -> str:
+    return f"{where}.{name}" if where else str(name)
+
+
+# --- schema ----------------------------------------------------------------------------------
+
+
+def _field_schema(hint: Any, spec: dataclasses.Field[Any]) -> dict[str, Any]:
+    if dataclasses.is_dataclass(hint):
+        return schema(typing.cast(type, hint))
+    meta = spec.metadata
+    entry: dict[str, Any] = {"description": meta["meaning"]}
+    entry["default"] = plain_default(spec)
+    if meta.get("keys"):
+        one = {"type": "number", **_bounds(meta)}
+        return entry | {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: one for name in meta["keys"]},
+        }
+    if typing.get_origin(hint) is tuple:
+        inner = _scalar_schema(typing.get_args(hint)[0], meta)
+        return entry | {"type": "array", "minItems": 1, "items": inner}
+    return entry | _scalar_schema(hint, meta)
+
+
+def plain_default(spec: dataclasses.Field[Any]) -> Any:
+    """A field's default as YAML shows it."""
+    if spec.default is not dataclasses.MISSING:
+        return spec.default
+    value = spec.default_factory()  # type: ignore[misc]
+    return list(value) if isinstance(value, tuple) else dict(value)
+
+
+def _scalar_schema(hint: Any, meta: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+    allowed = [names[k] for k in kinds]
+    choices = {"enum": list(meta["choices"])} if "choices" in meta else {}
+    pattern = {"pattern": meta["pattern"]} if "pattern" in meta else {}
+    return {"type": allowed[0] if len(allowed) == 1 else allowed, **choices, **pattern, **_bounds(meta)}
+
+
+def _bounds(meta: Mapping[str, Any]) -> dict[str, Any]:
+    words = {"low": "minimum", "high": "maximum", "above": "exclusiveMinimum"}
+    return {word: meta[name] for name, word in words.items() if name in meta}
+
+
+if __name__ == "__main__":
+    import json
+
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema()}
+    print(json.dumps(document, indent=2))

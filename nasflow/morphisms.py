@@ -1,0 +1,292 @@
+"""Single network morphisms: a table of pure functions (g -> sites) and (network, site -> child).
+
+Type numbers are Elsken et al. 2017 (arXiv 1711.04528). Positive morphisms preserve the function:
+exactly in eval mode, and in train mode too, except `deepen`, which does so nearly. Negative ones
+do not, and choose what hurts least. A site is a tuple of numbers: the nodes, then the option.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasflow.architecture import Architecture, Node, insert, rewire
+from nasflow.network import EPSILON, Network
+from nasflow.rewrite import Change, transfer
+
+Site = tuple[int, ...]
+Changes = dict[str, Change]
+
+
+@dataclass(frozen=True)
+class Morphism:
+    """`sites` lists where it may apply (a child may still prove illegal: `apply` raises ValueError);
+    `apply` gives the child."""
+
+    name: str
+    preserves: bool
+    sites: Callable[[Architecture], Iterator[Site]]
+    apply: Callable[[Network, Site, np.random.Generator], Network]
+
+
+# --- deepen (type I, III) and shallow ----------------------------------------------------------
+
+
+def _deepen_sites(g: Architecture) -> Iterator[Site]:
+    return ((conv.id, kernel) for conv in g.convs for kernel in (3, 5))
+
+
+def _deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Insert a Dirac convolution of the same width behind a convolution.
+
+    Its BatchNorm undoes itself: scale^2 = variance + epsilon and shift = mean, exact in eval mode
+    for any mean and variance. Both are set to the moments of the rectified Gaussian that the
+    preceding BatchNorm emits, so that train mode changes little as well. The input is an output of
+    a ReLU, so the new ReLU changes nothing. Every new tensor gets gradient at once."""
+    g, (conv, kernel) = network.architecture, site
+    width, new = g[conv].width, g.next_id
+    node = Node(new, "conv", (conv,), width, kernel)
+    after = [n.id for n in g.nodes][[n.id for n in g.nodes].index(conv) + 1]
+    nodes = rewire(insert(g, node, after), conv, new, keep=frozenset({new}))
+    mean, variance = rectified_moments(network.x[f"{conv}.scale"], network.x[f"{conv}.shift"])
+    dirac = torch.zeros(width, width, kernel, kernel, dtype=mean.dtype, device=mean.device)
+    dirac[range(width), range(width), kernel // 2, kernel // 2] = 1.0
+    changes = {
+        f"{new}.weight": Change(constant=dirac),
+        f"{new}.scale": Change(constant=(variance + EPSILON).sqrt()),
+        f"{new}.shift": Change(constant=mean),
+        f"{new}.mean": Change(constant=mean),
+        f"{new}.variance": Change(constant=variance),
+    }
+    return transfer(network, Architecture(nodes, g.size), changes)
+
+
+def rectified_moments(scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of max(0, shift + scale n), n standard normal, per channel."""
+    sigma = scale.abs().clamp_min(1e-12).double()
+    mu = shift.double()
+    z = mu / sigma
+    density = torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    below = 0.5 * torch.erfc(-z / math.sqrt(2))
+    mean = mu * below + sigma * density
+    square = (mu * mu + sigma * sigma) * below + mu * sigma * density
+    variance = (square - mean * mean).clamp_min(0.0)
+    return mean.to(scale.dtype), variance.to(scale.dtype)
+
+
+def _shallow_sites(g: Architecture) -> Iterator[Site]:
+    for conv in g.convs:
+        if g.shapes[conv.inputs[0]][0] == conv.width and g[conv.inputs[0]].op != "image":
+            yield (conv.id,)
+
+
+def _shallow(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Remove a convolution whose input is as wide as its output; its readers read its input."""
+    g, (conv,) = network.architecture, site
+    nodes = tuple(n for n in rewire(g.nodes, conv, g[conv].inputs[0]) if n.id != conv)
+    return transfer(network, Architecture(nodes, g.size), {})
+
+
+# --- widen (type II) and narrow ------------------------------------------------------------------
+
+
+def _widen_sites(g: Architecture) -> Iterator[Site]:
+    for conv in g.convs:
+        group = g.tied(conv.id)
+        if conv.id == min(group) and g.image.id not in group:
+            yield from ((conv.id, factor) for factor in (2, 4))
+
+
+def _widen(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Twice or four times the filters (of every convolution that adds tie to this one).
+
+    New filters are random, their outgoing weights zero: the function is unchanged in both modes.
+    At the first step only the outgoing weights have gradient (the filters' is a product with
+    those zeros); from the second step on the filters have it too. Copies of old filters would stay
+    copies for ever."""
+    conv, factor = site
+    width = network.architecture[conv].width
+    keep = (*range(width), *[-1] * (width * (factor - 1)))
+    return _resize(network, conv, keep, rng)
+
+
+def _narrow_sites(g: Architecture) -> Iterator[Site]:
+    for conv in g.convs:
+        group = g.tied(conv.id)
+        if conv.id == min(group) and g.image.id not in group and conv.width % 2 == 0:
+            yield (conv.id, 2)
+
+
+def _narrow(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Half the filters: those of the largest |scale| * norm of weights stay, in their order."""
+    g, (conv, factor) = network.architecture, site
+    strength = sum(
+        network.x[f"{c}.weight"].flatten(1).norm(dim=1) * network.x[f"{c}.scale"].abs()
+        for c in sorted(g.tied(conv))
+    )
+    assert isinstance(strength, Tensor)
+    best = strength.argsort(descending=True, stable=True)[: g[conv].width // factor]
+    return _resize(network, conv, tuple(sorted(best.tolist())), rng)
+
+
+def _resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Generator) -> Network:
+    """Filters of the group of `conv` become those of the parent at `keep` (-1: new and random)."""
+    g = network.architecture
+    group = g.tied(conv)
+    nodes = tuple(replace(n, width=len(keep)) if n.id in group else n for n in g.nodes)
+    child = Architecture(nodes, g.size)
+    changes: Changes = {}
+    for node in g.nodes:
+        name = str(node.id)
+        if node.id in group:
+            rows: dict[int, tuple[int, ...]] = {0: keep}
+            for tensor in ("scale", "shift", "mean", "variance"):
+                fill = 1.0 if tensor in ("scale", "variance") else 0.0
+                changes[f"{name}.{tensor}"] = Change(rows, fill)
+        else:
+            rows = {}
+        if node.op in ("conv", "head", "add"):
+            columns = _columns(g, node.inputs[0], group, keep)
+            if node.op == "add":
+                changes[f"{name}.mix"] = Change({0: columns}, 1.0)
+            elif rows or len(columns) != g.shapes[node.inputs[0]][0]:
+                fresh = _fresh(child.tensors[f"{name}.weight"], keep, columns, rng) if rows else 0.0
+                changes[f"{name}.weight"] = Change({**rows, 1: columns}, fresh)
+    return transfer(network, child, changes)
+
+
+def _columns(g: Architecture, source: int, group: frozenset[int], keep: tuple[int, ...]) -> tuple[int, ...]:
+    """Parent's channel of each channel of `source` after the resize, -1 where new."""
+    columns: list[int] = []
+    start = 0
+    for segment in g.segments[source]:
+        width = g[segment].width
+        kept = keep if segment in group else range(width)
+        columns += [start + i if i >= 0 else -1 for i in kept]
+        start += width
+    return tuple(columns)
+
+
+def _fresh(
+    shape: tuple[int, ...], keep: tuple[int, ...], columns: tuple[int, ...], rng: np.random.Generator
+) -> Tensor:
+    """Kaiming-normal rows where keep is -1, but zero in every column that is new as well."""
+    new = np.array(keep)[:, None] < 0
+    old = np.array(columns)[None, :] >= 0
+    scale = math.sqrt(2.0 / max(1, int(old.sum()) * shape[2] * shape[3]))
+    return torch.tensor(rng.standard_normal(shape) * scale * (new & old)[:, :, None, None])
+
+
+# --- connect (type II by concatenation, type IV by addition) and disconnect --------------------
+
+
+def _connect_concat_sites(g: Architecture) -> Iterator[Site]:
+    for conv in g.convs:
+        source = conv.inputs[0]
+        present = g[source].inputs if g[source].op == "concat" else (source,)
+        for h in sorted(g.ancestors(conv.id)):
+            if h not in present and h != source and g.shapes[h][1:] == g.shapes[source][1:]:
+                if g[h].op != "concat":
+                    yield (h, conv.id)
+
+
+def _connect_concat(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """The output of h joins the input of a convolution; its new weights are zero.
+
+    Same function in both modes, and the new weights have gradient at once."""
+    g, (h, conv) = network.architecture, site
+    source, new = g[conv].inputs[0], g.next_id
+    nodes = insert(g, Node(new, "concat", (source, h)), conv)
+    nodes = tuple(replace(n, inputs=(new,)) if n.id == conv else n for n in nodes)
+    width = g.shapes[source][0]
+    columns = (*range(width), *[-1] * g.shapes[h][0])
+    child = Architecture(nodes, g.size)
+    return transfer(network, child, {f"{conv}.weight": Change({1: columns})})
+
+
+def _connect_add_sites(g: Architecture) -> Iterator[Site]:
+    for f in g.nodes[1:-1]:
+        if f.op != "conv":
+            continue
+        for h in sorted(g.ancestors(f.id)):
+            if g.shapes[h] == g.shapes[f.id] and not _joined(g, f.id, h):
+                yield (h, f.id)
+
+
+def _joined(g: Architecture, f: int, h: int) -> bool:
+    return any(n.op == "add" and set(n.inputs) == {f, h} for n in g.nodes)
+
+
+def _connect_add(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Readers of f read mix * f + (1 - mix) * h with mix = 1, learned, one a channel.
+
+    Elsken et al. have one mix a layer; one a channel is no dearer and contains theirs. Same
+    function in both modes; the gradient of mix is <dL/dy, f - h>, not zero. (A zero Conv+BN+ReLU
+    branch instead would have gradient exactly zero for ever.)"""
+    g, (h, f) = network.architecture, site
+    new = g.next_id
+    after = [n.id for n in g.nodes][[n.id for n in g.nodes].index(f) + 1]
+    nodes = insert(g, Node(new, "add", (f, h)), after)
+    nodes = rewire(nodes, f, new, keep=frozenset({new}))
+    child = Architecture(nodes, g.size)
+    return transfer(network, child, {f"{new}.mix": Change(constant=1.0)})
+
+
+def _disconnect_sites(g: Architecture) -> Iterator[Site]:
+    return ((n.id,) for n in g.nodes if n.op in ("add", "concat"))
+
+
+def _disconnect(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Remove a skip connection: readers of the join read its first input, the main path; after a
+    concatenation the weights of the second input go."""
+    g, (join,) = network.architecture, site
+    first = g[join].inputs[0]
+    nodes = tuple(n for n in rewire(g.nodes, join, first) if n.id != join)
+    changes: Changes = {}
+    if g[join].op == "concat":
+        kept = tuple(range(g.shapes[first][0]))
+        changes = {f"{n.id}.weight": Change({1: kept}) for n in g.consumers(join)}
+    return transfer(network, Architecture(nodes, g.size), changes)
+
+
+# --- enlarge_kernel and shrink_kernel -------------------------------------------------------------
+
+
+def _enlarge_sites(g: Architecture) -> Iterator[Site]:
+    return ((conv.id, conv.kernel + 2) for conv in g.convs if conv.kernel < 7)
+
+
+def _shrink_sites(g: Architecture) -> Iterator[Site]:
+    return ((conv.id, conv.kernel - 2) for conv in g.convs if conv.kernel > 3)
+
+
+def _kernel(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Larger: a ring of zeros, same function in both modes, gradient at once. Smaller: the ring
+    is cut off."""
+    g, (conv, size) = network.architecture, site
+    nodes = tuple(replace(n, kernel=size) if n.id == conv else n for n in g.nodes)
+    old, margin = g[conv].kernel, (size - g[conv].kernel) // 2
+    index = tuple(i if 0 <= i < old else -1 for i in range(-margin, old + margin))
+    child = Architecture(nodes, g.size)
+    return transfer(network, child, {f"{conv}.weight": Change({2: index, 3: index})})
+
+
+MORPHISMS = {
+    m.name: m
+    for m in (
+        Morphism("deepen", True, _deepen_sites, _deepen),
+        Morphism("widen", True, _widen_sites, _widen),
+        Morphism("connect_concat", True, _connect_concat_sites, _connect_concat),
+        Morphism("connect_add", True, _connect_add_sites, _connect_add),
+        Morphism("enlarge_kernel", True, _enlarge_sites, _kernel),
+        Morphism("shallow", False, _shallow_sites, _shallow),
+        Morphism("narrow", False, _narrow_sites, _narrow),
+        Morphism("disconnect", False, _disconnect_sites, _disconnect),
+        Morphism("shrink_kernel", False, _shrink_sites, _kernel),
+    )
+}

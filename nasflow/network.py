@@ -1,0 +1,94 @@
+"""(g, x, v): an architecture with its parameters, running statistics and velocities.
+
+Tensors live in dictionaries keyed `{node}.{tensor}`. `forward` is a pure function of them (training
+updates the running statistics in place), so that a network needs no module object to be trained,
+copied, morphed or saved.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasflow.architecture import Architecture, Node
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+
+Tensors = dict[str, Tensor]
+
+
+class Network(NamedTuple):
+    """x and v have the names of `architecture.tensors`, buffers those of `architecture.buffers`."""
+
+    architecture: Architecture
+    x: Tensors
+    buffers: Tensors
+    v: Tensors
+
+    def to(self, device: str | torch.device) -> Network:
+        """The same values on a device, nothing shared with this one."""
+        parts = ({k: t.to(device, copy=True) for k, t in d.items()} for d in self[1:])
+        return Network(self.architecture, *parts)
+
+
+def initialise(g: Architecture, rng: np.random.Generator) -> Network:
+    """Kaiming-normal convolutions, BatchNorm at identity, head uniform +-1/sqrt(fan in), v = 0."""
+    x: Tensors = {}
+    for name, shape in g.tensors.items():
+        kind = name.split(".")[1]
+        if kind == "weight":
+            fan_in = int(np.prod(shape[1:]))
+            bound = np.sqrt(2.0 / fan_in) if len(shape) == 4 else 1.0 / np.sqrt(fan_in)
+            draw = rng.standard_normal(shape) if len(shape) == 4 else rng.uniform(-1, 1, shape)
+            x[name] = torch.tensor(draw * bound, dtype=torch.float32)
+        else:
+            x[name] = torch.ones(shape) if kind in ("scale", "mix") else torch.zeros(shape)
+    buffers = {
+        name: torch.ones(shape) if name.endswith("variance") else torch.zeros(shape)
+        for name, shape in g.buffers.items()
+    }
+    return Network(g, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
+
+
+def forward(
+    g: Architecture, x: Tensors, buffers: Tensors, images: Tensor, *, training: bool
+) -> Tensor:
+    """Logits (batch, classes) of images (batch, channels, height, width).
+
+    `training` normalises by the batch and moves the running statistics by 0.1."""
+    outputs: dict[int, Tensor] = {g.image.id: images}
+    for node in g.nodes[1:]:
+        inputs = [outputs[i] for i in node.inputs]
+        outputs[node.id] = _apply(node, inputs, x, buffers, training)
+    return outputs[g.head.id]
+
+
+def _apply(
+    node: Node, inputs: list[Tensor], x: Tensors, buffers: Tensors, training: bool
+) -> Tensor:
+    if node.op == "conv":
+        z = F.conv2d(inputs[0], x[f"{node.id}.weight"], padding=node.kernel // 2)
+        z = F.batch_norm(
+            z,
+            buffers[f"{node.id}.mean"],
+            buffers[f"{node.id}.variance"],
+            x[f"{node.id}.scale"],
+            x[f"{node.id}.shift"],
+            training=training,
+            momentum=MOMENTUM,
+            eps=EPSILON,
+        )
+        return F.relu(z, inplace=True)
+    if node.op == "pool":
+        return F.max_pool2d(inputs[0], 2)
+    if node.op == "concat":
+        return torch.cat(inputs, dim=1)
+    if node.op == "add":
+        mix = x[f"{node.id}.mix"][:, None, None]
+        return mix * inputs[0] + (1.0 - mix) * inputs[1]
+    return F.linear(inputs[0].mean((2, 3)), x[f"{node.id}.weight"], x[f"{node.id}.bias"])

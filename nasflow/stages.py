@@ -1,0 +1,311 @@
+"""One function a rule: files in, files out. The rule, the subcommand and the function share a name.
+
+A stage is a function of its input files, its own config section and the seed. Each writes its
+status (or manifest) last.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasflow import plan as policy
+from nasflow.architecture import Architecture, chain
+from nasflow.batches import Split
+from nasflow.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.config import Augment, Base, Budget, Data, Final, Pretrain, Search, parse, plain
+from nasflow.files import read_json, write, write_json
+from nasflow.network import Network, initialise
+from nasflow.progress import progress
+from nasflow.randomness import generator
+from nasflow.records import write_table
+from nasflow.search import Limits, run_round
+from nasflow.siblings import Siblings
+from nasflow.splits import read_facts, read_split, write_splits
+from nasflow.summary import summary_text
+from nasflow.train import train
+
+Json = dict[str, Any]
+
+
+def prepare(*, config: str, out: Path) -> None:
+    """Read the source, split it, write the three splits."""
+    from nasflow.datasets import describe, load_splits  # imports what the source needs
+
+    splits = load_splits(parse(Data, json.loads(config), "data"))
+    arrays = {
+        "train": (splits.train_images, splits.train_labels),
+        "validation": (splits.validation_images, splits.validation_labels),
+        "test": (splits.test_images, splits.test_labels),
+    }
+    write_splits(out, arrays, describe(splits))
+
+
+def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
+    """g_0 from random weights."""
+    sections = _sections(config, base=Base, pretrain=Pretrain, augment=Augment)
+    facts = read_facts(data)
+    image = (facts["channels"], facts["height"], facts["width"])
+    base = sections["base"]
+    g = chain(tuple(base["widths"]), base["kernel"], image, len(facts["classes"]))
+    network = initialise(g, generator("init", seed))
+    _train_stage("pretrain", network, sections, data, seed, out, device, threads)
+
+
+def plan(*, config: str, out: Path) -> None:
+    """The budget, as a file: rounds read it, select_winner depends on it."""
+    write_json(out, plain(parse(Budget, json.loads(config), "budget")))
+
+
+def search_round(
+    *,
+    config: str,
+    algorithm: str,
+    data: Path,
+    parent: Path,
+    plan: Path,
+    seed: int,
+    round: int,
+    out: Path,
+    device: str,
+    threads: int,
+) -> None:
+    """One round from the parent's checkpoint."""
+    began, started = time.monotonic(), time.time()
+    sections = _sections(config, search=Search, augment=Augment)
+    search = sections["search"]
+    train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+    network, k, optimizer = read_checkpoint(parent)
+    if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
+        network = _still(network)
+    before = read_json(parent.with_name("status.json")).get("totals") or _no_totals()
+    epoch = len(train_split) // search["batch_size"]
+    cycle = search["epochs_neigh"] * epoch
+    budget = parse(Budget, read_json(plan), "budget")
+    seconds = (budget.seconds or float("inf")) - before["seconds"]
+    with progress(f"{algorithm} seed {seed} round {round}") as show:
+        result = run_round(
+            network.to(device),
+            k,
+            train=train_split,
+            validation=validation,
+            search=search,
+            augment=sections["augment"],
+            seed=seed,
+            number=round,
+            limits=Limits(policy.steps_left(budget, k, cycle, epoch), seconds),
+            workers=threads,
+            progress=show,
+        )
+    g = result.network.architecture
+    files = {
+        name: write_table(out / name, rows)
+        for name, rows in (
+            ("particles.parquet", result.particles),
+            ("architectures.parquet", result.architectures),
+        )
+    }
+    write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+    won = result.architectures[result.winner]
+    taken = time.monotonic() - began
+    status = {
+        "schema": 1,
+        "stage": "search_round",
+        "algorithm": algorithm,
+        "seed": seed,
+        "round": round,
+        "reason": result.reason,
+        "winner": result.winner,
+        "morphism": won["morphism"],
+        "site": won["site"],
+        "steps": result.steps,
+        "k": result.k,
+        "children": len(result.architectures) - 1,
+        **_size(g),
+        "validation_loss": result.validation_loss,
+        "validation_accuracy": result.validation_accuracy,
+        "seconds": taken,
+        "started": started,
+        "totals": {
+            "rounds": round,
+            "steps": result.k,
+            "cycles": result.k / cycle,
+            "epochs": result.k / epoch,
+            "seconds": before["seconds"] + taken,
+            "architectures": before["architectures"] + len(result.architectures) - 1,
+            "recentred": before["recentred"] + (result.reason == "recentred"),
+            **{key: value for key, value in _size(g).items() if key != "fingerprint"},
+        },
+        "files": files,
+    }
+    write_json(out / "status.json", status)
+
+
+def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
+    """The last round's winner under a fixed name, and the search in short."""
+    statuses = [read_json(folder / "status.json") for folder in rounds]
+    budget = parse(Budget, read_json(plan), "budget")
+    network, k, optimizer = read_checkpoint(rounds[-1] / "winner")
+    write_checkpoint(out, network, k, optimizer)
+    totals = statuses[-1]["totals"]
+    keys = ("round", "morphism", "site", "reason", "steps", "parameters", "validation_accuracy")
+    summary = {
+        "schema": 1,
+        "algorithm": statuses[-1]["algorithm"],
+        "reason": policy.finished(budget, totals),
+        **totals,
+        "fingerprint": network.architecture.fingerprint,
+        "lineage": [{key: status[key] for key in keys} for status in statuses],
+    }
+    write_json(out.with_name("summary.json"), summary)
+
+
+def final_train(
+    *, config: str, data: Path, parent: Path, seed: int, out: Path, device: str, threads: int
+) -> None:
+    """The winner, trained to convergence from its weights."""
+    sections = _sections(config, final=Final, augment=Augment)
+    network = read_checkpoint(parent).network
+    _train_stage("final", network, sections, data, seed, out, device, threads)
+
+
+def evaluate(
+    *,
+    data: Path,
+    network: Path,
+    search: Path,
+    pretrain: Path,
+    out: Path,
+    device: str,
+    threads: int,
+) -> None:
+    """The one look at the test set."""
+    began = time.monotonic()
+    split = read_split(data, "test", device)
+    trained = read_checkpoint(network).network.to(device)
+    loss, accuracy = _score(trained, split, threads)
+    found, before = read_json(search), read_json(pretrain)
+    final = read_json(network.with_name("status.json"))
+    seconds = {
+        "pretrain": before["seconds"],
+        "search": found["seconds"],
+        "final": final["seconds"],
+        "evaluate": time.monotonic() - began,
+    }
+    metrics = {
+        "schema": 1,
+        "algorithm": found["algorithm"],
+        "test_accuracy": accuracy,
+        "test_error": 1.0 - accuracy,
+        "test_loss": loss,
+        "test_images": len(split),
+        "validation_accuracy": final["validation_accuracy"],
+        "validation_loss": final["validation_loss"],
+        "pretrained_validation_accuracy": before["validation_accuracy"],
+        **_size(trained.architecture),
+        **{key: found[key] for key in ("rounds", "recentred", "architectures", "steps")},
+        "final_epochs": final["epochs"],
+        "seconds": seconds | {"total": sum(seconds.values())},
+    }
+    text = summary_text(metrics, found, trained.architecture, out.parent)
+    write(out.with_name("summary.txt"), text.encode())
+    write_json(out, metrics)
+
+
+def track(
+    *,
+    uri: str,
+    all: Path | None = None,
+    kind: str = "",
+    source: Path | None = None,
+    experiment: str = "",
+    algorithm: str = "",
+    seed: int = 0,
+    round: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Mirror one stage's records (or `all` of a results folder) to MLflow."""
+    from nasflow import tracking
+
+    if all is not None:
+        tracking.track_all(all, uri=uri)
+        return
+    assert source is not None and out is not None
+    where: Json = {"experiment": experiment, "algorithm": algorithm, "seed": seed, "uri": uri}
+    if kind == "round":
+        where["round"] = round
+    facts = getattr(tracking, f"track_{kind}")(source, **where)
+    write_json(out, facts)
+
+
+def _train_stage(
+    name: str,
+    network: Network,
+    sections: Json,
+    data: Path,
+    seed: int,
+    out: Path,
+    device: str,
+    threads: int,
+) -> None:
+    began, started = time.monotonic(), time.time()
+    stage = sections[name]
+    train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+    with progress(f"{name} seed {seed}") as show:
+        trained, rows, facts = train(
+            network.to(device),
+            train_split,
+            validation,
+            stage,
+            sections["augment"],
+            purpose=name,
+            seed=seed,
+            workers=threads,
+            progress=show,
+        )
+    write_checkpoint(out, trained, 0, stage["optimizer"])
+    history = write_table(out.with_name("history.parquet"), rows)
+    status = {
+        "schema": 1,
+        "stage": name,
+        "seed": seed,
+        **facts,
+        **_size(trained.architecture),
+        "seconds": time.monotonic() - began,
+        "started": started,
+        "files": {"history.parquet": history},
+    }
+    write_json(out.with_name("status.json"), status)
+
+
+def _score(network: Network, split: Split, threads: int) -> tuple[float, float]:
+    with Siblings([network], lambda *_: None, workers=threads) as live:
+        return live.evaluate(split)[0]
+
+
+def _sections(config: str, **classes: type) -> Json:
+    """The named sections of a JSON text, checked, as plain data."""
+    raw = json.loads(config)
+    return {name: plain(parse(cls, raw.get(name, {}), name)) for name, cls in classes.items()}
+
+
+def _size(g: Architecture) -> Json:
+    return {
+        "fingerprint": g.fingerprint,
+        "conv_layers": len(g.convs),
+        "parameters": g.parameters,
+        "flops": g.flops,
+    }
+
+
+def _no_totals() -> Json:
+    return {"seconds": 0.0, "architectures": 0, "recentred": 0}
+
+
+def _still(network: Network) -> Network:
+    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})

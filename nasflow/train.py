@@ -1,0 +1,93 @@
+"""Training of one network: a family of one. Pretraining and final training are this function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nasflow import optim
+from nasflow.batches import Batches, Split, join
+from nasflow.network import Network
+from nasflow.schedule import cosine
+from nasflow.siblings import Siblings
+
+Row = dict[str, float | int | None]
+ROWS_PER_RUN = 200
+
+
+def steps_for(stage: dict[str, Any], images: int, flops: int) -> int:
+    """Steps of a stage: its epochs, or the compute budget over 3 x forward FLOPs x images seen
+    (the backward pass costs twice the forward one)."""
+    per_epoch = images // stage["batch_size"]
+    if stage.get("flops") is not None:
+        return max(1, round(stage["flops"] / (3.0 * flops * stage["batch_size"])))
+    return max(1, round(stage["epochs"] * per_epoch))
+
+
+def train(
+    network: Network,
+    data: Split,
+    validation: Split,
+    stage: dict[str, Any],
+    augment: dict[str, Any],
+    *,
+    purpose: str,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int, str], None],
+) -> tuple[Network, list[Row], dict[str, Any]]:
+    """The trained network, rows of its history and facts (steps, epochs, losses, accuracy).
+
+    Cosine from lambda_start to lambda_final over the whole stage, after an optional linear rise.
+    Velocities start at zero. ValueError when the loss stops being finite."""
+    if stage.get("use_validation"):
+        data = join(data, validation)
+    batches = Batches(
+        data,
+        stage["batch_size"],
+        purpose,
+        (seed,),
+        cutout=stage.get("cutout", 0),
+        **augment,
+    )
+    steps = steps_for(stage, len(data), network.architecture.flops)
+    step = optim.make(stage["optimizer"], **{k: stage[k] for k in ("friction", "momentum", "weight_decay")})
+    still = Network(network.architecture, network.x, network.buffers, {k: v * 0 for k, v in network.v.items()})
+    rows: list[Row] = []
+    every, recent = max(1, steps // ROWS_PER_RUN), []
+    looks = {round(steps * i / 10) for i in range(1, 11)}
+    rise = stage.get("warmup", 0.0) * steps
+    with Siblings([still], step, workers=workers, shards=stage["shards"], label_smoothing=stage["label_smoothing"]) as live:
+        loss = accuracy = float("nan")
+        for k in range(steps):
+            tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(1.0, (k + 1) / max(rise, 1.0))
+            train_loss = float(live.step([batches(k)], None, tau)[0][0])
+            if not np.isfinite(train_loss):
+                raise ValueError(f"{purpose}.lambda_start: {stage['lambda_start']}; the loss became {train_loss} at step {k + 1}; lower it")
+            recent.append(train_loss)
+            look = k + 1 in looks
+            if look:
+                loss, accuracy = live.evaluate(validation)[0]
+            if look or (k + 1) % every == 0:
+                rows.append(
+                    {
+                        "step": k + 1,
+                        "epoch": (k + 1) / batches.steps_per_epoch,
+                        "tau": tau,
+                        "train_loss": float(np.mean(recent)),
+                        "validation_loss": loss if look else None,
+                        "validation_accuracy": accuracy if look else None,
+                    }
+                )
+                recent.clear()
+            progress(k + 1, steps, f"loss {train_loss:.3f} accuracy {accuracy:.4f}")
+        facts = {
+            "steps": steps,
+            "epochs": steps / batches.steps_per_epoch,
+            "train_loss": rows[-1]["train_loss"],
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+        }
+        return live.network(0), rows, facts
