@@ -17,7 +17,7 @@ from torch import Tensor
 from nasflow.architecture import Architecture, Node
 
 EPSILON = 1e-5
-MOMENTUM = 0.1
+MOMENTUM = 0.3
 
 Tensors = dict[str, Tensor]
 

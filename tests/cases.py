@@ -1,0 +1,65 @@
+"""Random legal architectures and networks for the property tests."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from nasflow import config
+from nasflow.architecture import chain
+from nasflow.morphisms import MORPHISMS
+from nasflow.neighbourhood import legal, sample
+from nasflow.network import Network, forward, initialise
+
+CONSTRAINTS = config.plain(
+    config.Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)
+)
+EQUAL = dict.fromkeys(MORPHISMS, 1.0)
+
+
+def images(count: int, dtype: torch.dtype = torch.float32, seed: int = 7) -> torch.Tensor:
+    """(count, 2, 8, 8), standard normal."""
+    draw = np.random.default_rng(seed).standard_normal((count, 2, 8, 8))
+    return torch.tensor(draw, dtype=dtype)
+
+
+@functools.lru_cache(maxsize=None)
+def network(seed: int, morphed: int, dtype: torch.dtype = torch.float32) -> Network:
+    """A network `morphed` random morphisms away from a small base, with BatchNorm parameters,
+    statistics, mixes and velocities that are nowhere at their initial values."""
+    rng = np.random.default_rng(seed)
+    widths = tuple(int(w) for w in rng.choice([4, 6, 8], 3))
+    current = initialise(chain(widths, 3, (2, 8, 8), 5), rng)
+    for _ in range(morphed):
+        family = sample(current, 1, morphisms=EQUAL, constraints=CONSTRAINTS, rng=rng)
+        current = family[0].network
+    assert legal(current.architecture, CONSTRAINTS)
+    current = _shaken(current, rng)
+    parts = ({k: t.to(dtype) for k, t in part.items()} for part in current[1:])
+    return Network(current.architecture, *parts)
+
+
+def _shaken(network: Network, rng: np.random.Generator) -> Network:
+    def noise(t: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(rng.standard_normal(tuple(t.shape)), dtype=t.dtype)
+
+    g = network.architecture
+    x = {k: t + 0.1 * noise(t) for k, t in network.x.items()}
+    v = {k: noise(t) for k, t in network.v.items()}
+    buffers = {k: t.clone() for k, t in network.buffers.items()}
+    for _ in range(4):
+        with torch.no_grad():
+            forward(g, x, buffers, noise(torch.zeros(16, 2, 8, 8)), training=True)
+    return Network(g, x, buffers, v)
+
+
+def logits(network: Network, batch: torch.Tensor, *, training: bool = False) -> torch.Tensor:
+    """Without touching the network's running statistics."""
+    g, x, buffers, _ = network
+    copies = {k: t.clone() for k, t in buffers.items()}
+    with torch.no_grad():
+        return forward(g, x, copies, batch, training=training)
+
+

@@ -1,0 +1,166 @@
+"""The configuration, the names of the results, and the functions that the rules share."""
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+# The package beside the workflow, installed or not.
+ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
+sys.path.insert(0, ROOT)
+
+from nasflow import config as schema
+from nasflow import plan as policy
+
+# A stage's number goes up when its program gives other results than before: shell rules do not
+# see a changed program. Results of that stage and of all after it are then made anew.
+VERSIONS = {
+    "prepare": 1,
+    "pretrain": 1,
+    "plan": 1,
+    "search_round": 1,
+    "select_winner": 1,
+    "final_train": 1,
+    "evaluate": 1,
+    "track": 1,
+}
+
+
+def misread(node, where=""):
+    """Problems that a parsed YAML file no longer shows: keys given twice, 010 for 8, 1:30 for 90."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from misread(item, where)
+    elif isinstance(node, yaml.MappingNode):
+        lines = {}
+        for name, value in node.value:
+            inner = f"{where}.{name.value}" if where else str(name.value)
+            line = name.start_mark.line + 1
+            if name.value in lines:
+                yield f"{inner}: stands twice, in lines {lines[name.value]} and {line}"
+            lines[name.value] = line
+            yield from misread(value, inner)
+    elif node is not None and node.tag == "tag:yaml.org,2002:int" and not node.style:
+        digits = node.value.lstrip("+-")
+        if ":" in digits or digits.startswith("0") and digits != "0":
+            found = yaml.safe_load(node.value)
+            yield f"{where}: {node.value}; YAML reads it as {found}, write the number that is meant"
+
+
+def experiment(files):
+    """The validated configuration; one line a problem and exit code 2 otherwise."""
+    problems = []
+    for file in files:
+        with contextlib.suppress(yaml.YAMLError):  # JSON with tabs, say, which Snakemake has read
+            problems += misread(yaml.compose(Path(file).read_text()))
+    try:
+        result = schema.parse(schema.Experiment, config)
+    except schema.ConfigError as error:
+        problems += str(error).splitlines()
+    if problems:
+        names = ", ".join(map(str, files))
+        print(*(f"nasflow: {names}: {problem}" for problem in problems), sep="\n", file=sys.stderr)
+        sys.exit(2)
+    return result
+
+
+EXPERIMENT = experiment(workflow.configfiles)
+RESULTS = f"results/{EXPERIMENT.experiment}"
+SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
+SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
+PLAN = f"{SEARCH}/search/plan.json"
+CHECKPOINT = (".architecture.json", ".safetensors", ".json")
+GPU = int(EXPERIMENT.device.startswith("cuda"))
+
+
+wildcard_constraints:
+    algorithm="|".join(EXPERIMENT.algorithms),
+    seed="0|[1-9][0-9]{0,18}",
+    round="[1-9][0-9]{0,8}",
+
+
+# "$python" is the interpreter that runs Snakemake, also where its environment is not activated, and
+# it finds the package above. Both stay out of params: a moved environment changes no result.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+shell.prefix(
+    "set -euo pipefail; export PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{ROOT:q}; python={PYTHON:q}; "
+)
+
+
+def text(value):
+    """A parameter as canonical JSON; a function, since Snakemake reads braces as wildcards."""
+    return lambda wildcards: json.dumps(value, sort_keys=True)
+
+
+def section(name):
+    return text(schema.plain(getattr(EXPERIMENT, name)))
+
+
+def sections(*names):
+    return text({name: schema.plain(getattr(EXPERIMENT, name)) for name in names})
+
+
+def stem(files):
+    """The common name of a checkpoint's files, as the program takes it."""
+    return files[0].removesuffix(CHECKPOINT[0])
+
+
+def tracking_uri(wildcards):
+    return EXPERIMENT.tracking.uri
+
+
+def parent(wildcards):
+    """What round r starts from: the winner of round r - 1, or the pretrained network."""
+    before = int(wildcards.round) - 1
+    name = f"search/round_{before}/winner" if before else "pretrain/network"
+    return expand(f"{SEARCH}/{name}{{end}}", **wildcards, end=CHECKPOINT)
+
+
+def parent_status(wildcards):
+    return str(Path(parent(wildcards)[0]).with_name("status.json"))
+
+
+def rounds(wildcards):
+    """status.json of the rounds up to the one that ends the search, or up to the next one to run.
+
+    Read from the disk, not by `checkpoints.search_round.get`: Snakemake then skips its checks while
+    a round is missing ("Nothing to be done" after a stop under a raised budget), and builds the
+    graph once a round (a call at 100 rounds: 9 s). A round that has finished makes Snakemake call
+    this again, so files of an earlier search may stand here until their round is made anew.
+    """
+    files = []
+    for number in itertools.count(1):
+        files += expand(f"{SEARCH}/search/round_{number}/status.json", **wildcards)
+        last = Path(files[-1])
+        if not last.exists():
+            return files
+        try:
+            totals = json.loads(last.read_text())["totals"]
+        except (ValueError, LookupError) as error:
+            raise WorkflowError(f"{last} is damaged; delete it to run this round again") from error
+        if policy.finished(EXPERIMENT.budget, totals):
+            return files
+
+
+def last_winner(wildcards):
+    folder = Path(rounds(wildcards)[-1]).parent
+    return [str(folder / f"winner{end}") for end in CHECKPOINT]
+
+
+def tracked(wildcards):
+    """The mirrors of the rounds that are done, and the rounds, which bring the next call of this."""
+    files = rounds(wildcards)
+    done = sum(Path(file).exists() for file in files)
+    mirrors = [f"{SEARCH}/tracking/round_{number}.json" for number in range(1, done + 1)]
+    return expand(mirrors, **wildcards) + files
+
+
+def tracked_before(wildcards):
+    before = int(wildcards.round) - 1
+    name = f"round_{before}" if before else "pretrain"
+    return expand(f"{SEARCH}/tracking/{name}.json", **wildcards)

@@ -1,0 +1,57 @@
+rule final_train:
+    input:
+        train=rules.prepare.output.train,
+        validation=rules.prepare.output.validation,
+        data=rules.prepare.output.data,
+        parent=rules.select_winner.output.winner,
+    output:
+        network=multiext(f"{SEARCH}/final/network", *CHECKPOINT),
+        history=f"{SEARCH}/final/history.parquet",
+        status=f"{SEARCH}/final/status.json",
+    log:
+        f"{SEARCH}/logs/final_train.log",
+    conda:
+        "../envs/nasflow.yaml"
+    threads: 2
+    resources:
+        device=EXPERIMENT.device,
+        gpu=GPU,
+    params:
+        config=sections("final", "augment"),
+        version=VERSIONS["final_train"],
+        data=subpath(input.data, parent=True),
+        parent=lambda wildcards, input: stem(input.parent),
+        out=lambda wildcards, output: stem(output.network),
+    shell:
+        'exec "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
+        " --parent {params.parent:q} --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
+        " --device {resources.device:q} --threads {threads:q}"
+
+
+rule evaluate:
+    input:
+        test=rules.prepare.output.test,
+        data=rules.prepare.output.data,
+        network=rules.final_train.output.network,
+        status=rules.final_train.output.status,
+        search=rules.select_winner.output.summary,
+        pretrain=ancient(f"{SEARCH}/pretrain/status.json"),
+    output:
+        metrics=f"{SEARCH}/final/metrics.json",
+        summary=f"{SEARCH}/final/summary.txt",
+    log:
+        f"{SEARCH}/logs/evaluate.log",
+    conda:
+        "../envs/nasflow.yaml"
+    threads: 2
+    resources:
+        device=EXPERIMENT.device,
+        gpu=GPU,
+    params:
+        version=VERSIONS["evaluate"],
+        data=subpath(input.data, parent=True),
+        network=lambda wildcards, input: stem(input.network),
+    shell:
+        'exec "$python" -m nasflow evaluate --data {params.data:q} --network {params.network:q}'
+        " --search {input.search:q} --pretrain {input.pretrain:q} --out {output.metrics:q}"
+        " --log {log:q} --device {resources.device:q} --threads {threads:q}"
