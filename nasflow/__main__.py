@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "config": {"help": "the stage's config sections as JSON"},
     "data": {"type": Path, "help": "folder that prepare wrote"},
     "seed": {"type": int, "help": "seed of the search"},
@@ -52,7 +53,9 @@ STAGES = {
 
 def parser() -> argparse.ArgumentParser:
     """One subcommand a stage; every option of a stage is required, except those of `track`."""
-    top = argparse.ArgumentParser(prog="nasflow", description="Stages of a search, run by Snakemake.")
+    top = argparse.ArgumentParser(
+        prog="nasflow", description="Stages of a search, run by Snakemake."
+    )
     commands = top.add_subparsers(dest="stage", required=True)
     for stage, names in STAGES.items():
         command = commands.add_parser(stage)
@@ -60,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         for name in names:
             options = dict(OPTIONS[name])
             required = stage != "track" and "default" not in options
-            command.add_argument(f"--{name}", required=required, **options)  # type: ignore[arg-type]
+            command.add_argument(f"--{name}", required=required, **options)
     return top
 
 

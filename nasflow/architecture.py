@@ -202,7 +202,9 @@ class Architecture:
         return " ".join(text)
 
 
-def chain(widths: tuple[int, ...], kernel: int, image: tuple[int, int, int], classes: int) -> Architecture:
+def chain(
+    widths: tuple[int, ...], kernel: int, image: tuple[int, int, int], classes: int
+) -> Architecture:
     """Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's g_0 (section 3); image is (C, H, W)."""
     nodes = [Node(0, "image", (), image[0])]
     for index, width in enumerate(widths):
@@ -219,7 +221,9 @@ def insert(g: Architecture, new: Node, before: int) -> tuple[Node, ...]:
     return (*g.nodes[:position], new, *g.nodes[position:])
 
 
-def rewire(nodes: tuple[Node, ...], old: int, new: int, keep: frozenset[int] = frozenset()) -> tuple[Node, ...]:
+def rewire(
+    nodes: tuple[Node, ...], old: int, new: int, keep: frozenset[int] = frozenset()
+) -> tuple[Node, ...]:
     """Every reader of `old` reads `new` instead, except the nodes in `keep`."""
     return tuple(
         n
@@ -249,7 +253,9 @@ def _check(node: Node, seen: set[int], position: int, count: int) -> None:
         raise ValueError(f"{where}: kernel {node.kernel}; expected 1, 3, 5 or 7")
 
 
-def _shape(node: Node, inputs: list[tuple[int, int, int]], size: tuple[int, int]) -> tuple[int, int, int]:
+def _shape(
+    node: Node, inputs: list[tuple[int, int, int]], size: tuple[int, int]
+) -> tuple[int, int, int]:
     if node.op == "image":
         return (node.width, *size)
     channels, height, width = inputs[0]

@@ -66,7 +66,7 @@ class Batches:
     def __post_init__(self) -> None:
         if self.size > len(self.split):
             raise ValueError(
-                f"batch size {self.size}; expected at most the {len(self.split)} images of the split"
+                f"batch size {self.size}; expected at most the split's {len(self.split)} images"
             )
         s = self.shift  # a black border: shifting moves zeros in
         self._padded = torch.nn.functional.pad(self.split.images, (0, 0, s, s, s, s))
@@ -114,4 +114,4 @@ def _holes(rng: np.random.Generator, b: int, height: int, width: int, side: int)
         offset = np.arange(length) - rng.integers(0, length, (b, 1)) + side // 2
         return (offset >= 0) & (offset < side)
 
-    return near(height)[:, :, None] & near(width)[:, None, :]
+    return np.asarray(near(height)[:, :, None] & near(width)[:, None, :])

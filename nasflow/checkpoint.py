@@ -26,7 +26,9 @@ class Checkpoint(NamedTuple):
 
 def paths(stem: Path) -> tuple[Path, Path, Path]:
     """The architecture, the tensors, the manifest."""
-    return tuple(stem.with_name(stem.name + s) for s in (".architecture.json", ".safetensors", ".json"))  # type: ignore[return-value]
+    return tuple(
+        stem.with_name(stem.name + s) for s in (".architecture.json", ".safetensors", ".json")
+    )  # type: ignore[return-value]
 
 
 def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> None:

@@ -27,6 +27,7 @@ SIBLINGS = ("share", "validation_loss", "energy")
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
+GROWN = (*NETWORK, "architectures")
 STAGE = (*NETWORK, "children", "steps", "epochs", "seconds")
 
 
@@ -86,7 +87,8 @@ def of_training(folder: Path) -> list[Point]:
 
 def of_search(search: Path) -> list[Point]:
     """One search over the number of the round: 0 is the pre-trained network, r the winner of round
-    r, and the number after the last round the trained winner; the test metrics beside it."""
+    r, and the number after the last round the trained winner. The other numbers of metrics.json are
+    no curves, nor mixed with one: its `steps` are `steps_total` beside the steps of each round."""
     points: list[Point] = []
     pretrain, final = search / "pretrain" / "status.json", search / "final" / "status.json"
     metrics = search / "final" / "metrics.json"
@@ -97,12 +99,15 @@ def of_search(search: Path) -> list[Point]:
     for last, path in rounds(search).items():
         status = read_json(path)
         seen = {"architectures": status["totals"]["architectures"]}
-        points += _facts(status | seen, (*STAGE, *seen), last, clock(status))
+        points += _facts(status | seen, {*STAGE, *GROWN}, last, clock(status))
     if final.exists() and metrics.exists():
         values, time = _flat(read_json(metrics)), clock(read_json(final))
-        curved = [key for key in values if key in {point.key for point in points}]
-        points += _facts(values, curved, last + 1, time)
-        points += _facts(values, values.keys() - curved, 0, time)
+        curved = {point.key for point in points}
+        single = {
+            f"{k}_total" if k in curved else k: v for k, v in values.items() if k not in GROWN
+        }
+        points += _facts(values, GROWN, last + 1, time)
+        points += _facts(single, single, 0, time)
     return points
 
 

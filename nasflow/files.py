@@ -57,7 +57,7 @@ def verified(path: Path, sha256: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise CorruptFile(
-            f"{path}: sha256 {found[:12]}..., expected {sha256[:12]}...; rerun the stage that writes it"
+            f"{path}: sha256 {found[:12]}, expected {sha256[:12]}; rerun the stage that writes it"
         )
     return content
 

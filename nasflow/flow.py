@@ -21,7 +21,7 @@ Counts = npt.NDArray[np.int64]
 
 
 class Info(NamedTuple):
-    """What the log wants of a step: f, E before the moves and the particles that left, each (m,)."""
+    """What the log wants of a step: f, E before the moves, particles that left; each (m,)."""
 
     share: Vector
     energy: Vector

@@ -25,7 +25,7 @@ Changes = dict[str, Change]
 
 @dataclass(frozen=True)
 class Morphism:
-    """`sites` lists where it may apply (a child may still prove illegal: `apply` raises ValueError);
+    """`sites` lists where it may apply (`apply` raises ValueError where a child is illegal);
     `apply` gives the child."""
 
     name: str
@@ -134,7 +134,9 @@ def _narrow(network: Network, site: Site, rng: np.random.Generator) -> Network:
     return _resize(network, conv, tuple(sorted(best.tolist())), rng)
 
 
-def _resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Generator) -> Network:
+def _resize(
+    network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Generator
+) -> Network:
     """Filters of the group of `conv` become those of the parent at `keep` (-1: new and random)."""
     g = network.architecture
     group = g.tied(conv)
@@ -160,7 +162,9 @@ def _resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.G
     return transfer(network, child, changes)
 
 
-def _columns(g: Architecture, source: int, group: frozenset[int], keep: tuple[int, ...]) -> tuple[int, ...]:
+def _columns(
+    g: Architecture, source: int, group: frozenset[int], keep: tuple[int, ...]
+) -> tuple[int, ...]:
     """Parent's channel of each channel of `source` after the resize, -1 where new."""
     columns: list[int] = []
     start = 0
@@ -173,7 +177,10 @@ def _columns(g: Architecture, source: int, group: frozenset[int], keep: tuple[in
 
 
 def _fresh(
-    shape: tuple[int, ...], keep: tuple[int, ...], columns: tuple[int, ...], rng: np.random.Generator
+    shape: tuple[int, ...],
+    keep: tuple[int, ...],
+    columns: tuple[int, ...],
+    rng: np.random.Generator,
 ) -> Tensor:
     """Kaiming-normal rows where keep is -1, but zero in every column that is new as well."""
     new = np.array(keep)[:, None] < 0

@@ -36,9 +36,7 @@ def legal(g: Architecture, constraints: Mapping[str, Any]) -> bool:
 
 def connections(g: Architecture, node: int) -> int:
     """Layers whose outputs meet in the input of a node, through adds and concatenations."""
-    return sum(
-        connections(g, i) if g[i].op in ("add", "concat") else 1 for i in g[node].inputs
-    )
+    return sum(connections(g, i) if g[i].op in ("add", "concat") else 1 for i in g[node].inputs)
 
 
 def sample(
@@ -58,7 +56,8 @@ def sample(
     sites = {
         name: sorted(MORPHISMS[name].sites(g)) for name, weight in morphisms.items() if weight > 0
     }
-    seen, children = {g.fingerprint}, []
+    seen = {g.fingerprint}
+    children: list[Child] = []
     while len(children) < n_neigh:
         names = [name for name, left in sites.items() if left]
         if not names:

@@ -14,7 +14,7 @@ Step = Callable[[list[Tensor], list[Tensor], list[Tensor], float], None]
 
 
 def heavy_ball(*, friction: float, weight_decay: float) -> Step:
-    """x <- x + tau v,  v <- v - tau (gamma v + grad V(x)), both from the old x and v  (D.1, step 1).
+    """x <- x + tau v,  v <- v - tau (gamma v + grad V(x)), from the old x and v (D.1, step 1).
 
     An explicitly discretised damped heavy ball. At constant tau it equals momentum 1 - tau gamma
     with learning rate tau^2; not torch's SGD momentum."""
@@ -53,4 +53,6 @@ def _decayed(x: list[Tensor], gradient: list[Tensor], weight_decay: float) -> li
     shifts and the mixes of skips pulls them to values that mean nothing."""
     if weight_decay == 0.0:
         return gradient
-    return [g.add(p, alpha=weight_decay) if p.ndim > 1 else g for g, p in zip(gradient, x, strict=True)]
+    return [
+        g.add(p, alpha=weight_decay) if p.ndim > 1 else g for g, p in zip(gradient, x, strict=True)
+    ]

@@ -21,7 +21,9 @@ def progress(title: str) -> Iterator[Progress]:
         file=sys.stderr,
         mininterval=0.2 if live else 10.0,
         dynamic_ncols=live,
-        bar_format=None if live else "{desc} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}\n",
+        bar_format=None
+        if live
+        else "{desc} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}\n",
     )
 
     def show(done: int, of: int, note: str) -> None:

@@ -52,7 +52,9 @@ def read_table(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise CorruptFile(f"{path}: not readable ({error}); rerun the stage that writes it") from error
+        raise CorruptFile(
+            f"{path}: not readable ({error}); rerun the stage that writes it"
+        ) from error
     if not table.schema.equals(SCHEMAS[path.name]):
         raise CorruptFile(f"{path}: columns {table.schema.names} are not those expected")
     return table

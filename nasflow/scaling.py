@@ -1,7 +1,7 @@
 """How strong the entropy is and how fast particles move: w and kappa tau of a step.
 
-The paper's constants (w = 1, kappa tau <= 0.05) do not fit the losses: with 9 nodes and beta = 1 the
-stop rule needs a lead of 0.10 nats, while siblings that began as the same function differ by 0.01
+The paper's constants (w = 1, kappa tau <= 0.05) do not fit the losses: with 9 nodes and beta = 1
+the stop rule needs a lead of 0.10 nats, while siblings that began as the same function differ by 0.01
 to 0.08 after some hundred steps, so that no round would end; and with kappa = 50 chance decides.
 """
 
@@ -25,7 +25,9 @@ def paper(*, kappa: float, entropy_weight: float) -> Scale:
     return scale
 
 
-def auto(*, m: int, particles: int, kind: str, beta: float, confidence: float, mobility: float) -> Scale:
+def auto(
+    *, m: int, particles: int, kind: str, beta: float, confidence: float, mobility: float
+) -> Scale:
     """w such that the stop rule is a test, and kappa such that its first step is gentle.
 
     With m nodes of which one is better by D and the others are tied, the equilibrium of the flow

@@ -6,7 +6,7 @@ import math
 
 
 def cosine(step: float, length: float, start: float, final: float) -> float:
-    """start at step 0, final at `length`: final + (start - final)(1 + cos(pi step / length)) / 2."""
+    """final + (start - final)(1 + cos(pi step / length)) / 2, and final from `length` on."""
     return final + 0.5 * (start - final) * (1.0 + math.cos(math.pi * min(step / length, 1.0)))
 
 

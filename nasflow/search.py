@@ -143,12 +143,8 @@ def _flow(
         moved = np.zeros(m, dtype=np.int64)
         if len(history) >= search["warmup_steps"]:
             Q = flow.first_order_rates(E, K)  # (D.1, step 2)
-            counts, moved = flow.move(
-                generator("particles", seed, number, k), counts, Q, kappa_tau
-            )
-        history.append(
-            Step(k, tau, w, counts, V, error, train_loss, flow.Info(f, E, moved))
-        )
+            counts, moved = flow.move(generator("particles", seed, number, k), counts, Q, kappa_tau)
+        history.append(Step(k, tau, w, counts, V, error, train_loss, flow.Info(f, E, moved)))
         k += 1
         leader = int(np.argmax(counts))
         progress(
@@ -222,7 +218,9 @@ def _alive(losses: Vector, train_loss: Vector, dead: np.ndarray) -> Vector:
     return np.where(dead, losses[~dead].max() + 10.0, losses)
 
 
-def _judge(network: Network, validation: Split, step: optim.Step, workers: int) -> tuple[float, float]:
+def _judge(
+    network: Network, validation: Split, step: optim.Step, workers: int
+) -> tuple[float, float]:
     with Siblings([network], step, workers=workers) as winner:
         return winner.evaluate(validation)[0]
 

@@ -20,10 +20,10 @@ ROWS_PER_RUN = 200
 def steps_for(stage: dict[str, Any], images: int, flops: int) -> int:
     """Steps of a stage: its epochs, or the compute budget over 3 x forward FLOPs x images seen
     (the backward pass costs twice the forward one)."""
-    per_epoch = images // stage["batch_size"]
+    size = int(stage["batch_size"])
     if stage.get("flops") is not None:
-        return max(1, round(stage["flops"] / (3.0 * flops * stage["batch_size"])))
-    return max(1, round(stage["epochs"] * per_epoch))
+        return max(1, round(float(stage["flops"]) / (3.0 * flops * size)))
+    return max(1, round(float(stage["epochs"]) * (images // size)))
 
 
 def train(
@@ -53,19 +53,34 @@ def train(
         **augment,
     )
     steps = steps_for(stage, len(data), network.architecture.flops)
-    step = optim.make(stage["optimizer"], **{k: stage[k] for k in ("friction", "momentum", "weight_decay")})
-    still = Network(network.architecture, network.x, network.buffers, {k: v * 0 for k, v in network.v.items()})
+    step = optim.make(
+        stage["optimizer"], **{k: stage[k] for k in ("friction", "momentum", "weight_decay")}
+    )
+    still = Network(
+        network.architecture, network.x, network.buffers, {k: v * 0 for k, v in network.v.items()}
+    )
     rows: list[Row] = []
     every, recent = max(1, steps // ROWS_PER_RUN), []
     looks = {round(steps * i / 10) for i in range(1, 11)}
     rise = stage.get("warmup", 0.0) * steps
-    with Siblings([still], step, workers=workers, shards=stage["shards"], label_smoothing=stage["label_smoothing"]) as live:
+    with Siblings(
+        [still],
+        step,
+        workers=workers,
+        shards=stage["shards"],
+        label_smoothing=stage["label_smoothing"],
+    ) as live:
         loss = accuracy = float("nan")
         for k in range(steps):
-            tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(1.0, (k + 1) / max(rise, 1.0))
+            tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(
+                1.0, (k + 1) / max(rise, 1.0)
+            )
             train_loss = float(live.step([batches(k)], None, tau)[0][0])
             if not np.isfinite(train_loss):
-                raise ValueError(f"{purpose}.lambda_start: {stage['lambda_start']}; the loss became {train_loss} at step {k + 1}; lower it")
+                raise ValueError(
+                    f"{purpose}.lambda_start: {stage['lambda_start']}; the loss became "
+                    f"{train_loss} at step {k + 1}; lower it"
+                )
             recent.append(train_loss)
             look = k + 1 in looks
             if look:

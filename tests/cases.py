@@ -25,7 +25,7 @@ def images(count: int, dtype: torch.dtype = torch.float32, seed: int = 7) -> tor
     return torch.tensor(draw, dtype=dtype)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def network(seed: int, morphed: int, dtype: torch.dtype = torch.float32) -> Network:
     """A network `morphed` random morphisms away from a small base, with BatchNorm parameters,
     statistics, mixes and velocities that are nowhere at their initial values."""
@@ -61,5 +61,3 @@ def logits(network: Network, batch: torch.Tensor, *, training: bool = False) -> 
     copies = {k: t.clone() for k, t in buffers.items()}
     with torch.no_grad():
         return forward(g, x, copies, batch, training=training)
-
-

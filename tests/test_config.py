@@ -17,7 +17,7 @@ SCHEMA = Path("workflow/schemas/config.schema.yaml")
 
 
 def schema_text() -> str:
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema()}
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema(Experiment)}
     body = yaml.safe_dump(document, sort_keys=False, width=100)
     return f"# python tests/{Path(__file__).name} > {SCHEMA}\n{body}"
 
@@ -46,7 +46,7 @@ def test_the_default_config_shows_every_key() -> None:
 
 def test_the_default_config_is_valid_by_parser_and_by_schema() -> None:
     parse(Experiment, default_config())
-    pytest.importorskip("jsonschema").validate(default_config(), schema())
+    pytest.importorskip("jsonschema").validate(default_config(), schema(Experiment))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def change(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.mark.parametrize("name", POSITIVE)
 @many
 @given(seed=seeds, depth=depths)
-def test_positive_morphisms_keep_the_function_in_eval_mode(name: str, seed: int, depth: int) -> None:
+def test_positive_morphisms_keep_the_function_in_eval_mode(
+    name: str, seed: int, depth: int
+) -> None:
     for dtype, bar in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         parent = network(seed, depth, dtype)
         batch = images(16, dtype)

@@ -170,6 +170,7 @@ def write_search(results: Path, rounds: int = 2, seed: int = 0, final: bool = Tr
             "rounds": rounds,
             "recentred": rounds,
             "architectures": 8 * rounds,
+            "steps": 300 * rounds,
             "seconds": {"pretrain": 60.0, "search": 80.0, "final": 60.0, "total": 200.0},
         }
         write_json(search / "final" / "metrics.json", metrics)
@@ -292,6 +293,8 @@ def test_a_search_is_one_run_over_rounds_with_its_test_metrics(results: Path) ->
     assert accuracy == {0: 0.9, 1: 0.91, 2: 0.92, 3: 0.97}
     assert parent.data.metrics["test_accuracy"] == 0.9625
     assert parent.data.metrics["seconds_total"] == 200.0
+    assert curve(uri(results), parent, "steps") == {1: 300, 2: 300}
+    assert curve(uri(results), parent, "steps_total") == {0: 600}
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["nasflow.source"] == "results/digits/nasgd/seed_0"
     assert {f["parent_run_id"] for f in facts.values()} == {parent.info.run_id}

@@ -1,0 +1,200 @@
+"""Training and rounds: the formulas of D.1, and bytes that do not depend on workers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nasflow import config, optim, stages
+from nasflow.architecture import chain
+from nasflow.batches import Batches, Split
+from nasflow.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.files import CorruptFile
+from nasflow.network import initialise
+from nasflow.records import read_table, write_table
+from nasflow.schedule import sgdr
+from nasflow.splits import write_splits
+
+
+def test_heavy_ball_is_the_papers_step() -> None:
+    x, v, g = (torch.tensor([a]) for a in (1.0, 0.5, 2.0))
+    optim.heavy_ball(friction=1.0, weight_decay=0.0)([x], [v], [g], 0.1)
+    assert x.item() == pytest.approx(1.0 + 0.1 * 0.5)
+    assert v.item() == pytest.approx(0.5 - 0.1 * (0.5 + 2.0))
+
+
+def test_nesterov_is_torchs() -> None:
+    mine, v = torch.tensor([[1.0, -2.0]]), torch.zeros(1, 2)
+    theirs = torch.nn.Parameter(mine.clone())
+    sgd = torch.optim.SGD([theirs], lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    step = optim.nesterov(momentum=0.9, weight_decay=0.01)
+    for i in range(5):
+        theirs.grad = torch.full((1, 2), float(i))
+        sgd.step()
+        step([mine], [v], [torch.full((1, 2), float(i))], 0.1)
+    torch.testing.assert_close(mine, theirs.data)
+
+
+def test_the_clock_restarts_each_cycle_and_not_each_round() -> None:
+    assert sgdr(0, 10, 0.5, 0.1) == 0.5
+    assert sgdr(5, 10, 0.5, 0.1) == pytest.approx(0.3)
+    assert sgdr(9, 10, 0.5, 0.1) < 0.13
+    assert sgdr(10, 10, 0.5, 0.1) == 0.5
+
+
+def test_batches_are_replayable_cover_an_epoch_and_shift_by_pixels() -> None:
+    images = torch.arange(20 * 16).reshape(20, 4, 4, 1).remainder(256).to(torch.uint8)
+    split = Split(images, torch.arange(20), torch.zeros(1), torch.ones(1))
+    a, b = (Batches(split, 5, "train", (1,), flip=True, shift=1) for _ in range(2))
+    ahead = a(7)
+    seen = torch.cat([b(i)[1] for i in range(4)])
+    assert sorted(seen.tolist()) == list(range(20))
+    assert torch.equal(b(7)[0], ahead[0])
+    still = Batches(split, 5, "train", (1,))
+    image, label = still(0)
+    assert torch.equal(image[0, 0] * 255, images[label[0], :, :, 0].float())
+    moved = Batches(split, 5, "train", (1,), shift=1)(0)[0]
+    padded = torch.nn.functional.pad(image[0, 0], (1, 1, 1, 1))
+    windows = [padded[i : i + 4, j : j + 4] for i in range(3) for j in range(3)]
+    assert any(torch.equal(moved[0, 0], w) for w in windows)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of bright and dark 8x8 images, and a network on them."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for name, count in (("train", 192), ("validation", 64), ("test", 64)):
+        labels = np.arange(count) % 3
+        noise = rng.integers(0, 90, (count, 8, 8, 1))
+        arrays[name] = ((noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels)
+    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    write_splits(tmp_path / "data", arrays, facts | {"mean": [0.4], "std": [0.2]})
+    sections = {"base": {"widths": [4, 4, 8]}, "pretrain": {"epochs": 2.0}}
+    stages.pretrain(
+        config=json.dumps(sections),
+        data=tmp_path / "data",
+        seed=0,
+        out=tmp_path / "pretrain/network",
+        device="cpu",
+        threads=1,
+    )
+    stages.plan(config=json.dumps({"rounds": 9}), out=tmp_path / "plan.json")
+    return tmp_path
+
+
+def _round(folder: Path, out: str, threads: int, **search: object) -> Path:
+    stages.search_round(
+        config=json.dumps({"search": {"n_neigh": 5, "max_steps": 60, **search}}),
+        algorithm="nasgd",
+        data=folder / "data",
+        parent=folder / "pretrain/network",
+        plan=folder / "plan.json",
+        seed=3,
+        round=1,
+        out=folder / out,
+        device="cpu",
+        threads=threads,
+    )
+    return folder / out
+
+
+RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
+TABLES = ("particles.parquet", "architectures.parquet")
+
+
+@pytest.mark.parametrize("validation", ["paired", "independent"])
+def test_a_round_gives_the_same_bytes_for_any_number_of_workers(
+    folder: Path, validation: str
+) -> None:
+    one = _round(folder, "one", 1, validation=validation)
+    three = _round(folder, "three", 3, validation=validation)
+    for name in RESULTS + TABLES:
+        assert (one / name).read_bytes() == (three / name).read_bytes(), name
+
+
+def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder: Path) -> None:
+    positive = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0, "enlarge_kernel": 1.0}
+    paired = read_table(_round(folder, "p", 1, morphisms=positive) / TABLES[0]).to_pandas()
+    other = _round(folder, "i", 1, morphisms=positive, validation="independent")
+    independent = read_table(other / TABLES[0]).to_pandas()
+    first = paired[paired.step == 1].train_loss
+    assert first.max() - first.min() < 1e-5
+    first = independent[independent.step == 1].train_loss
+    assert first.max() - first.min() > 1e-3
+
+
+def test_records_tell_one_story(folder: Path) -> None:
+    out = _round(folder, "r", 1)
+    status = json.loads((out / "status.json").read_text())
+    particles = read_table(out / "particles.parquet").to_pandas()
+    children = read_table(out / "architectures.parquet").to_pandas()
+    assert len(particles) == status["steps"] * (status["children"] + 1)
+    assert (particles.groupby("step")["count"].sum() == 1000 + status["children"]).all()
+    before = particles[particles.step <= 50]
+    assert (before[before.node == 0]["count"] == 1000).all()  # the warm-up
+    last = particles[particles.step == status["steps"]].set_index("node")
+    assert (last["count"].to_numpy() == children["count"].to_numpy()).all()
+    assert children[children.winner].fingerprint.item() == status["fingerprint"]
+    assert read_checkpoint(out / "winner").k == status["k"] == status["steps"]
+
+
+def test_the_budget_ends_a_round_and_the_parent_stays(folder: Path) -> None:
+    stages.plan(config=json.dumps({"steps": 7}), out=folder / "plan.json")
+    status = json.loads((_round(folder, "b", 1) / "status.json").read_text())
+    assert (status["reason"], status["steps"], status["winner"]) == ("budget", 7, 0)
+
+
+def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
+    """Design of the scales: with kappa = 1 and tau <= 0.05 next to nothing moves."""
+    paper = read_table(_round(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
+    auto = read_table(_round(folder, "y", 1) / TABLES[0]).to_pandas()
+    assert paper.moved.sum() < auto.moved.sum()
+
+
+def test_a_diverging_search_says_which_key_to_lower(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"search\.lambda_start"):
+        _round(folder, "d", 1, lambda_start=10.0, lambda_final=10.0, friction=100.0)
+
+
+def test_equal_networks_make_equal_bytes_and_damage_is_seen(tmp_path: Path) -> None:
+    net = initialise(chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
+    for name in "ab":
+        write_checkpoint(tmp_path / name / "n", net, 5, "sgd")
+    file = tmp_path / "a/n.safetensors"
+    assert file.read_bytes() == (tmp_path / "b/n.safetensors").read_bytes()
+    again = read_checkpoint(tmp_path / "a/n").network
+    assert all(torch.equal(net.x[k], again.x[k]) for k in net.x)
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CorruptFile, match="sha256"):
+        read_checkpoint(tmp_path / "a/n")
+
+
+def test_a_flipped_bit_in_a_table_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "history.parquet"
+    row = {"epoch": 0.1, "tau": 0.1, "train_loss": 1.0}
+    write_table(path, [{"step": i, **row} for i in range(100)])
+    clean = bytearray(path.read_bytes())
+    for position in range(20, 60, 7):
+        damaged = clean.copy()
+        damaged[position] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptFile):
+            read_table(path)
+
+
+def test_search_jobs_import_neither_torchvision_nor_mlflow_nor_pandas() -> None:
+    code = (
+        "import sys, nasflow.stages; "
+        "print([m for m in ('torchvision', 'mlflow', 'pandas', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
