@@ -38,7 +38,13 @@ class Morphism:
 
 
 def _deepen_sites(g: Architecture) -> Iterator[Site]:
-    return ((conv.id, kernel) for conv in g.convs for kernel in (3, 5))
+    return ((conv.id, kernel) for conv in g.convs for kernel in (3, 5) if _reaches(g, conv, kernel))
+
+
+def _reaches(g: Architecture, conv: Node, kernel: int) -> bool:
+    """Whether the kernel's outer ring meets the map at all: beyond it lies padding, and weights
+    there would never have a gradient."""
+    return kernel // 2 < min(g.shapes[conv.id][1:])
 
 
 def _deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
@@ -254,10 +260,24 @@ def _disconnect(network: Network, site: Site, rng: np.random.Generator) -> Netwo
     g, (join,) = network.architecture, site
     first = g[join].inputs[0]
     nodes = tuple(n for n in rewire(g.nodes, join, first) if n.id != join)
+    kept: dict[int, tuple[int, ...]] = {}  # channels of every node that remain
     changes: Changes = {}
-    if g[join].op == "concat":
-        kept = tuple(range(g.shapes[first][0]))
-        changes = {f"{n.id}.weight": Change({1: kept}) for n in g.consumers(join)}
+    for node in g.nodes:
+        channels = range(g.shapes[node.id][0])
+        before = kept.get(node.inputs[0], ()) if node.inputs else ()
+        if node.id == join or node.op in ("pool", "add"):
+            kept[node.id] = before
+        elif node.op == "concat":
+            widths = [g.shapes[i][0] for i in node.inputs]
+            starts = [sum(widths[:n]) for n in range(len(widths))]
+            pairs = zip(node.inputs, starts, strict=True)
+            kept[node.id] = tuple(start + c for i, start in pairs for c in kept[i])
+        else:
+            kept[node.id] = tuple(channels)
+        if node.inputs and len(before) < g.shapes[node.inputs[0]][0] and node.id != join:
+            axis, tensor = (0, "mix") if node.op == "add" else (1, "weight")
+            if node.op in ("conv", "head", "add"):
+                changes[f"{node.id}.{tensor}"] = Change({axis: before})
     return transfer(network, Architecture(nodes, g.size), changes)
 
 
@@ -265,7 +285,9 @@ def _disconnect(network: Network, site: Site, rng: np.random.Generator) -> Netwo
 
 
 def _enlarge_sites(g: Architecture) -> Iterator[Site]:
-    return ((conv.id, conv.kernel + 2) for conv in g.convs if conv.kernel < 7)
+    for conv in g.convs:
+        if conv.kernel < 7 and _reaches(g, conv, conv.kernel + 2):
+            yield conv.id, conv.kernel + 2
 
 
 def _shrink_sites(g: Architecture) -> Iterator[Site]:

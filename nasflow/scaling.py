@@ -1,8 +1,8 @@
 """How strong the entropy is and how fast particles move: w and kappa tau of a step.
 
-The paper's constants (w = 1, kappa tau <= 0.05) do not fit the losses: with 9 nodes and beta = 1
-the stop rule needs a lead of 0.10 nats, while siblings that began as the same function differ by 0.01
-to 0.08 after some hundred steps, so that no round would end; and with kappa = 50 chance decides.
+The paper's constants (w = 1, kappa tau <= 0.05) do not fit the losses. With 9 nodes and beta = 1
+the stop rule needs a lead of 0.10 nats, but siblings that began as the same function differ by
+0.01 to 0.08 after some hundred steps, so that no round would end; with kappa = 50 chance decides.
 """
 
 from __future__ import annotations
