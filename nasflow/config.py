@@ -204,6 +204,9 @@ class Search:
     confidence: float = key(
         2.5, "auto: standard errors by which a child must lead", above=0.0, high=100.0
     )
+    min_lead: float = key(
+        0.003, "auto: nats by which a child must lead, however small the errors", low=0.0, high=10.0
+    )
     mobility: float = key(
         0.5,
         "auto: share of g_r's particles that leave in a round's first step",

@@ -26,7 +26,14 @@ def paper(*, kappa: float, entropy_weight: float) -> Scale:
 
 
 def auto(
-    *, m: int, particles: int, kind: str, beta: float, confidence: float, mobility: float
+    *,
+    m: int,
+    particles: int,
+    kind: str,
+    beta: float,
+    confidence: float,
+    min_lead: float,
+    mobility: float,
 ) -> Scale:
     """w such that the stop rule is a test, and kappa such that its first step is gentle.
 
@@ -35,7 +42,8 @@ def auto(
     errors of the paired differences makes a round end when, and only when, a child leads by that
     much; as the average grows longer the errors shrink, w with them, and smaller leads decide. The
     errors are those of the children that lead g_r (of all where none does): the largest, since the
-    noisiest contender must not win by its noise. kappa tau lets a share `mobility` of the particles
+    noisiest contender must not win by its noise. `min_lead` nats bound D from below: a child that is
+    all but the same network has errors near zero and would win by nothing. kappa tau lets a share `mobility` of the particles
     leave g_r in the first step, whatever w is; the flow then relaxes in some 10 steps."""
     a = 1.0 / (m + 1)
     ends = potential(np.array([2 * a, a, 1.0, 1.0 / particles]), kind, beta)
@@ -44,7 +52,7 @@ def auto(
     def scale(V: Vector, standard_error: Vector, tau: float) -> tuple[float, float]:
         leads = V[1:] < V[0]
         errors = standard_error[1:][leads] if leads.any() else standard_error[1:]
-        w = max(confidence * float(errors.max()) / margin, 1e-12)
+        w = max(confidence * float(errors.max()), min_lead, 1e-9) / margin
         return w, mobility / (w * span * (m - 1))
 
     return scale

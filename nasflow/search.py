@@ -205,6 +205,7 @@ def _scale(search: dict[str, Any], m: int) -> scaling.Scale:
         kind=search["potential"],
         beta=search["beta"],
         confidence=search["confidence"],
+        min_lead=search["min_lead"],
         mobility=search["mobility"],
     )
 

@@ -86,9 +86,10 @@ wildcard_constraints:
 
 # "$python" is the interpreter that runs Snakemake, also where its environment is not activated, and
 # it finds the package above. Both stay out of params: a moved environment changes no result.
+# OMP_NUM_THREADS: networks compute on one thread each, and Snakemake's 0 for mirrors is refused.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 shell.prefix(
-    "set -euo pipefail; export PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{ROOT:q}; python={PYTHON:q}; "
+    "set -euo pipefail; export OMP_NUM_THREADS=1 PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{ROOT:q}; python={PYTHON:q}; "
 )
 
 
