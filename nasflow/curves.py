@@ -99,7 +99,7 @@ def of_search(search: Path) -> list[Point]:
     for last, path in rounds(search).items():
         status = read_json(path)
         seen = {"architectures": status["totals"]["architectures"]}
-        points += _facts(status | seen, {*STAGE, *GROWN}, last, clock(status))
+        points += _facts(status | seen, (*STAGE, *seen), last, clock(status))
     if final.exists() and metrics.exists():
         values, time = _flat(read_json(metrics)), clock(read_json(final))
         curved = {point.key for point in points}

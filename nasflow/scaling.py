@@ -42,8 +42,9 @@ def auto(
     errors of the paired differences makes a round end when, and only when, a child leads by that
     much; as the average grows longer the errors shrink, w with them, and smaller leads decide. The
     errors are those of the children that lead g_r (of all where none does): the largest, since the
-    noisiest contender must not win by its noise. `min_lead` nats bound D from below: a child that is
-    all but the same network has errors near zero and would win by nothing. kappa tau lets a share `mobility` of the particles
+    noisiest contender must not win by its noise.
+    `min_lead` nats bound D from below: a child that is all but the same network has errors near
+    zero and would win by nothing. kappa tau lets a share `mobility` of the particles
     leave g_r in the first step, whatever w is; the flow then relaxes in some 10 steps."""
     a = 1.0 / (m + 1)
     ends = potential(np.array([2 * a, a, 1.0, 1.0 / particles]), kind, beta)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from nasflow import plan as policy
-from nasflow.architecture import Architecture, chain
+from nasflow.architecture import chain
 from nasflow.batches import Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.config import Augment, Base, Budget, Data, Final, Pretrain, Search, parse, plain
@@ -27,6 +27,7 @@ from nasflow.records import write_table
 from nasflow.search import Limits, run_round
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
+from nasflow.status import NO_TOTALS, round_status, size
 from nasflow.summary import summary_text
 from nasflow.train import train
 
@@ -83,7 +84,7 @@ def search_round(
     network, k, optimizer = read_checkpoint(parent)
     if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
         network = _still(network)
-    before = read_json(parent.with_name("status.json")).get("totals") or _no_totals()
+    before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
     epoch = len(train_split) // search["batch_size"]
     cycle = search["epochs_neigh"] * epoch
     budget = parse(Budget, read_json(plan), "budget")
@@ -102,7 +103,6 @@ def search_round(
             workers=threads,
             progress=show,
         )
-    g = result.network.architecture
     files = {
         name: write_table(out / name, rows)
         for name, rows in (
@@ -111,38 +111,12 @@ def search_round(
         )
     }
     write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
-    won = result.architectures[result.winner]
+    status = round_status(
+        result, before, {"algorithm": algorithm, "seed": seed, "round": round}, cycle, epoch
+    )
     taken = time.monotonic() - began
-    status = {
-        "schema": 1,
-        "stage": "search_round",
-        "algorithm": algorithm,
-        "seed": seed,
-        "round": round,
-        "reason": result.reason,
-        "winner": result.winner,
-        "morphism": won["morphism"],
-        "site": won["site"],
-        "steps": result.steps,
-        "k": result.k,
-        "children": len(result.architectures) - 1,
-        **_size(g),
-        "validation_loss": result.validation_loss,
-        "validation_accuracy": result.validation_accuracy,
-        "seconds": taken,
-        "started": started,
-        "totals": {
-            "rounds": round,
-            "steps": result.k,
-            "cycles": result.k / cycle,
-            "epochs": result.k / epoch,
-            "seconds": before["seconds"] + taken,
-            "architectures": before["architectures"] + len(result.architectures) - 1,
-            "recentred": before["recentred"] + (result.reason == "recentred"),
-            **{key: value for key, value in _size(g).items() if key != "fingerprint"},
-        },
-        "files": files,
-    }
+    status["totals"]["seconds"] = before["seconds"] + taken
+    status |= {"seconds": taken, "started": started, "files": files}
     write_json(out / "status.json", status)
 
 
@@ -207,7 +181,7 @@ def evaluate(
         "validation_accuracy": final["validation_accuracy"],
         "validation_loss": final["validation_loss"],
         "pretrained_validation_accuracy": before["validation_accuracy"],
-        **_size(trained.architecture),
+        **size(trained.architecture),
         **{key: found[key] for key in ("rounds", "recentred", "architectures", "steps")},
         "final_epochs": final["epochs"],
         "seconds": seconds | {"total": sum(seconds.values())},
@@ -275,7 +249,7 @@ def _train_stage(
         "stage": name,
         "seed": seed,
         **facts,
-        **_size(trained.architecture),
+        **size(trained.architecture),
         "seconds": time.monotonic() - began,
         "started": started,
         "files": {"history.parquet": history},
@@ -292,19 +266,6 @@ def _sections(config: str, **classes: type) -> Json:
     """The named sections of a JSON text, checked, as plain data."""
     raw = json.loads(config)
     return {name: plain(parse(cls, raw.get(name, {}), name)) for name, cls in classes.items()}
-
-
-def _size(g: Architecture) -> Json:
-    return {
-        "fingerprint": g.fingerprint,
-        "conv_layers": len(g.convs),
-        "parameters": g.parameters,
-        "flops": g.flops,
-    }
-
-
-def _no_totals() -> Json:
-    return {"seconds": 0.0, "architectures": 0, "recentred": 0}
 
 
 def _still(network: Network) -> Network:

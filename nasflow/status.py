@@ -1,0 +1,55 @@
+"""The facts that a stage reports in its status.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasflow.architecture import Architecture
+from nasflow.search import Round
+
+NO_TOTALS = {"seconds": 0.0, "architectures": 0, "recentred": 0}
+
+
+def size(g: Architecture) -> dict[str, Any]:
+    """Fingerprint, convolutions, parameters and FLOPs an image."""
+    return {
+        "fingerprint": g.fingerprint,
+        "conv_layers": len(g.convs),
+        "parameters": g.parameters,
+        "flops": g.flops,
+    }
+
+
+def round_status(
+    result: Round, before: dict[str, Any], names: dict[str, Any], cycle: float, epoch: int
+) -> dict[str, Any]:
+    """A round's end, and the totals of the search so far (those before it plus its own).
+
+    `cycle` and `epoch` are lengths in steps."""
+    g, won = result.network.architecture, result.architectures[result.winner]
+    children = len(result.architectures) - 1
+    totals = {
+        "rounds": names["round"],
+        "steps": result.k,
+        "cycles": result.k / cycle,
+        "epochs": result.k / epoch,
+        "architectures": before["architectures"] + children,
+        "recentred": before["recentred"] + (result.reason == "recentred"),
+        **{key: value for key, value in size(g).items() if key != "fingerprint"},
+    }
+    return {
+        "schema": 1,
+        "stage": "search_round",
+        **names,
+        "reason": result.reason,
+        "winner": result.winner,
+        "morphism": won["morphism"],
+        "site": won["site"],
+        "steps": result.steps,
+        "k": result.k,
+        "children": children,
+        **size(g),
+        "validation_loss": result.validation_loss,
+        "validation_accuracy": result.validation_accuracy,
+        "totals": totals,
+    }
