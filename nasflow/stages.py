@@ -207,7 +207,9 @@ def track(
     from nasflow import tracking
 
     if all is not None:
-        tracking.track_all(all, uri=uri)
+        mirrored = tracking.track_all(all, uri=uri)
+        for name, facts in mirrored.items():
+            print(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip())
         return
     assert source is not None and out is not None
     where: Json = {"experiment": experiment, "algorithm": algorithm, "seed": seed, "uri": uri}
@@ -215,6 +217,14 @@ def track(
         where["round"] = round
     facts = getattr(tracking, f"track_{kind}")(source, **where)
     write_json(out, facts)
+
+
+def ui(*, uri: str) -> None:
+    """Serve MLflow's UI on http://127.0.0.1:5000 until interrupted."""
+    from nasflow.tracking_server import serve
+
+    print("nasflow: open http://127.0.0.1:5000, then 'Model training'")
+    serve(uri)
 
 
 def _train_stage(

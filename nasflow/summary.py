@@ -28,7 +28,6 @@ def summary_text(
         f"  seconds        {seconds['pretrain']:.0f} pretraining, {seconds['search']:.0f} search, "
         f"{seconds['final']:.0f} final training",
         f"  files          {folder}/metrics.json and network.*",
-        "  MLflow         mlflow server --backend-store-uri sqlite:///results/mlflow.db "
-        "(then open http://127.0.0.1:5000)",
+        "  MLflow         nasflow ui, then open http://127.0.0.1:5000 and choose Model training",
     ]
     return "\n".join(lines) + "\n"

@@ -70,7 +70,7 @@ def train(
         shards=stage["shards"],
         label_smoothing=stage["label_smoothing"],
     ) as live:
-        loss = accuracy = float("nan")
+        loss, accuracy, seen = float("nan"), float("nan"), ""
         for k in range(steps):
             tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(
                 1.0, (k + 1) / max(rise, 1.0)
@@ -85,6 +85,7 @@ def train(
             look = k + 1 in looks
             if look:
                 loss, accuracy = live.evaluate(validation)[0]
+                seen = f" validation accuracy {accuracy:.2%}"
             if look or (k + 1) % every == 0:
                 rows.append(
                     {
@@ -97,7 +98,7 @@ def train(
                     }
                 )
                 recent.clear()
-            progress(k + 1, steps, f"loss {train_loss:.3f} accuracy {accuracy:.4f}")
+            progress(k + 1, steps, f"loss {train_loss:.3f}" + seen)
         facts = {
             "steps": steps,
             "epochs": steps / batches.steps_per_epoch,
