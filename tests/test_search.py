@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from snakemake.utils import update_config
 
 from nasflow import config, optim, stages
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.files import CorruptFile
+from nasflow.neighbourhood import legal
 from nasflow.network import initialise
 from nasflow.records import read_table, write_table
 from nasflow.schedule import sgdr
@@ -198,3 +201,15 @@ def test_search_jobs_import_neither_torchvision_nor_mlflow_nor_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["config", "cifar10", "cifar10_cpu"])
+def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
+    """Files lie over config.yaml, so a bound of the default must not bind a larger experiment."""
+    folder = Path(__file__).parents[1] / "config"
+    merged = yaml.safe_load((folder / "config.yaml").read_text())
+    update_config(merged, yaml.safe_load((folder / f"{name}.yaml").read_text()))
+    experiment = config.parse(config.Experiment, merged)
+    widest = max(experiment.base.widths)
+    g = chain((*experiment.base.widths, widest), experiment.base.kernel, (3, 32, 32), 10)
+    assert legal(g, config.plain(experiment.search.constraints))
