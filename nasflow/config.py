@@ -16,7 +16,7 @@ from nasflow.sections import ConfigError, key, parse, plain, schema
 __all__ = ["ConfigError", "Experiment", "parse", "plain", "schema"]
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-ALGORITHMS = ("nasgd",)
+ALGORITHMS = ("nasgd", "nasagd")
 MORPHISMS = (
     "deepen",
     "widen",
@@ -168,10 +168,32 @@ class Constraints:
 
 
 @dataclass(frozen=True)
+class SecondOrder:
+    """NASAGD alone (paper 2.2 and appendix D.2)."""
+
+    friction: float = key(0.0, "gamma of phi; D.2 drops it", low=0.0, high=100.0)
+    paper_coefficient: bool = key(
+        False, "1 before the squared differences of phi, as printed; 1/2 conserves energy"
+    )
+    kinetic: bool = key(False, "add |v_i|^2 / 2 to E_i (section 2.2; D.2 drops it)")
+    restart: str = key(
+        "signed",
+        "phi returns to 0 when the mean loss rises (signed), when any particle climbs (paper)",
+        choices=("signed", "paper", "never"),
+    )
+
+
+@dataclass(frozen=True)
 class Search:
-    """One round of NASGD (paper 2.3 and appendix D.1)."""
+    """One round of NASGD (paper 2.1, D.1) or NASAGD (2.2, D.2)."""
 
     n_neigh: int = key(8, "children of a round", low=1, high=100_000)
+    n_morphisms: int = key(1, "morphisms that make a child (n_NM of NASH)", low=1, high=100)
+    proposal: str = key(
+        "uniform",
+        "gradient draws 4 n_neigh candidates and keeps those with the steepest loss",
+        choices=("uniform", "gradient"),
+    )
     particles: int = key(1000, "N, particles on g_r at the start of a round", low=2, high=10**12)
     epochs_neigh: float = key(
         18.0, "length of a cycle of the cosine clock, epochs", above=0.0, high=1e5
@@ -193,6 +215,13 @@ class Search:
     weight_decay: float = key(0.0, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
     graph: str = key(
         "complete", "K: every pair, or parent-child only", choices=("complete", "star")
+    )
+    edge_weights: Mapping[str, float] = key(
+        dict.fromkeys((*MORPHISMS, "siblings"), 1.0),
+        "weights of K: g_r to a child by its morphism (product over several), child to child",
+        low=0.0,
+        high=1e6,
+        keys=(*MORPHISMS, "siblings"),
     )
     potential: str = key("power", "U'(f): f^beta or log f", choices=("power", "log"))
     beta: float = key(1.0, "exponent of the power potential", above=0.0, high=100.0)
@@ -234,6 +263,7 @@ class Search:
         low=0.0,
         keys=MORPHISMS,
     )
+    second_order: SecondOrder = field(default_factory=SecondOrder)
     constraints: Constraints = field(default_factory=Constraints)
 
 

@@ -1,16 +1,17 @@
-"""NASGD's particles: one step of the flow on the graph of siblings (paper 2.1, appendix D.1).
+"""Particles on the graph of siblings: the formulas of NASGD (paper 2.1, D.1) and NASAGD (2.2, D.2).
 
 Particles on a node are exchangeable, so the state is their counts, and one multinomial draw a node
 has exactly the law of moving them one by one: a step costs the same for 10^2 and 10^9 particles.
 Ghosts (one a child) never move and count in f.
 
 Errata of the paper decided here: D.1 prints the positive part of E(g') - E(g), which climbs;
-particles go from i to j at the rate [E_i - E_j]^+ K_ij, as section 2.1 has it.
+particles go from i to j at the rate [E_i - E_j]^+ K_ij, as section 2.1 has it. Sections 2.2 and D.2
+print coefficient 1 before sum ([phi_j - phi_i]^+)^2 K, with which the total energy rises without
+friction; with 1/2 it is conserved. D.2's restart quantity is never negative; its own words describe
+the signed sum.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,6 @@ Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-class Info(NamedTuple):
-    """What the log wants of a step: f, E before the moves, particles that left; each (m,)."""
-
-    share: Vector
-    energy: Vector
-    moved: Counts
-
-
 def init(particles: int, n_neigh: int) -> Counts:
     """N particles on g_r and one ghost on each child, (1 + n_neigh,)."""
     counts = np.ones(1 + n_neigh, dtype=np.int64)
@@ -35,12 +28,13 @@ def init(particles: int, n_neigh: int) -> Counts:
     return counts
 
 
-def graph(kind: str, m: int) -> Matrix:
-    """K, (m, m): `complete` joins every pair, `star` children with g_r only; weights 1."""
-    if kind == "complete":
-        return np.ones((m, m)) - np.eye(m)
-    K = np.zeros((m, m))
-    K[0, 1:] = K[1:, 0] = 1.0
+def graph(children: npt.ArrayLike, siblings: float) -> Matrix:
+    """K, (m, m), symmetric with zero diagonal: the weights of the edges between g_r and its
+    children, (m - 1,), and of those between any two children (0: a star)."""
+    spokes = np.asarray(children, dtype=float)
+    m = len(spokes) + 1
+    K = siblings * (np.ones((m, m)) - np.eye(m))
+    K[0, 1:] = K[1:, 0] = spokes
     return K
 
 
@@ -58,6 +52,40 @@ def first_order_rates(E: Vector, K: Matrix) -> Matrix:
     """Q_ij = [E_i - E_j]^+ K_ij, (m, m)."""
     Q: Matrix = np.maximum(E[:, None] - E[None, :], 0.0) * K
     return Q
+
+
+def second_order_rates(phi: Vector, K: Matrix) -> Matrix:
+    """Q_ij = [phi_j - phi_i]^+ K_ij, (m, m): particles climb phi (D.2, step 2)."""
+    Q: Matrix = np.maximum(phi[None, :] - phi[:, None], 0.0) * K
+    return Q
+
+
+def push(
+    phi: Vector,
+    E: Vector,
+    K: Matrix,
+    *,
+    tau: float,
+    friction: float,
+    paper_coefficient: bool = False,
+) -> Vector:
+    """phi_i - tau (sum_j ([phi_j - phi_i]^+)^2 K_ij / 2 + friction phi_i + E_i), (m,); D.2, step 3.
+
+    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket."""
+    rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
+    pull = ((rise * K) ** 2).sum(1) if paper_coefficient else 0.5 * (rise**2 * K).sum(1)
+    moved: Vector = phi - tau * (pull + friction * phi + E)
+    return moved
+
+
+def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True) -> float:
+    """Rate at which the flow of phi raises the mean loss, nats: sum_ij f_i Q_ij (V_j - V_i).
+
+    Unsigned, with [V_j - V_i]^+, it is what D.2 prints: positive as soon as any particle climbs."""
+    climb = V[None, :] - V[:, None]  # (m, m): from i to j
+    if not signed:
+        climb = np.maximum(climb, 0.0)
+    return float((f[:, None] * second_order_rates(phi, K) * climb).sum())
 
 
 def move(rng: np.random.Generator, n: Counts, Q: Matrix, kappa_tau: float) -> tuple[Counts, Counts]:

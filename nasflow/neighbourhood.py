@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasflow import flow
 from nasflow.architecture import Architecture
+from nasflow.flow import Matrix
 from nasflow.morphisms import MORPHISMS, Site
 from nasflow.network import Network
 
+PATIENCE = 200
+
 
 class Child(NamedTuple):
-    """A network with the morphism that made it."""
+    """A network with the morphisms that made it, in their order."""
 
     network: Network
-    morphism: str
-    site: Site
+    morphisms: tuple[str, ...]
+    sites: tuple[Site, ...]
+
+
+def edges(children: Sequence[Child], search: Mapping[str, Any]) -> Matrix:
+    """K of g_r and its children, (m, m): an edge to a child weighs the product of
+    `edge_weights` over its morphisms; the graph `star` has no edges between children."""
+    weights = search["edge_weights"]
+    spokes = [math.prod(weights[name] for name in child.morphisms) for child in children]
+    return flow.graph(spokes, weights["siblings"] if search["graph"] == "complete" else 0.0)
 
 
 def legal(g: Architecture, constraints: Mapping[str, Any]) -> bool:
@@ -43,39 +56,79 @@ def sample(
     parent: Network,
     n_neigh: int,
     *,
+    n_morphisms: int = 1,
     morphisms: Mapping[str, float],
     constraints: Mapping[str, Any],
     rng: np.random.Generator,
 ) -> list[Child]:
     """Up to n_neigh children, different from one another and from the parent by fingerprint.
 
-    The kind is drawn by its weight among the kinds that have sites left, then a site of it
-    uniformly, without replacement; children that break a constraint are dropped. Fewer than
-    n_neigh come back only where no site is left. ValueError when there is none at all."""
-    g = parent.architecture
-    sites = {
-        name: sorted(MORPHISMS[name].sites(g)) for name, weight in morphisms.items() if weight > 0
-    }
-    seen = {g.fingerprint}
+    A child is made by n_morphisms in a row; every network on the way keeps the constraints. The
+    kind is drawn by its weight among the kinds that have sites left, then a site uniformly. With
+    one morphism sites are drawn without replacement, so that fewer children than n_neigh come back
+    only where no site is left; with several, after PATIENCE draws in vain. ValueError when there
+    is none at all."""
+    seen = {parent.architecture.fingerprint}
     children: list[Child] = []
-    while len(children) < n_neigh:
-        names = [name for name, left in sites.items() if left]
-        if not names:
+    if n_morphisms == 1:
+        draws = _single(parent, morphisms, constraints, rng)
+    else:
+        draws = _several(parent, n_morphisms, morphisms, constraints, rng)
+    failures = 0
+    for child in draws:
+        failures += 1
+        if child is not None and child.network.architecture.fingerprint not in seen:
+            seen.add(child.network.architecture.fingerprint)
+            children.append(child)
+            failures = 0
+        if len(children) == n_neigh or failures == PATIENCE:
             break
-        weights = np.array([morphisms[name] for name in names])
-        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        site = sites[name].pop(int(rng.integers(len(sites[name]))))
-        try:
-            child = MORPHISMS[name].apply(parent, site, rng)
-        except ValueError:  # a site whose child would not be a legal graph
-            continue
-        fingerprint = child.architecture.fingerprint
-        if fingerprint not in seen and legal(child.architecture, constraints):
-            seen.add(fingerprint)
-            children.append(Child(child, name, site))
     if not children:
         raise ValueError(
             "search.constraints: no morphism of the current network keeps them; "
             "raise max_conv_layers, max_filters, max_parameters or max_flops"
         )
     return children
+
+
+def _single(
+    parent: Network,
+    morphisms: Mapping[str, float],
+    constraints: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Iterator[Child | None]:
+    """Children by one morphism each until no site is left; None for what must not be."""
+    g = parent.architecture
+    sites = {name: sorted(MORPHISMS[name].sites(g)) for name, w in morphisms.items() if w > 0}
+    while names := [name for name, left in sites.items() if left]:
+        weights = np.array([morphisms[name] for name in names])
+        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+        site = sites[name].pop(int(rng.integers(len(sites[name]))))
+        try:
+            network = MORPHISMS[name].apply(parent, site, rng)
+        except ValueError:  # a site whose child would not be a legal graph
+            yield None
+            continue
+        kept = legal(network.architecture, constraints)
+        yield Child(network, (name,), (site,)) if kept else None
+
+
+def _several(
+    parent: Network,
+    n_morphisms: int,
+    morphisms: Mapping[str, float],
+    constraints: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Iterator[Child | None]:
+    """Children by n_morphisms each, without end; None where a walk got stuck."""
+    while True:
+        child: Child | None = Child(parent, (), ())
+        for _ in range(n_morphisms):
+            assert child is not None
+            steps = _single(child.network, morphisms, constraints, rng)
+            step = next((step for step in steps if step is not None), None)
+            if step is None:
+                child = None
+                break
+            child = Child(step.network, child.morphisms + step.morphisms, child.sites + step.sites)
+        yield child

@@ -24,6 +24,7 @@ def _schema(**columns: str) -> pa.Schema:
 PARTICLES = _schema(
     step="i", k="i", node="n", count="i", share="f", validation_loss="f", train_loss="f",
     energy="f", tau="f", moved="i", weight="f", standard_error="f",
+    phi="f", restarted="b",
 )  # fmt: skip
 ARCHITECTURES = _schema(
     node="n", parent="s", morphism="s", site="s", fingerprint="s", parameters="i", flops="i",

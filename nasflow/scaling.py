@@ -28,6 +28,7 @@ def paper(*, kappa: float, entropy_weight: float) -> Scale:
 def auto(
     *,
     m: int,
+    degree: float,
     particles: int,
     kind: str,
     beta: float,
@@ -44,8 +45,9 @@ def auto(
     errors are those of the children that lead g_r (of all where none does): the largest, since the
     noisiest contender must not win by its noise.
     `min_lead` nats bound D from below: a child that is all but the same network has errors near
-    zero and would win by nothing. kappa tau lets a share `mobility` of the particles
-    leave g_r in the first step, whatever w is; the flow then relaxes in some 10 steps."""
+    zero and would win by nothing. kappa tau lets a share `mobility` of the particles leave g_r,
+    whose edges weigh `degree` together, in the first step, whatever w is; the flow then relaxes in
+    some 10 steps."""
     a = 1.0 / (m + 1)
     ends = potential(np.array([2 * a, a, 1.0, 1.0 / particles]), kind, beta)
     margin, span = ends[0] - ends[1], ends[2] - ends[3]
@@ -54,6 +56,6 @@ def auto(
         leads = V[1:] < V[0]
         errors = standard_error[1:][leads] if leads.any() else standard_error[1:]
         w = max(confidence * float(errors.max()), min_lead, 1e-9) / margin
-        return w, mobility / (w * span * (m - 1))
+        return w, mobility / (w * span * degree)
 
     return scale

@@ -1,4 +1,4 @@
-"""One round of NASGD: siblings train side by side while particles flow between them.
+"""One round of NASGD or NASAGD: siblings train side by side while particles flow between them.
 
 Algorithm 1 of the paper, step 3, with the adaptations of its appendix D.1. Knows no files.
 """
@@ -12,16 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nasflow import flow, optim, scaling
+from nasflow import optim
 from nasflow.average import Average
 from nasflow.batches import Batches, Split
-from nasflow.flow import Counts, Vector
-from nasflow.neighbourhood import Child, sample
+from nasflow.flow import Vector
+from nasflow.neighbourhood import Child, edges, sample
 from nasflow.network import Network, forward
+from nasflow.particles import Info, Particles
+from nasflow.proposal import steepest
 from nasflow.randomness import generator
 from nasflow.schedule import sgdr
 from nasflow.siblings import Batch, Siblings
 
+PROPOSED = 4
+PROPOSAL_BATCH = 256
 Progress = Callable[[int, int, str], None]
 
 
@@ -51,18 +55,17 @@ class Step(NamedTuple):
 
     k: int
     tau: float
-    weight: float
-    counts: Counts
     V: Vector
     standard_error: Vector
     train_loss: Vector
-    info: flow.Info
+    info: Info
 
 
 def run_round(
     parent: Network,
     k: int,
     *,
+    algorithm: str,
     train: Split,
     validation: Split,
     search: dict[str, Any],
@@ -75,22 +78,16 @@ def run_round(
 ) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
     (but for limits.seconds). ValueError when no child is legal or every sibling diverges."""
-    rng = generator("morphism", seed, number)
-    children = sample(
-        parent,
-        search["n_neigh"],
-        morphisms=search["morphisms"],
-        constraints=search["constraints"],
-        rng=rng,
-    )
+    children = _children(parent, k, train, search, augment, seed, number)
     changes = output_changes(parent, children, validation.chunk(0, 64)[0])
     networks = [parent, *(child.network for child in children)]
     step = optim.make(
         search["optimizer"], **{n: search[n] for n in ("friction", "momentum", "weight_decay")}
     )
+    particles = Particles(algorithm, edges(children, search), search)
     with Siblings(networks, step, workers=workers) as live:
         history, winner, reason = _flow(
-            live, k, train, validation, search, augment, seed, number, limits, progress
+            live, particles, k, train, validation, search, augment, seed, number, limits, progress
         )
         network = live.network(winner or 0)
         loss, accuracy = _judge(network, validation, step, workers)
@@ -110,6 +107,7 @@ def run_round(
 
 def _flow(
     live: Siblings,
+    particles: Particles,
     k: int,
     train: Split,
     validation: Split,
@@ -125,40 +123,65 @@ def _flow(
     X = _streams("train", train, search["batch_size"], search, seed, m, augment)
     Y = _streams("validation", validation, search["validation_batch_size"], search, seed, m, {})
     cycle = search["epochs_neigh"] * X[0].steps_per_epoch
-    K = flow.graph(search["graph"], m)
-    scale = _scale(search, m)
     average = Average(m, search["window"])
     dead = np.zeros(m, dtype=bool)
-    counts = flow.init(search["particles"], m - 1)
     history: list[Step] = []
+    kinetic = search["second_order"]["kinetic"] and particles.second_order
     longest = int(min(search["max_steps"], max(limits.steps, 1)))
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
         average.update(_alive(losses, train_loss, dead))
-        V, error = average.V, average.standard_error
-        f = counts / counts.sum()
-        w, kappa_tau = scale(V, error, tau)
-        E = flow.energy(f, V, kind=search["potential"], beta=search["beta"], weight=w)
-        moved = np.zeros(m, dtype=np.int64)
-        if len(history) >= search["warmup_steps"]:
-            Q = flow.first_order_rates(E, K)  # (D.1, step 2)
-            counts, moved = flow.move(generator("particles", seed, number, k), counts, Q, kappa_tau)
-        history.append(Step(k, tau, w, counts, V, error, train_loss, flow.Info(f, E, moved)))
+        V = average.V + (live.kinetic_energies() if kinetic else 0.0)
+        info = particles.step(
+            generator("particles", seed, number, k),
+            V,
+            average.standard_error,
+            tau,
+            still=len(history) < search["warmup_steps"],
+        )
+        history.append(Step(k, tau, average.V, average.standard_error, train_loss, info))
         k += 1
-        leader = int(np.argmax(counts))
+        leader = particles.leader
         progress(
             len(history),
             longest,
-            f"leader {leader} with {counts[leader] / counts.sum():.0%} loss {V[leader]:.3f}",
+            f"leader {leader} with {info.counts[leader] / info.counts.sum():.0%} "
+            f"loss {average.V[leader]:.3f}",
         )
-        winner = flow.winner(counts)
-        if winner is not None:
-            return history, winner, "recentred"
+        if particles.winner is not None:
+            return history, particles.winner, "recentred"
         if len(history) >= search["max_steps"]:
             return history, None, "max_steps"
         if len(history) >= limits.steps or time.monotonic() - began >= limits.seconds:
             return history, None, "budget"
+
+
+def _children(
+    parent: Network,
+    k: int,
+    train: Split,
+    search: dict[str, Any],
+    augment: dict[str, Any],
+    seed: int,
+    number: int,
+) -> list[Child]:
+    """G_r without g_r. `proposal: gradient` draws PROPOSED times as many and keeps the steepest."""
+    chosen = search["proposal"] == "gradient"
+    candidates = sample(
+        parent,
+        search["n_neigh"] * (PROPOSED if chosen else 1),
+        n_morphisms=search["n_morphisms"],
+        morphisms=search["morphisms"],
+        constraints=search["constraints"],
+        rng=generator("morphism", seed, number),
+    )
+    if not chosen:
+        return candidates
+    images, labels = Batches(
+        train, min(PROPOSAL_BATCH, len(train)), "proposal", (seed, number), **augment
+    )(k)
+    return steepest(candidates, search["n_neigh"], images, labels)
 
 
 def output_changes(parent: Network, children: list[Child], images: torch.Tensor) -> list[float]:
@@ -196,20 +219,6 @@ def _batches(streams: list[Batches], k: int) -> list[Batch]:
     return [stream(k) for stream in streams]
 
 
-def _scale(search: dict[str, Any], m: int) -> scaling.Scale:
-    if search["scaling"] == "paper":
-        return scaling.paper(kappa=search["kappa"], entropy_weight=search["entropy_weight"])
-    return scaling.auto(
-        m=m,
-        particles=search["particles"],
-        kind=search["potential"],
-        beta=search["beta"],
-        confidence=search["confidence"],
-        min_lead=search["min_lead"],
-        mobility=search["mobility"],
-    )
-
-
 def _alive(losses: Vector, train_loss: Vector, dead: np.ndarray) -> Vector:
     """Losses with a diverged sibling's replaced by 10 nats above the worst: its particles leave.
     `dead` remembers; ValueError when none is left."""
@@ -232,18 +241,20 @@ def _particle_rows(history: list[Step]) -> list[dict[str, Any]]:
             "step": number,
             "k": s.k,
             "node": node,
-            "count": int(s.counts[node]),
-            "share": float(s.counts[node] / s.counts.sum()),
+            "count": int(s.info.counts[node]),
+            "share": float(s.info.counts[node] / s.info.counts.sum()),
             "validation_loss": float(s.V[node]),
             "train_loss": float(s.train_loss[node]),
             "energy": float(s.info.energy[node]),
             "tau": s.tau,
             "moved": int(s.info.moved[node]),
-            "weight": s.weight,
+            "weight": s.info.weight,
             "standard_error": float(s.standard_error[node]),
+            "phi": float(s.info.phi[node]),
+            "restarted": s.info.restarted,
         }
         for number, s in enumerate(history, 1)
-        for node in range(len(s.counts))
+        for node in range(len(s.V))
     ]
 
 
@@ -251,21 +262,21 @@ def _architecture_rows(
     parent: Network, children: list[Child], changes: list[float], last: Step, winner: int
 ) -> list[dict[str, Any]]:
     rows = []
-    family = [(parent, "", ()), *children]
-    for node, (network, morphism, site) in enumerate(family):
+    family = [Child(parent, (), ()), *children]
+    for node, (network, morphisms, sites) in enumerate(family):
         g = network.architecture
         rows.append(
             {
                 "node": node,
                 "parent": parent.architecture.fingerprint,
-                "morphism": morphism,
-                "site": ",".join(map(str, site)),
+                "morphism": "+".join(morphisms),
+                "site": "+".join(",".join(map(str, site)) for site in sites),
                 "fingerprint": g.fingerprint,
                 "parameters": g.parameters,
                 "flops": g.flops,
                 "output_change": changes[node - 1] if node else 0.0,
-                "count": int(last.counts[node]),
-                "share": float(last.counts[node] / last.counts.sum()),
+                "count": int(last.info.counts[node]),
+                "share": float(last.info.counts[node] / last.info.counts.sum()),
                 "validation_loss": float(last.V[node]),
                 "winner": node == winner,
             }

@@ -82,6 +82,12 @@ class Siblings:
         totals = np.array(parts).reshape(len(self), len(starts), 2).sum(1) / len(split)
         return [(float(loss), float(accuracy)) for loss, accuracy in totals]
 
+    def kinetic_energies(self) -> Vector:
+        """|v|^2 / 2 of every sibling, (m,)."""
+        return np.array(
+            [0.5 * sum(float(t.square().sum()) for t in n.v.values()) for n in self._networks]
+        )
+
     def logits(self, i: int, images: Tensor) -> Tensor:
         """Eval mode, (batch, classes)."""
         g, x, buffers, _ = self._networks[i]

@@ -93,6 +93,7 @@ def search_round(
         result = run_round(
             network.to(device),
             k,
+            algorithm=algorithm,
             train=train_split,
             validation=validation,
             search=search,

@@ -9,7 +9,7 @@ from reference import particle_by_particle
 from nasflow import flow, scaling
 from nasflow.average import Average
 
-K = flow.graph("complete", 5)
+K = flow.graph(np.ones(4), 1.0)
 V = np.array([0.3, 0.1, 0.2, 0.5, 0.25])
 
 
@@ -29,7 +29,7 @@ def test_particles_are_conserved_and_every_child_keeps_its_ghost() -> None:
 
 def test_particles_move_to_lower_energy_only() -> None:
     E = np.array([0.0, 1.0, -1.0])
-    Q = flow.first_order_rates(E, flow.graph("complete", 3))
+    Q = flow.first_order_rates(E, flow.graph(np.ones(2), 1.0))
     assert Q[0, 2] == 1.0
     assert Q[1, 2] == 2.0
     assert Q[1, 0] == 1.0
@@ -65,7 +65,7 @@ def test_the_flow_settles_at_the_equilibrium_of_the_power_potential(kind: str, b
 
 
 def test_star_joins_children_with_the_parent_only() -> None:
-    star = flow.graph("star", 4)
+    star = flow.graph(np.ones(3), 0.0)
     assert (star == star.T).all()
     assert star[0, 1:].all()
     assert not star[1:, 1:].any()
@@ -83,6 +83,7 @@ def test_auto_scaling_ends_a_round_at_the_leads_it_names(lead: float) -> None:
     confidence, error, m = 2.0, 0.01, 9
     scale = scaling.auto(
         m=m,
+        degree=m - 1,
         particles=10**6,
         kind="power",
         beta=1.0,
@@ -97,14 +98,16 @@ def test_auto_scaling_ends_a_round_at_the_leads_it_names(lead: float) -> None:
     for _ in range(3000):
         w, kappa_tau = scale(loss, np.full(m, error), 0.05)
         E = flow.energy(n / n.sum(), loss, kind="power", beta=1.0, weight=w)
-        n, _ = flow.move(rng, n, flow.first_order_rates(E, flow.graph("complete", m)), kappa_tau)
+        n, _ = flow.move(
+            rng, n, flow.first_order_rates(E, flow.graph(np.ones(m - 1), 1.0)), kappa_tau
+        )
         ended = ended or flow.winner(n) == 3
     assert ended == (lead > 1)
 
 
 def test_a_child_that_is_all_but_the_same_network_does_not_win_by_nothing() -> None:
     m = 9
-    kinds = {"m": m, "particles": 10**6, "kind": "power", "beta": 1.0}
+    kinds = {"m": m, "degree": m - 1, "particles": 10**6, "kind": "power", "beta": 1.0}
     loss = np.full(m, 1.0)
     loss[3] -= 0.0005  # fifty standard errors
     ends = {}
@@ -114,7 +117,7 @@ def test_a_child_that_is_all_but_the_same_network_does_not_win_by_nothing() -> N
         for _ in range(500):
             w, kappa_tau = scale(loss, np.full(m, 1e-5), 0.05)
             E = flow.energy(n / n.sum(), loss, kind="power", beta=1.0, weight=w)
-            Q = flow.first_order_rates(E, flow.graph("complete", m))
+            Q = flow.first_order_rates(E, flow.graph(np.ones(m - 1), 1.0))
             n, _ = flow.move(rng, n, Q, kappa_tau)
         ends[least] = flow.winner(n)
     assert ends == {0.0: 3, 0.003: None}

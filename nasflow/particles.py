@@ -1,0 +1,128 @@
+"""The particles of one round: counts, and for NASAGD the potential phi that drives them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasflow import flow, scaling
+from nasflow.flow import Counts, Matrix, Vector
+
+
+class Info(NamedTuple):
+    """What the log keeps of a step: vectors (m,) after it, but `share` and `energy` those that
+    decided it; `clock` is kappa tau (NASGD) or the time step of phi (NASAGD)."""
+
+    counts: Counts
+    share: Vector
+    energy: Vector
+    moved: Counts
+    phi: Vector
+    restarted: bool
+    weight: float
+    clock: float
+
+
+class Particles:
+    """N particles on g_r and a ghost on each child, moved by `algorithm` over the edges K.
+
+    `nasgd` is first order: particles descend E = w U'(f) + V. `nasagd` is second order: they climb
+    phi, and E pushes phi down. Options are the keys of config.Search."""
+
+    def __init__(self, algorithm: str, K: Matrix, search: dict[str, Any]) -> None:
+        self.second_order = algorithm == "nasagd"
+        self._K, self._options = K, search
+        self._scale = _scale(K, search)
+        self.counts = flow.init(search["particles"], len(K) - 1)
+        self.phi = np.zeros(len(K))
+
+    @property
+    def leader(self) -> int:
+        """The node with most particles."""
+        return int(np.argmax(self.counts))
+
+    @property
+    def winner(self) -> int | None:
+        """The child that ends the round, if there is one."""
+        return flow.winner(self.counts)
+
+    def step(
+        self,
+        rng: np.random.Generator,
+        V: Vector,
+        standard_error: Vector,
+        tau: float,
+        *,
+        still: bool,
+    ) -> Info:
+        """One step at the losses V (with |v|^2 / 2 added where the kinetic term is wanted).
+
+        `still` reports without moving: the warm-up of the averages."""
+        w, clock = self._scale(V, standard_error, tau)
+        f = self._share()
+        E = self._energy(f, V, w)
+        moved, restarted = np.zeros(len(V), dtype=np.int64), False
+        if self.second_order:
+            clock = self._clock(clock, tau)
+        if not still and self.second_order:
+            moved, restarted = self._second(rng, V, w, clock)
+        elif not still:
+            Q = flow.first_order_rates(E, self._K)  # (D.1, step 2)
+            self.counts, moved = flow.move(rng, self.counts, Q, clock)
+        return Info(self.counts, f, E, moved, self.phi, restarted, w, clock)
+
+    def _second(
+        self, rng: np.random.Generator, V: Vector, w: float, clock: float
+    ) -> tuple[Counts, bool]:
+        """Move by the present phi, then push phi by the shares after the moves.
+
+        D.2 lists the two in this order; with the new f it is the symplectic Euler scheme, whose
+        energy stays bounded where the explicit one's grows."""
+        options = self._options["second_order"]
+        kappa = self._options["kappa"] if self._options["scaling"] == "paper" else 1.0
+        Q = flow.second_order_rates(self.phi, self._K)  # (D.2, step 2)
+        self.counts, moved = flow.move(rng, self.counts, Q, kappa * clock)
+        f = self._share()
+        self.phi = flow.push(  # (D.2, step 3)
+            self.phi,
+            self._energy(f, V, w),
+            self._K,
+            tau=clock,
+            friction=options["friction"],
+            paper_coefficient=options["paper_coefficient"],
+        )
+        restarted = options["restart"] != "never" and (
+            flow.uphill(f, self.phi, V, self._K, signed=options["restart"] == "signed") > 0.0
+        )
+        if restarted:
+            self.phi = np.zeros_like(self.phi)
+        return moved, restarted
+
+    def _clock(self, kappa_tau: float, tau: float) -> float:
+        """NASAGD's time step: tau as printed, or with `auto` the one of which two make NASGD's
+        kappa tau (phi needs a step to grow before a share `mobility` leaves g_r)."""
+        return tau if self._options["scaling"] == "paper" else float(np.sqrt(kappa_tau))
+
+    def _share(self) -> Vector:
+        f: Vector = self.counts / self.counts.sum()
+        return f
+
+    def _energy(self, f: Vector, V: Vector, w: float) -> Vector:
+        options = self._options
+        return flow.energy(f, V, kind=options["potential"], beta=options["beta"], weight=w)
+
+
+def _scale(K: Matrix, search: dict[str, Any]) -> scaling.Scale:
+    if search["scaling"] == "paper":
+        return scaling.paper(kappa=search["kappa"], entropy_weight=search["entropy_weight"])
+    return scaling.auto(
+        m=len(K),
+        degree=float(K[0].sum()),
+        particles=search["particles"],
+        kind=search["potential"],
+        beta=search["beta"],
+        confidence=search["confidence"],
+        min_lead=search["min_lead"],
+        mobility=search["mobility"],
+    )
