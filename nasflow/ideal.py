@@ -174,8 +174,10 @@ def minimise(
 
     Without `particles`, f is real-valued and steps are Runge-Kutta's. With N particles, N f_i of
     them (rounded down) start on node i, a ghost more on every node but the first, and steps are the
-    printed ones: within N^-1/2 and tau of the other. phi ends in finite time where a node empties
-    without friction; only particles go on from there."""
+    printed ones: within N^-1/2 and tau of the other.
+
+    ValueError where phi leaves every bound, as the exact second-order path does in finite time when
+    a node empties; particles go on from there (flow.pull), but that node stays empty."""
     m = len(dynamics.K)
     s = State(x, np.zeros_like(x), np.full(m, 1 / m) if f is None else f, np.zeros(m))
     rng, states, n = np.random.default_rng(seed), [s], flow.init(0, m - 1)
@@ -184,9 +186,12 @@ def minimise(
         states = [s := s._replace(f=n / n.sum())]
     for _ in range(steps):
         if particles is None:
-            s = runge_kutta(dynamics.slope, s, tau)
+            with np.errstate(over="ignore", invalid="ignore"):
+                s = runge_kutta(dynamics.slope, s, tau)
         else:
             s, n = dynamics.step(rng, s, n, tau)
+        if not np.isfinite(s.phi).all():
+            raise ValueError(f"t = {tau * len(states):g}: a node emptied; raise friction or weight")
         states.append(s)
     energy = np.array([dynamics.energy(s) for s in states], dtype=np.float64)
     x, v, f, phi = (np.array(part) for part in zip(*states, strict=True))
