@@ -24,9 +24,9 @@ VERSIONS = {
     "pretrain": 1,
     "plan": 1,
     "search_round": 2,
-    "select_winner": 1,
+    "select_winner": 2,
     "final_train": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "track": 1,
 }
 
