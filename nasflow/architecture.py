@@ -14,15 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-OPS = ("image", "conv", "pool", "add", "concat", "head")
+OPS = ("image", "conv", "pool", "pad", "add", "concat", "head", "flat_head")
+HEADS = ("head", "flat_head")
 
 
 @dataclass(frozen=True)
 class Node:
     """image | conv (Conv + BatchNorm + ReLU, stride 1, same padding) | pool (2x2 max) |
-    add (mix * first + (1 - mix) * second, a learned mix a channel) | concat | head (global
-    average + linear). `width` counts filters of a conv, channels of the image, classes of the head.
-    """
+    pad (zero channels appended) | add (mix * first + (1 - mix) * second, a learned mix a channel) |
+    concat | head (global average + linear) | flat_head (linear on the whole map).
+    `width` counts filters of a conv, channels of the image or after a pad, classes of a head."""
 
     id: int
     op: str
@@ -96,11 +97,11 @@ class Architecture:
 
     @cached_property
     def segments(self) -> dict[int, tuple[int, ...]]:
-        """For every node the convolutions (or the image) whose filters make up its channels, in
+        """For every node the convolutions (or the image, or a pad) that make up its channels, in
         channel order; an add answers with those of its first input. Adds need equal widths."""
         result: dict[int, tuple[int, ...]] = {}
         for node in self.nodes:
-            if node.op in ("image", "conv"):
+            if node.op in ("image", "conv", "pad"):
                 result[node.id] = (node.id,)
             elif node.op == "concat":
                 result[node.id] = tuple(s for i in node.inputs for s in result[i])
@@ -127,11 +128,25 @@ class Architecture:
             group = grown
 
     @cached_property
+    def rigid(self) -> frozenset[int]:
+        """Segments that cannot be resized: the image, pads, and what a pad reads, whose new
+        channels would come where its zeros are."""
+        pads = [node for node in self.nodes if node.op == "pad"]
+        read = {s for pad in pads for s in self.segments[pad.inputs[0]]}
+        return frozenset(read | {pad.id for pad in pads} | {self.image.id})
+
+    def resizable(self, conv: int) -> bool:
+        """Whether the filters of a convolution, and of those tied to it, may change in number; true
+        for one of each tied group only."""
+        group = self.tied(conv)
+        return conv == min(group) and not group & self.rigid
+
+    @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the learned tensors, by name."""
         result: dict[str, tuple[int, ...]] = {}
         for node in self.nodes:
-            result |= _tensors(node, [self.shapes[i][0] for i in node.inputs])
+            result |= _tensors(node, [self.shapes[i] for i in node.inputs])
         return result
 
     @cached_property
@@ -149,10 +164,9 @@ class Architecture:
         """Multiplications and additions of convolutions and head for one image, forward."""
         total = 0
         for node in self.nodes:
-            if node.op in ("conv", "head"):
-                channels, height, width = self.shapes[node.id]
-                fan_in = self.shapes[node.inputs[0]][0] * max(node.kernel, 1) ** 2
-                total += 2 * fan_in * channels * height * width
+            if node.op == "conv" or node.op in HEADS:
+                _, height, width = self.shapes[node.id]
+                total += 2 * _product(self.tensors[f"{node.id}.weight"]) * height * width
         return total
 
     @cached_property
@@ -192,7 +206,7 @@ class Architecture:
 
     def describe(self) -> str:
         """One line a reader can follow: 16 - pool - 32k5 - ..."""
-        words = {"image": "image", "pool": "pool", "head": "head"}
+        words = {name: name for name in ("image", "pool", "head", "flat_head")}
         text = []
         for n in self.nodes:
             word = words.get(n.op) or (
@@ -203,7 +217,11 @@ class Architecture:
 
 
 def chain(
-    widths: tuple[int, ...], kernel: int, image: tuple[int, int, int], classes: int
+    widths: tuple[int, ...],
+    kernel: int,
+    image: tuple[int, int, int],
+    classes: int,
+    head: str = "head",
 ) -> Architecture:
     """Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's g_0 (section 3); image is (C, H, W)."""
     nodes = [Node(0, "image", (), image[0])]
@@ -211,7 +229,7 @@ def chain(
         nodes.append(Node(len(nodes), "conv", (nodes[-1].id,), width, kernel))
         if index < len(widths) - 1:
             nodes.append(Node(len(nodes), "pool", (nodes[-1].id,)))
-    nodes.append(Node(len(nodes), "head", (nodes[-1].id,), classes))
+    nodes.append(Node(len(nodes), head, (nodes[-1].id,), classes))
     return Architecture(tuple(nodes), image[1:])
 
 
@@ -233,24 +251,24 @@ def rewire(
     )
 
 
-ARITY = {"image": 0, "conv": 1, "pool": 1, "add": 2, "head": 1}
+ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_head": 1}
 
 
 def _check(node: Node, seen: set[int], position: int, count: int) -> None:
     where = f"architecture: node {node.id}"
     if node.op not in OPS:
         raise ValueError(f"{where}: op {node.op!r}; expected one of {', '.join(OPS)}")
-    if (node.op == "image") != (position == 0) or (node.op == "head") != (position == count - 1):
+    if (node.op == "image") != (position == 0) or (node.op in HEADS) != (position == count - 1):
         raise ValueError(f"{where}: the image comes first and the head last, once each")
     if node.id in seen or not set(node.inputs) <= seen:
         raise ValueError(f"{where}: ids must be unique and inputs {node.inputs} come before it")
     wanted = ARITY.get(node.op, max(2, len(node.inputs)))
     if len(node.inputs) != wanted or len(set(node.inputs)) != wanted:
         raise ValueError(f"{where}: {node.op} takes {wanted} different inputs, not {node.inputs}")
-    if node.op in ("image", "conv", "head") and node.width < 1:
+    if node.op not in ("pool", "add", "concat") and node.width < 1:
         raise ValueError(f"{where}: width {node.width}; expected at least 1")
-    if node.op == "conv" and node.kernel not in (1, 3, 5, 7):
-        raise ValueError(f"{where}: kernel {node.kernel}; expected 1, 3, 5 or 7")
+    if node.op == "conv" and not 1 <= node.kernel <= 15:
+        raise ValueError(f"{where}: kernel {node.kernel}; expected 1 to 15")
 
 
 def _shape(
@@ -267,23 +285,30 @@ def _shape(
         if min(height, width) < 2:
             raise ValueError(f"architecture: pool {node.id} of a {height}x{width} map")
         return channels, height // 2, width // 2
-    if node.op == "head":
+    if node.op in HEADS:
         return node.width, 1, 1
+    if node.op == "pad":
+        if node.width < channels:
+            raise ValueError(
+                f"architecture: pad {node.id} from {channels} to {node.width} channels"
+            )
+        return node.width, height, width
     return sum(s[0] for s in inputs) if node.op == "concat" else channels, height, width
 
 
-def _tensors(node: Node, channels: list[int]) -> dict[str, tuple[int, ...]]:
+def _tensors(node: Node, inputs: list[tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
     if node.op == "conv":
-        kernel = (node.width, channels[0], node.kernel, node.kernel)
+        kernel = (node.width, inputs[0][0], node.kernel, node.kernel)
         return {
             f"{node.id}.weight": kernel,
             f"{node.id}.scale": (node.width,),
             f"{node.id}.shift": (node.width,),
         }
     if node.op == "add":
-        return {f"{node.id}.mix": (channels[0],)}
-    if node.op == "head":
-        return {f"{node.id}.weight": (node.width, channels[0]), f"{node.id}.bias": (node.width,)}
+        return {f"{node.id}.mix": inputs[0][:1]}
+    if node.op in HEADS:
+        read = inputs[0] if node.op == "flat_head" else inputs[0][:1]
+        return {f"{node.id}.weight": (node.width, *read), f"{node.id}.bias": (node.width,)}
     return {}
 
 

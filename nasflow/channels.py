@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.architecture import Architecture
+from nasflow.architecture import HEADS, Architecture
 from nasflow.network import Network
 from nasflow.rewrite import Change, transfer
 
@@ -32,7 +32,7 @@ def resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Ge
                 changes[f"{name}.{tensor}"] = Change(rows, fill)
         else:
             rows = {}
-        if node.op in ("conv", "head", "add"):
+        if node.op in ("conv", "add", *HEADS):
             columns = _columns(g, node.inputs[0], group, keep)
             if node.op == "add":
                 changes[f"{name}.mix"] = Change({0: columns}, 1.0)
@@ -87,6 +87,6 @@ def without(g: Architecture, join: int) -> Changes:
             kept[node.id] = tuple(channels)
         if node.inputs and len(before) < g.shapes[node.inputs[0]][0] and node.id != join:
             axis, tensor = (0, "mix") if node.op == "add" else (1, "weight")
-            if node.op in ("conv", "head", "add"):
+            if node.op in ("conv", "add", *HEADS):
                 changes[f"{node.id}.{tensor}"] = Change({axis: before})
     return changes

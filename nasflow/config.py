@@ -23,6 +23,8 @@ MORPHISMS = (
     "connect_concat",
     "connect_add",
     "enlarge_kernel",
+    "add_pool",
+    "remove_pool",
     "shallow",
     "narrow",
     "disconnect",
@@ -83,13 +85,21 @@ class Base:
 
     widths: tuple[int, ...] = key([8, 16, 32], "filters of the convolutions", low=1, high=8192)
     kernel: int = key(3, "kernel of the convolutions", choices=(1, 3, 5, 7))
+    head: str = key(
+        "global_average",
+        "what the last linear layer reads: the mean of each map, or all of it",
+        choices=("global_average", "flatten"),
+    )
+    network: str | None = key(
+        None, "checkpoint to start from instead, such as results/E/A/seed_0/final/network"
+    )
 
 
 @dataclass(frozen=True)
 class Pretrain:
     """Training of g_0 before the search (paper: 20 epochs, 0.5 -> 1e-7)."""
 
-    epochs: float = key(10.0, "passes over the training images", above=0.0, high=1e5)
+    epochs: float = key(10.0, "passes over the training images", low=0.0, high=1e5)
     batch_size: int = key(64, "S_X", low=2, high=65536)
     optimizer: str = key(
         "heavy_ball", "heavy_ball is D.1 of the paper, sgd is Nesterov", choices=OPTIMIZERS
@@ -163,6 +173,11 @@ class Constraints:
     min_filters: int = key(4, "filters of one convolution", low=1, high=65536)
     max_kernel: int = key(7, "kernel", choices=(1, 3, 5, 7))
     max_inputs: int = key(2, "connections into one layer", low=1, high=64)
+    max_pools: int = key(4, "pools", low=0, high=64)
+    max_last_filters: int | None = key(None, "filters of a convolution the head reads", low=1)
+    max_last_inputs: int | None = key(
+        None, "connections into a convolution the head reads", low=1, high=64
+    )
     max_parameters: int | None = key(None, "parameters", low=1)
     max_flops: float | None = key(None, "FLOPs an image", above=0.0)
 
@@ -242,6 +257,12 @@ class Search:
         above=0.0,
         high=1.0,
     )
+    size_weight: float = key(
+        0.0,
+        "nats that half the parameters are worth: subtracted from V_i per halving",
+        low=0.0,
+        high=10.0,
+    )
     kappa: float = key(1.0, "paper: mutation coefficient", above=0.0, high=1e9)
     entropy_weight: float = key(1.0, "paper: w before U'(f)", low=0.0, high=1e9)
     window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
@@ -254,6 +275,8 @@ class Search:
             "connect_concat": 1.0,
             "connect_add": 1.0,
             "enlarge_kernel": 1.0,
+            "add_pool": 0.25,
+            "remove_pool": 0.25,
             "shallow": 0.25,
             "narrow": 0.25,
             "disconnect": 0.25,

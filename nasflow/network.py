@@ -43,8 +43,9 @@ def initialise(g: Architecture, rng: np.random.Generator) -> Network:
         kind = name.split(".")[1]
         if kind == "weight":
             fan_in = int(np.prod(shape[1:]))
-            bound = np.sqrt(2.0 / fan_in) if len(shape) == 4 else 1.0 / np.sqrt(fan_in)
-            draw = rng.standard_normal(shape) if len(shape) == 4 else rng.uniform(-1, 1, shape)
+            conv = g[int(name.split(".")[0])].op == "conv"
+            bound = np.sqrt(2.0 / fan_in) if conv else 1.0 / np.sqrt(fan_in)
+            draw = rng.standard_normal(shape) if conv else rng.uniform(-1, 1, shape)
             x[name] = torch.tensor(draw * bound, dtype=torch.float32)
         else:
             x[name] = torch.ones(shape) if kind in ("scale", "mix") else torch.zeros(shape)
@@ -60,7 +61,7 @@ def forward(
 ) -> Tensor:
     """Logits (batch, classes) of images (batch, channels, height, width).
 
-    `training` normalises by the batch and moves the running statistics by 0.1."""
+    `training` normalises by the batch and moves the running statistics by MOMENTUM."""
     outputs: dict[int, Tensor] = {g.image.id: images}
     for node in g.nodes[1:]:
         inputs = [outputs[i] for i in node.inputs]
@@ -72,7 +73,9 @@ def _apply(
     node: Node, inputs: list[Tensor], x: Tensors, buffers: Tensors, training: bool
 ) -> Tensor:
     if node.op == "conv":
-        z = F.conv2d(inputs[0], x[f"{node.id}.weight"], padding=node.kernel // 2)
+        before, odd = node.kernel // 2, node.kernel % 2
+        source = inputs[0] if odd else F.pad(inputs[0], (before - 1, before, before - 1, before))
+        z = F.conv2d(source, x[f"{node.id}.weight"], padding=before if odd else 0)
         z = F.batch_norm(
             z,
             buffers[f"{node.id}.mean"],
@@ -86,9 +89,12 @@ def _apply(
         return F.relu(z, inplace=True)
     if node.op == "pool":
         return F.max_pool2d(inputs[0], 2)
+    if node.op == "pad":
+        return F.pad(inputs[0], (0, 0, 0, 0, 0, node.width - inputs[0].shape[1]))
     if node.op == "concat":
         return torch.cat(inputs, dim=1)
     if node.op == "add":
         mix = x[f"{node.id}.mix"][:, None, None]
         return mix * inputs[0] + (1.0 - mix) * inputs[1]
-    return F.linear(inputs[0].mean((2, 3)), x[f"{node.id}.weight"], x[f"{node.id}.bias"])
+    read = inputs[0].mean((2, 3)) if node.op == "head" else inputs[0].flatten(1)
+    return F.linear(read, x[f"{node.id}.weight"].flatten(1), x[f"{node.id}.bias"])

@@ -10,7 +10,10 @@ from nasflow.config import Budget
 
 def finished(budget: Budget, totals: Mapping[str, float]) -> str | None:
     """The first bound of the budget that `totals` (rounds, steps, cycles, epochs, seconds,
-    conv_layers, parameters, flops) has reached, or None."""
+    conv_layers, parameters, flops) has reached, or None; `children` where none
+    is legal any more."""
+    if totals.get("exhausted"):
+        return "children"
     for field in dataclasses.fields(budget):
         bound = getattr(budget, field.name)
         if bound is not None and totals[field.name] >= bound:

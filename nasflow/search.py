@@ -77,7 +77,8 @@ def run_round(
     progress: Progress,
 ) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
-    (but for limits.seconds). ValueError when no child is legal or every sibling diverges."""
+    (but for limits.seconds). Where no child is legal it ends at once, `exhausted`. ValueError when
+    every sibling diverges."""
     children = _children(parent, k, train, search, augment, seed, number)
     changes = output_changes(parent, children, validation.chunk(0, 64)[0])
     networks = [parent, *(child.network for child in children)]
@@ -85,21 +86,37 @@ def run_round(
         search["optimizer"], **{n: search[n] for n in ("friction", "momentum", "weight_decay")}
     )
     particles = Particles(algorithm, edges(children, search), search)
+    price = search["size_weight"] * np.log2(
+        [n.architecture.parameters / parent.architecture.parameters for n in networks]
+    )
+    history: list[Step] = []
+    winner, reason = None, "exhausted"
     with Siblings(networks, step, workers=workers) as live:
-        history, winner, reason = _flow(
-            live, particles, k, train, validation, search, augment, seed, number, limits, progress
-        )
+        if children:
+            history, winner, reason = _flow(
+                live,
+                particles,
+                price,
+                k,
+                train,
+                validation,
+                search,
+                augment,
+                seed,
+                number,
+                limits,
+                progress,
+            )
         network = live.network(winner or 0)
         loss, accuracy = _judge(network, validation, step, workers)
-    last = history[-1]
     return Round(
         network,
         winner or 0,
         reason,
         len(history),
-        last.k + 1,
+        k + len(history),
         _particle_rows(history),
-        _architecture_rows(parent, children, changes, last, winner or 0),
+        _architecture_rows(parent, children, changes, history, winner or 0),
         loss,
         accuracy,
     )
@@ -108,6 +125,7 @@ def run_round(
 def _flow(
     live: Siblings,
     particles: Particles,
+    price: Vector,
     k: int,
     train: Split,
     validation: Split,
@@ -132,7 +150,7 @@ def _flow(
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
         average.update(_alive(losses, train_loss, dead))
-        V = average.V + (live.kinetic_energies() if kinetic else 0.0)
+        V = average.V + price + (live.kinetic_energies() if kinetic else 0.0)
         info = particles.step(
             generator("particles", seed, number, k),
             V,
@@ -259,11 +277,16 @@ def _particle_rows(history: list[Step]) -> list[dict[str, Any]]:
 
 
 def _architecture_rows(
-    parent: Network, children: list[Child], changes: list[float], last: Step, winner: int
+    parent: Network,
+    children: list[Child],
+    changes: list[float],
+    history: list[Step],
+    winner: int,
 ) -> list[dict[str, Any]]:
+    """A row a node as the round ended; shares and losses are null where no step was made."""
     rows = []
-    family = [Child(parent, (), ()), *children]
-    for node, (network, morphisms, sites) in enumerate(family):
+    counts = history[-1].info.counts if history else None
+    for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
         g = network.architecture
         rows.append(
             {
@@ -275,9 +298,9 @@ def _architecture_rows(
                 "parameters": g.parameters,
                 "flops": g.flops,
                 "output_change": changes[node - 1] if node else 0.0,
-                "count": int(last.info.counts[node]),
-                "share": float(last.info.counts[node] / last.info.counts.sum()),
-                "validation_loss": float(last.V[node]),
+                "count": None if counts is None else int(counts[node]),
+                "share": None if counts is None else float(counts[node] / counts.sum()),
+                "validation_loss": float(history[-1].V[node]) if history else None,
                 "winner": node == winner,
             }
         )

@@ -48,13 +48,18 @@ def prepare(*, config: str, out: Path) -> None:
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
-    """g_0 from random weights."""
+    """g_0 from random weights, or the network at base.network, trained."""
     sections = _sections(config, base=Base, pretrain=Pretrain, augment=Augment)
     facts = read_facts(data)
-    image = (facts["channels"], facts["height"], facts["width"])
     base = sections["base"]
-    g = chain(tuple(base["widths"]), base["kernel"], image, len(facts["classes"]))
-    network = initialise(g, generator("init", seed))
+    image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
+    if base["network"] is None:
+        head = "flat_head" if base["head"] == "flatten" else "head"
+        g = chain(tuple(base["widths"]), base["kernel"], image, classes, head)
+        network = initialise(g, generator("init", seed))
+    else:
+        network = read_checkpoint(Path(base["network"])).network
+        _check_fits(network, image, classes, base["network"])
     _train_stage("pretrain", network, sections, data, seed, out, device, threads)
 
 
@@ -128,7 +133,8 @@ def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
     network, k, optimizer = read_checkpoint(rounds[-1] / "winner")
     write_checkpoint(out, network, k, optimizer)
     totals = statuses[-1]["totals"]
-    keys = ("round", "morphism", "site", "reason", "steps", "parameters", "validation_accuracy")
+    keys = ("round", "morphism", "site", "reason", "steps", "parameters", "flops")
+    keys += ("validation_loss", "validation_accuracy")
     summary = {
         "schema": 1,
         "algorithm": statuses[-1]["algorithm"],
@@ -266,6 +272,16 @@ def _train_stage(
         "files": {"history.parquet": history},
     }
     write_json(out.with_name("status.json"), status)
+
+
+def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:
+    g = network.architecture
+    wanted, found = (image, classes), ((g.image.width, *g.size), g.head.width)
+    if wanted != found:
+        raise ValueError(
+            f"base.network: {where} takes (channels, height, width), classes {found}; "
+            f"the data has {wanted}"
+        )
 
 
 def _score(network: Network, split: Split, threads: int) -> tuple[float, float]:

@@ -35,6 +35,7 @@ def round_status(
         "epochs": result.k / epoch,
         "architectures": before["architectures"] + children,
         "recentred": before["recentred"] + (result.reason == "recentred"),
+        "exhausted": int(result.reason == "exhausted"),
         **{key: value for key, value in size(g).items() if key != "fingerprint"},
     }
     return {

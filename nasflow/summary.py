@@ -13,13 +13,13 @@ def summary_text(
 ) -> str:
     """The architecture, how it was found, how good it is, where the files lie."""
     seconds = metrics["seconds"]
-    steps = [f"{r['round']}: {r['morphism'] or '-'} ({r['reason']})" for r in search["lineage"]]
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         f"  rounds         {metrics['rounds']} ({metrics['recentred']} moved the centre), "
-        f"{metrics['architectures']} children seen, ended by budget.{search['reason']}",
-        f"  path           {', '.join(steps)}",
+        f"{metrics['architectures']} children seen, ended by {_end(search['reason'])}",
+        "                 round  parameters       FLOPs  validation  moved by",
+        *(_round_line(round) for round in search["lineage"]),
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
         f"{metrics['conv_layers']} convolutions",
         f"  validation     {metrics['validation_accuracy']:.2%} accuracy",
@@ -31,3 +31,15 @@ def summary_text(
         "  MLflow         nasflow ui, then open http://127.0.0.1:5000 and choose Model training",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _end(reason: str) -> str:
+    return "the last legal child" if reason == "children" else f"budget.{reason}"
+
+
+def _round_line(row: dict[str, Any]) -> str:
+    """Accuracy against size along the path of the centre."""
+    return (
+        f"                 {row['round']:>5}  {row['parameters']:>10,} {row['flops']:>11,}"
+        f"  {row['validation_accuracy']:>10.2%}  {row['morphism'] or '- (' + row['reason'] + ')'}"
+    )

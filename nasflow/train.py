@@ -23,7 +23,8 @@ def steps_for(stage: dict[str, Any], images: int, flops: int) -> int:
     size = int(stage["batch_size"])
     if stage.get("flops") is not None:
         return max(1, round(float(stage["flops"]) / (3.0 * flops * size)))
-    return max(1, round(float(stage["epochs"]) * (images // size)))
+    epochs = float(stage["epochs"])
+    return max(1, round(epochs * (images // size))) if epochs else 0
 
 
 def train(
@@ -71,6 +72,8 @@ def train(
         label_smoothing=stage["label_smoothing"],
     ) as live:
         loss, accuracy, seen = float("nan"), float("nan"), ""
+        if not steps:
+            loss, accuracy = live.evaluate(validation)[0]
         for k in range(steps):
             tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(
                 1.0, (k + 1) / max(rise, 1.0)
@@ -102,7 +105,7 @@ def train(
         facts = {
             "steps": steps,
             "epochs": steps / batches.steps_per_epoch,
-            "train_loss": rows[-1]["train_loss"],
+            "train_loss": rows[-1]["train_loss"] if rows else None,
             "validation_loss": loss,
             "validation_accuracy": accuracy,
         }

@@ -31,7 +31,8 @@ def network(seed: int, morphed: int, dtype: torch.dtype = torch.float32) -> Netw
     statistics, mixes and velocities that are nowhere at their initial values."""
     rng = np.random.default_rng(seed)
     widths = tuple(int(w) for w in rng.choice([4, 6, 8], 3))
-    current = initialise(chain(widths, 3, (2, 8, 8), 5), rng)
+    head = ("head", "flat_head")[seed % 2]
+    current = initialise(chain(widths, 3, (2, 8, 8), 5, head), rng)
     for _ in range(morphed):
         family = sample(current, 1, morphisms=EQUAL, constraints=CONSTRAINTS, rng=rng)
         current = family[0].network

@@ -10,10 +10,12 @@ from cases import CONSTRAINTS, EQUAL, images, logits, network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nasflow import config
 from nasflow.architecture import Architecture
 from nasflow.morphisms import MORPHISMS, Morphism, rectified_moments
-from nasflow.neighbourhood import legal, sample
+from nasflow.neighbourhood import edges, legal, sample
 from nasflow.network import Network, forward
+from nasflow.published import nasgd1
 
 POSITIVE = [name for name, m in MORPHISMS.items() if m.preserves]
 INVERSE = {
@@ -22,6 +24,8 @@ INVERSE = {
     "connect_concat": "disconnect",
     "connect_add": "disconnect",
     "enlarge_kernel": "shrink_kernel",
+    "add_pool": "remove_pool",
+    "remove_pool": "add_pool",
 }
 many = settings(
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -165,7 +169,7 @@ def _new_part(gradient: torch.Tensor, old: tuple[int, ...] | None) -> torch.Tens
 @pytest.mark.parametrize("name", sorted(INVERSE))
 @some
 @given(seed=seeds, depth=depths)
-def test_each_positive_morphism_has_an_inverse(name: str, seed: int, depth: int) -> None:
+def test_each_morphism_has_an_inverse(name: str, seed: int, depth: int) -> None:
     parent = network(seed, depth)
     for _, child in children(name, parent, seed):
         back = MORPHISMS[INVERSE[name]]
@@ -173,7 +177,9 @@ def test_each_positive_morphism_has_an_inverse(name: str, seed: int, depth: int)
         graphs = [n.architecture for n in once]
         if name == "widen":  # by four is undone by halving twice
             graphs += [n.architecture for first in once for n in _undo(back, first)]
-        assert parent.architecture in graphs, name
+        prints = [g.fingerprint for g in graphs]  # a pool that returns has a new id
+        assert parent.architecture.fingerprint in prints, name
+        assert name == "remove_pool" or parent.architecture in graphs, name
 
 
 def _undo(back: Morphism, child: Network) -> list[Network]:
@@ -209,4 +215,91 @@ def test_neighbours_differ_from_one_another_and_from_the_parent(seed: int, depth
     twice = sample(
         parent, 8, morphisms=EQUAL, constraints=CONSTRAINTS, rng=np.random.default_rng(seed)
     )
-    assert [c.site for c in twice] == [c.site for c in family]
+    assert [c.sites for c in twice] == [c.sites for c in family]
+
+
+def test_shallow_undoes_deepen_to_the_bit() -> None:
+    parent = network(3, 2)
+    for (_, _), child in children("deepen", parent, 3):
+        back = MORPHISMS["shallow"].apply(
+            child, (parent.architecture.next_id,), np.random.default_rng(0)
+        )
+        assert back.architecture == parent.architecture
+        assert all(torch.equal(back.x[k], parent.x[k]) for k in parent.x)
+
+
+def test_deepened_filters_are_as_long_as_those_before_them() -> None:
+    """So that a step turns them as far: BatchNorm makes filters scale-free."""
+    parent = network(0, 0)
+    long = parent._replace(x={k: 3 * t if k == "1.weight" else t for k, t in parent.x.items()})
+    child = MORPHISMS["deepen"].apply(long, (1, 3), np.random.default_rng(0))
+    new = child.x[f"{parent.architecture.next_id}.weight"].flatten(1).norm(dim=1)
+    torch.testing.assert_close(new, torch.full_like(new, float(_norms(long, "1.weight").mean())))
+
+
+def _norms(network_: Network, name: str) -> torch.Tensor:
+    return network_.x[name].flatten(1).norm(dim=1)
+
+
+@some
+@given(seed=seeds, depth=depths)
+def test_a_flat_head_is_cropped_or_padded_around_its_centre(seed: int, depth: int) -> None:
+    parent = network(2 * seed + 1, depth)
+    for name in ("add_pool", "remove_pool"):
+        for _, child in children(name, parent, seed):
+            head = child.architecture.head
+            old, new = (n.x[f"{head.id}.weight"] for n in (parent, child))
+            small, large = sorted((old, new), key=lambda t: t.shape[2])
+            first = (large.shape[2] - small.shape[2]) // 2
+            end = first + small.shape[2]
+            assert torch.equal(large[:, :, first:end, first:end], small)
+            if large is new and first > 0:
+                assert not new[:, :, 0].any()
+
+
+@some
+@given(seed=seeds, n=st.integers(2, 4))
+def test_children_by_several_morphisms_keep_the_constraints_on_the_way(seed: int, n: int) -> None:
+    family = sample(
+        network(seed, 1),
+        4,
+        n_morphisms=n,
+        morphisms=EQUAL,
+        constraints=CONSTRAINTS,
+        rng=np.random.default_rng(seed),
+    )
+    assert len(family) == 4
+    assert {len(child.morphisms) for child in family} == {n}
+    assert len({child.network.architecture.fingerprint for child in family}) == 4
+    assert all(legal(child.network.architecture, CONSTRAINTS) for child in family)
+
+
+def test_nothing_is_drawn_where_nothing_is_legal() -> None:
+    parent = network(0, 0)
+    bound = CONSTRAINTS | {"max_parameters": 1}
+    rng = np.random.default_rng(0)
+    for n in (1, 3):
+        assert sample(parent, 3, n_morphisms=n, morphisms=EQUAL, constraints=bound, rng=rng) == []
+
+
+def test_convolutions_that_a_pad_reads_keep_their_filters() -> None:
+    g = nasgd1()
+    padded = {s for node in g.nodes if node.op == "pad" for s in g.segments[node.inputs[0]]}
+    assert padded
+    for name in ("widen", "narrow"):
+        assert not padded & {site[0] for site in MORPHISMS[name].sites(g)}
+
+
+def test_edges_weigh_what_the_configuration_says() -> None:
+    parent = network(0, 0)
+    rng = np.random.default_rng(1)
+    family = sample(parent, 6, n_morphisms=2, morphisms=EQUAL, constraints=CONSTRAINTS, rng=rng)
+    search = config.plain(config.Search())
+    search["edge_weights"] |= {"deepen": 3.0, "widen": 0.5, "siblings": 0.25}
+    K = edges(family, search)
+    assert (K == K.T).all()
+    assert not K.diagonal().any()
+    for i, child in enumerate(family, 1):
+        assert K[0, i] == np.prod([search["edge_weights"][name] for name in child.morphisms])
+        assert all(K[i, j] == 0.25 for j in range(1, 7) if j != i)
+    assert not edges(family, search | {"graph": "star"})[1:, 1:].any()

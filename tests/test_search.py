@@ -18,11 +18,13 @@ from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.files import CorruptFile
-from nasflow.neighbourhood import legal
+from nasflow.neighbourhood import legal, sample
 from nasflow.network import initialise
+from nasflow.plan import finished
+from nasflow.proposal import descent_rate, steepest
 from nasflow.records import read_table, write_table
 from nasflow.schedule import sgdr
-from nasflow.splits import write_splits
+from nasflow.splits import read_split, write_splits
 
 
 def test_heavy_ball_is_the_papers_step() -> None:
@@ -92,10 +94,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _round(folder: Path, out: str, threads: int, **search: object) -> Path:
+def _round(
+    folder: Path, out: str, threads: int, algorithm: str = "nasgd", **search: object
+) -> Path:
     stages.search_round(
         config=json.dumps({"search": {"n_neigh": 5, "max_steps": 60, **search}}),
-        algorithm="nasgd",
+        algorithm=algorithm,
         data=folder / "data",
         parent=folder / "pretrain/network",
         plan=folder / "plan.json",
@@ -112,12 +116,20 @@ RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
 TABLES = ("particles.parquet", "architectures.parquet")
 
 
-@pytest.mark.parametrize("validation", ["paired", "independent"])
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("nasgd", {"validation": "paired"}),
+        ("nasgd", {"validation": "independent"}),
+        ("nasagd", {"second_order": {"kinetic": True}}),
+        ("nasgd", {"proposal": "gradient", "n_morphisms": 2}),
+    ],
+)
 def test_a_round_gives_the_same_bytes_for_any_number_of_workers(
-    folder: Path, validation: str
+    folder: Path, algorithm: str, options: dict[str, object]
 ) -> None:
-    one = _round(folder, "one", 1, validation=validation)
-    three = _round(folder, "three", 3, validation=validation)
+    one = _round(folder, "one", 1, algorithm, **options)
+    three = _round(folder, "three", 3, algorithm, **options)
     for name in RESULTS + TABLES:
         assert (one / name).read_bytes() == (three / name).read_bytes(), name
 
@@ -159,6 +171,88 @@ def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
     paper = read_table(_round(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
     auto = read_table(_round(folder, "y", 1) / TABLES[0]).to_pandas()
     assert paper.moved.sum() < auto.moved.sum()
+
+
+def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> None:
+    """phi is 0 through the warm-up and the first move; then E pushes it down everywhere."""
+    first = read_table(_round(folder, "1st", 1) / TABLES[0]).to_pandas()
+    assert not first.phi.any()
+    second = read_table(_round(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
+    assert not second[second.step <= 50].phi.any()
+    after = second[(second.step == 51) & ~second.restarted]
+    assert (after.phi < 0).all()
+    assert second[second.step == 51].moved.sum() == 0
+    assert second[second.step > 51].moved.sum() > 0
+    assert not second[second.restarted].phi.any()
+
+
+def test_kinetic_energy_counts_where_it_is_wanted(folder: Path) -> None:
+    plain = read_table(_round(folder, "k0", 1, "nasagd") / TABLES[0]).to_pandas()
+    options = {"kinetic": True}
+    kinetic = _round(folder, "k1", 1, "nasagd", second_order=options)
+    rows = read_table(kinetic / TABLES[0]).to_pandas()
+    first, with_it = (t[t.step == 30].reset_index() for t in (plain, rows))
+    assert (with_it.validation_loss == first.validation_loss).all()
+    entropy = [t.energy - t.validation_loss - t.weight * t.share for t in (first, with_it)]
+    assert entropy[0].abs().max() < 1e-9
+    assert (entropy[1] > 0).all()
+
+
+def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
+    out = _round(folder, "e", 1, constraints={"max_parameters": 1})
+    status = json.loads((out / "status.json").read_text())
+    assert (status["reason"], status["steps"], status["children"]) == ("exhausted", 0, 0)
+    budget = config.parse(config.Budget, json.loads((folder / "plan.json").read_text()))
+    assert finished(budget, status["totals"]) == "children"
+    before = read_checkpoint(folder / "pretrain/network")
+    after = read_checkpoint(out / "winner")
+    assert after.k == before.k
+    assert all(torch.equal(before.network.x[n], t) for n, t in after.network.x.items())
+
+
+def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
+    shrink = dict.fromkeys(config.MORPHISMS, 0.0) | {"narrow": 1.0}
+    free = _round(folder, "f", 1, morphisms=shrink)
+    paid = _round(folder, "p", 1, morphisms=shrink, size_weight=0.5)
+    tables = [read_table(out / TABLES[0]).to_pandas() for out in (free, paid)]
+    size = read_table(paid / TABLES[1]).to_pandas().parameters.to_numpy()
+    first, second = (t[t.step == 40].set_index("node") for t in tables)
+    price = [
+        (t.energy - t.validation_loss - t.weight * t.share).to_numpy() for t in (first, second)
+    ]
+    np.testing.assert_allclose(price[0], 0.0, atol=1e-9)
+    np.testing.assert_allclose(price[1], 0.5 * np.log2(size / size[0]), atol=1e-9)
+    assert json.loads((paid / "status.json").read_text())["reason"] == "recentred"
+
+
+def test_the_gradient_proposal_keeps_the_steepest(folder: Path) -> None:
+    grow = dict.fromkeys(config.MORPHISMS, 0.0) | {"deepen": 1.0, "widen": 1.0}
+    parent = read_checkpoint(folder / "pretrain/network").network
+    rng = np.random.default_rng(0)
+    constraints = config.plain(config.Constraints())
+    candidates = sample(parent, 8, morphisms=grow, constraints=constraints, rng=rng)
+    batch = read_split(folder / "data", "train", "cpu").chunk(0, 64)
+    kept = steepest(candidates, 3, *batch)
+    rates = {id(c): descent_rate(c.network, *batch) for c in candidates}
+    left = [c for c in candidates if c not in kept]
+    assert min(rates[id(c)] for c in kept) >= max(rates[id(c)] for c in left)
+    assert all(rate >= descent_rate(parent, *batch) * 0.9 for rate in rates.values())
+
+
+def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None:
+    given = {
+        "data": folder / "data", "seed": 1, "device": "cpu", "threads": 1
+    }  # fmt: skip
+    start = str(folder / "pretrain/network")
+    sections = {"base": {"network": start}, "pretrain": {"epochs": 0.0}}
+    stages.pretrain(config=json.dumps(sections), out=folder / "again/network", **given)
+    one, two = (read_checkpoint(folder / f / "network").network for f in ("pretrain", "again"))
+    assert one.architecture == two.architecture
+    assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
+    facts = json.loads((folder / "data/data.json").read_text()) | {"classes": ["a", "b"]}
+    (folder / "data/data.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=r"base\.network"):
+        stages.pretrain(config=json.dumps(sections), out=folder / "no/network", **given)
 
 
 def test_a_diverging_search_says_which_key_to_lower(folder: Path) -> None:

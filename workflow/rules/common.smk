@@ -23,10 +23,10 @@ VERSIONS = {
     "prepare": 1,
     "pretrain": 1,
     "plan": 1,
-    "search_round": 1,
-    "select_winner": 1,
+    "search_round": 2,
+    "select_winner": 2,
     "final_train": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "track": 1,
 }
 
@@ -75,6 +75,7 @@ SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
 SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
 PLAN = f"{SEARCH}/search/plan.json"
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
+START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 GPU = int(EXPERIMENT.device.startswith("cuda"))
 
 

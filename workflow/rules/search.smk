@@ -3,6 +3,7 @@ rule pretrain:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
+        start=START,
     output:
         network=multiext(f"{SEARCH}/pretrain/network", *CHECKPOINT),
         history=f"{SEARCH}/pretrain/history.parquet",
