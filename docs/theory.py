@@ -137,17 +137,18 @@ def total_energy() -> None:
 def overshoot() -> None:
     figure, (axis,) = panels(1)
     figure.set_size_inches(6.2, 3.3)
-    m = 9
+    m, w = 9, 0.25
     K, f = np.ones((m, m)) - np.eye(m), np.eye(m)[0]
-    run = {"weight": 0.25, "tau": 0.005, "steps": 1600, "particles": 10**6}
+    run = {"weight": w, "tau": 0.005, "steps": 1600, "particles": 10**6}
     path = follow(np.zeros(m), K, f, **run)
     axis.plot(path.t, path.f[:, 0], color=GREY, lw=2.5, label="first order")
-    for friction, colour in ((0.0, "#a02020"), (1.0, ORANGE), (2.0, GREEN), (4.0, BLUE)):
+    for units, colour in ((0.0, "#a02020"), (0.5, ORANGE), (1.0, GREEN), (1.5, BLUE)):
+        friction = units * np.sqrt(w * (m - 1))
         path = follow(np.zeros(m), K, f, **run, order=2, kinetic=False, friction=friction)
-        label = f"second order, γ = {friction:g}"
+        label = f"second order, γ = {units:g} √(w Σ_j K_0j)"
         axis.plot(path.t, path.f[:, 0], color=colour, label=label)
     axis.axhline(1 / (m + 8), color="black", lw=0.8, ls=":", label="a child has twice as many")
-    axis.set(xlabel="time", ylabel="share of g_r", ylim=(0, 1), title="Nine equal nodes, w = 0.25")
+    axis.set(xlabel="time", ylabel="share of the parent", ylim=(0, 1), title="Nine equal nodes")
     axis.legend(frameon=False, fontsize=8)
     save(figure, "overshoot")
 

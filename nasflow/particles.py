@@ -80,6 +80,9 @@ class Particles:
         D.2 lists the two in this order; with the new f it is the symplectic Euler scheme, whose
         energy stays bounded where the explicit one's grows."""
         options = self._options["second_order"]
+        friction = options["friction"]
+        if self._options["scaling"] == "auto":
+            friction *= scaling.damping(self._options["mobility"], clock)
         kappa = self._options["kappa"] if self._options["scaling"] == "paper" else 1.0
         Q = flow.second_order_rates(self.phi, self._K)  # (D.2, step 2)
         self.counts, moved = flow.move(rng, self.counts, Q, kappa * clock)
@@ -89,7 +92,7 @@ class Particles:
             self._energy(f, V, w),
             self._K,
             tau=clock,
-            friction=options["friction"],
+            friction=friction,
             paper_coefficient=options["paper_coefficient"],
         )
         restarted = options["restart"] != "never" and (

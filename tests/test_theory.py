@@ -177,8 +177,8 @@ def test_the_printed_restart_never_sees_a_falling_loss_the_signed_one_does() -> 
     assert min(printed) >= 0
 
 
-def _particles(**second_order: Any) -> Particles:
-    search = config.plain(config.Search())
+def _particles(potential: str = "power", **second_order: Any) -> Particles:
+    search = config.plain(config.Search()) | {"potential": potential}
     search["second_order"] = {**search["second_order"], **second_order}
     return Particles("nasagd", flow.graph(np.ones(8), 1.0), search)
 
@@ -194,7 +194,7 @@ def _follow(particles: Particles, steps: int) -> list[Any]:
 def test_nasagd_tends_to_lower_losses() -> None:
     particles = _particles()
     mean = [float(info.counts @ LOSSES / info.counts.sum()) for info in _follow(particles, 60)]
-    assert mean[-1] < 0.4
+    assert mean[-1] < 0.42 < 0.49 < mean[0]
     assert particles.leader == 3
     assert particles.winner == 3
 
@@ -202,6 +202,30 @@ def test_nasagd_tends_to_lower_losses() -> None:
 def test_the_printed_restart_keeps_every_particle_at_home() -> None:
     """As long as one child is worse than g_r: phi is reset before anyone has moved."""
     assert _follow(_particles(restart="paper"), 60)[-1].counts[0] == 1000
+
+
+@pytest.mark.parametrize("potential", ["power", "log"])
+@pytest.mark.parametrize(
+    ("friction", "lead", "ends"), [(0.0, 0.0, 12), (1.0, 0.0, 0), (1.0, 1.6, 12)]
+)
+def test_nasagd_ends_a_round_for_a_lead_not_for_its_momentum(
+    potential: str, friction: float, lead: float, ends: int
+) -> None:
+    """Nine nodes, one ahead by `lead` x confidence standard errors; 12 rounds of 100 steps."""
+    error, losses, ended = 0.01, np.full(9, 0.5), 0
+    for seed in range(12):
+        particles, rng = (
+            _particles(friction=friction, potential=potential),
+            np.random.default_rng(seed),
+        )
+        losses[4] = 0.5 - lead * config.Search().confidence * error
+        for _ in range(100):
+            particles.step(rng, losses, np.full(9, error), 0.05, still=False)
+            if particles.winner is not None:
+                assert lead == 0.0 or particles.winner == 4
+                ended += 1
+                break
+    assert ended == ends
 
 
 @pytest.mark.parametrize("restart", ["signed", "never"])
