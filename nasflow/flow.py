@@ -60,6 +60,21 @@ def second_order_rates(phi: Vector, K: Matrix) -> Matrix:
     return Q
 
 
+def pull(phi: Vector, K: Matrix, *, tau: float = 0.0, paper_coefficient: bool = False) -> Vector:
+    """sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): what the climb of its particles takes from phi_i.
+
+    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket.
+
+    The square lets phi_i of a node that empties fall to minus infinity in finite time, where the
+    exact paths end: a round without a winner overflowed after 14 steps. A step `tau` therefore caps
+    the bracket where the moves are capped: at tau sum_j Q_ij = 1, when every particle has left."""
+    Q = second_order_rates(phi, K)
+    rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
+    square = (Q**2).sum(1) if paper_coefficient else 0.5 * (rise * Q).sum(1)
+    capped: Vector = square / np.maximum(tau * Q.sum(1), 1.0) ** 2
+    return capped
+
+
 def push(
     phi: Vector,
     E: Vector,
@@ -69,12 +84,9 @@ def push(
     friction: float,
     paper_coefficient: bool = False,
 ) -> Vector:
-    """phi_i - tau (sum_j ([phi_j - phi_i]^+)^2 K_ij / 2 + friction phi_i + E_i), (m,); D.2, step 3.
-
-    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket."""
-    rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
-    pull = ((rise * K) ** 2).sum(1) if paper_coefficient else 0.5 * (rise**2 * K).sum(1)
-    moved: Vector = phi - tau * (pull + friction * phi + E)
+    """phi_i - tau (pull_i + friction phi_i + E_i), (m,); D.2, step 3."""
+    down = pull(phi, K, tau=tau, paper_coefficient=paper_coefficient)
+    moved: Vector = phi - tau * (down + friction * phi + E)
     return moved
 
 

@@ -17,6 +17,7 @@ LAYERS = [
         "randomness",
         "architecture",
         "flow",
+        "ideal",
         "average",
         "scaling",
         "particles",

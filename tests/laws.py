@@ -1,0 +1,197 @@
+"""The laws of the flow as checks of the functions handed in: each must fail on a planted bug.
+
+A law asserts, and returns what it measured, so that a page can print it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import reference
+
+from nasflow import flow, ideal
+
+Rates = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Push = Callable[..., np.ndarray]
+Move = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+V = np.array([0.22, 0.1, 0.2, 0.5, 0.25])
+START = np.array([0.6, 0.1, 0.1, 0.1, 0.1])
+
+
+def weights(m: int, seed: int = 0) -> np.ndarray:
+    """K with edges of 0.4 to 1.6: squares, roots and lost factors show."""
+    upper = np.triu(np.random.default_rng(seed).uniform(0.4, 1.6, (m, m)), 1)
+    return upper + upper.T
+
+
+K = weights(len(V))
+
+
+def first_order(
+    rates: Rates, kind: str, beta: float, *, tau: float, steps: int, losses: np.ndarray = V
+) -> np.ndarray:
+    """Shares along the mean-field flow at fixed losses, (steps + 1, m)."""
+
+    def slope(s: ideal.State) -> ideal.State:
+        E = flow.energy(s.f, losses, kind=kind, beta=beta, weight=1.0)
+        return s._replace(f=ideal.mean_field(s.f, rates(E, K[: len(E), : len(E)])), phi=still)
+
+    still = np.zeros(len(losses))
+    s = ideal.State(still, still, START[: len(losses)], still)
+    path = [s.f]
+    for _ in range(steps):
+        s = ideal.runge_kutta(slope, s, tau)
+        path.append(s.f)
+    return np.array(path)
+
+
+def second_order(
+    push: Push, kind: str, beta: float, friction: float, *, tau: float, steps: int
+) -> list[ideal.State]:
+    """Shares and potential at fixed losses. The slope of phi is a push of 2^-14, divided."""
+    short = 2.0**-14
+
+    def slope(s: ideal.State) -> ideal.State:
+        E = flow.energy(s.f, V, kind=kind, beta=beta, weight=1.0)
+        pushed = push(s.phi, E, K, tau=short, friction=friction)
+        df = ideal.mean_field(s.f, flow.second_order_rates(s.phi, K))
+        return ideal.State(still, still, df, (pushed - s.phi) / short)
+
+    still = np.zeros(len(V))
+    path = [ideal.State(still, still, START, still)]
+    for _ in range(steps):
+        path.append(ideal.runge_kutta(slope, path[-1], tau))
+    return path
+
+
+def integral(rate: np.ndarray, tau: float) -> np.ndarray:
+    """Of samples tau apart, from the first to each, by trapezoids: error O(tau^2)."""
+    return np.concatenate([[0.0], np.cumsum(tau * (rate[1:] + rate[:-1]) / 2)])
+
+
+def t1_particles_are_conserved_and_ghosts_stay(move: Move) -> None:
+    """T1, at leave probabilities from 0 to the cap of 1."""
+    rng = np.random.default_rng(0)
+    for kappa_tau in np.geomspace(0.01, 100, 200):
+        n = 1 + rng.integers(0, 50, len(V))
+        after, moved = move(rng, n, flow.first_order_rates(rng.normal(size=len(V)), K), kappa_tau)
+        assert after.sum() == n.sum()
+        assert after[0] >= 0 and (after[1:] >= 1).all()
+        assert (moved <= n - np.minimum(np.arange(len(V)), 1)).all()
+    ghosts = flow.init(0, len(V) - 1)
+    uphill = flow.first_order_rates(np.arange(len(V)), K)
+    assert (move(rng, ghosts, uphill, 100.0)[0] == ghosts).all()
+
+
+def t2_free_energy_falls_at_its_rate(rates: Rates, kind: str, beta: float) -> float:
+    """T2: F(t) - F(0) = -integral of sum_ij K_ij f_i ([E_i - E_j]^+)^2. The largest difference,
+    over the whole fall."""
+    tau = 5e-4
+    path = first_order(rates, kind, beta, tau=tau, steps=2500)
+    F = np.array([ideal.free_energy(f, V, kind=kind, beta=beta) for f in path])
+    E = [flow.energy(f, V, kind=kind, beta=beta, weight=1.0) for f in path]
+    fall = np.array([reference.dissipation(f, e, K) for f, e in zip(path, E, strict=True)])
+    lost = integral(fall, tau)
+    assert (np.diff(F) < 1e-14).all()
+    error = float(np.abs(F - F[0] + lost).max() / lost[-1])
+    assert error < 1e-5
+    return error
+
+
+def t3_settles_at_the_equilibrium(rates: Rates, kind: str, beta: float) -> float:
+    """T3: exp(-V) / Z, or (c - V)_+^(1 / beta). The largest difference of a share."""
+    losses = V * np.where(np.arange(len(V)) == 3, 3.0, 1.0)  # node 3 empties with beta = 1
+    f = first_order(rates, kind, beta, tau=0.1, steps=1500, losses=losses)[-1]
+    error = float(np.abs(f - reference.equilibrium(losses, kind, beta)).max())
+    assert error < 1e-4
+    return error
+
+
+def t4_counts_converge_like_one_over_root_n(move: Move, *, second: bool = False) -> float:
+    """T4: over N = 10^2 .. 10^6 the error of the shares falls like N^-1/2. The slope in log-log."""
+    N = 10 ** np.arange(2, 7)
+    errors = [error_of_counts(move, particles, second=second) for particles in N]
+    slope = float(np.polyfit(np.log(N), np.log(errors), 1)[0])
+    assert abs(slope + 0.5) < 0.03
+    return slope
+
+
+def error_of_counts(move: Move, particles: int, *, second: bool = False, tau: float = 0.1) -> float:
+    """Root mean square of the shares after 40 steps, over 50 seeds, less those of the same steps of
+    the mean field: what sampling and the ghosts do, without what tau does."""
+    n = np.floor(particles * START).astype(np.int64)
+    exact = _steps(n / n.sum(), tau, second, lambda f, Q: f + tau * ideal.mean_field(f, Q))
+
+    def run(seed: int) -> np.ndarray:
+        rng, counts = np.random.default_rng(seed), n
+
+        def sample(f: np.ndarray, Q: np.ndarray) -> np.ndarray:
+            nonlocal counts
+            counts, _ = move(rng, counts, Q, tau)
+            return counts / counts.sum()
+
+        return _steps(n / n.sum(), tau, second, sample)
+
+    return float(np.sqrt(np.mean([(run(seed) - exact) ** 2 for seed in range(50)])))
+
+
+def _steps(
+    f: np.ndarray,
+    tau: float,
+    second: bool,
+    advance: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    phi = np.zeros(len(V))
+    for _ in range(40):
+        E = flow.energy(f, V, kind="power", beta=1.0, weight=1.0)
+        f = advance(f, flow.second_order_rates(phi, K) if second else flow.first_order_rates(E, K))
+        if second:
+            E = flow.energy(f, V, kind="power", beta=1.0, weight=1.0)
+            phi = flow.push(phi, E, K, tau=tau, friction=1.0)
+    return f
+
+
+def t5_total_energy_falls_by_friction_alone(
+    push: Push, kind: str, beta: float, friction: float
+) -> float:
+    """T5: H(t) - H(0) = -2 friction integral of T, H = T + F. The largest difference, over T."""
+    tau = 1e-3
+    path = second_order(push, kind, beta, friction, tau=tau, steps=1000)
+    T = np.array([ideal.kinetic_energy(s.f, s.phi, K) for s in path])
+    F = np.array([ideal.free_energy(s.f, V, kind=kind, beta=beta) for s in path])
+    error = float(np.abs(T + F - F[0] + 2 * friction * integral(T, tau)).max() / T.max())
+    assert error < 1e-5
+    return error
+
+
+def t6_counts_have_the_law_of_single_particles(
+    move: Move, rates: Rates, naive: Rates, kappa_tau: float = 0.5
+) -> None:
+    """T6: mean and spread of one step over 3000 repetitions, within 4.5 standard errors and 10 %.
+    `rates` of the potential are compared with the naive loop's."""
+    n, potential = np.array([30, 20, 11, 5, 8]), np.array([0.6, 0.3, 0.55, 0.1, 0.4])
+    rng, repetitions = np.random.default_rng(1), 3000
+    Q, single = rates(potential, K), naive(potential, K)
+    fast = np.array([move(rng, n, Q, kappa_tau)[0] for _ in range(repetitions)])
+    slow = np.array(
+        [reference.particle_by_particle(rng, n, single, kappa_tau) for _ in range(repetitions)]
+    )
+    spread = np.sqrt((fast.var(0) + slow.var(0)) / repetitions) + 1e-9
+    assert (np.abs(fast.mean(0) - slow.mean(0)) / spread < 4.5).all()
+    np.testing.assert_allclose(fast.std(0), slow.std(0), rtol=0.1)
+
+
+def t7_a_round_ends_at_the_margin(
+    winner: Callable[[np.ndarray], int | None], kind: str, beta: float, m: int = 9
+) -> float:
+    """T7: of m nodes one is better by D and the others tie: f_max >= 2 f_0 in equilibrium when
+    D >= U'(2a) - U'(a), a = 1 / (m + 1). The margin D, nats."""
+    a = 1.0 / (m + 1)
+    margin = np.log(2.0) if kind == "log" else a**beta * (2.0**beta - 1.0)
+    for part, expected in ((0.99, None), (1.01, 4)):
+        losses = np.full(m, 2.0)
+        losses[4] -= part * margin
+        f = reference.equilibrium(losses, kind, beta)
+        assert winner(np.rint(1e9 * f).astype(np.int64)) == expected
+    return float(margin)
