@@ -270,6 +270,12 @@ class Search:
     )
     kappa: float = key(1.0, "paper: mutation coefficient", above=0.0, high=1e9)
     entropy_weight: float = key(1.0, "paper: w before U'(f)", low=0.0, high=1e9)
+    weight_average: int = key(
+        30,
+        "validation looks at x averaged over so many steps; 1: at the last x, as the paper does",
+        low=1,
+        high=10**9,
+    )
     window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
     warmup_steps: int = key(50, "steps of a round before particles move", low=0, high=10**9)
     max_steps: int = key(300, "steps after which a round ends without a new centre", low=1)

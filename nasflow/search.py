@@ -91,7 +91,7 @@ def run_round(
     )
     history: list[Step] = []
     winner, reason = None, "exhausted"
-    with Siblings(networks, step, workers=workers) as live:
+    with Siblings(networks, step, workers=workers, average=search["weight_average"]) as live:
         if children:
             history, winner, reason = _flow(
                 live,

@@ -28,6 +28,10 @@ EVALUATION_BATCH = 250
 class Siblings:
     """Live copies of networks; `close` (or `with`) ends the workers.
 
+    Validation looks at running averages of x and of the statistics over `average` steps (1: at the
+    last ones). Steps of size tau keep x in a cloud around its path that is wider the more
+    parameters there are, so that larger networks look worse than they are while tau is high.
+
     `shards` splits every training batch into equal parts with BatchNorm statistics of their own
     (running statistics: their mean), so that a family of one also fills the workers."""
 
@@ -38,11 +42,14 @@ class Siblings:
         *,
         workers: int = 1,
         shards: int = 1,
+        average: int = 1,
         label_smoothing: float = 0.0,
     ) -> None:
         torch.set_num_threads(1)
         self._networks = [_live(network) for network in networks]
+        self._means = [_live(n._replace(v={})) for n in networks] if average > 1 else self._networks
         self._step, self._shards, self._smoothing = step, shards, label_smoothing
+        self._average, self._steps = average, 0
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         flops = [n.architecture.flops for n in networks]
         self._dearest_first = sorted(range(len(networks)), key=lambda i: -flops[i])
@@ -67,6 +74,7 @@ class Siblings:
     ) -> tuple[Vector, Vector]:
         """Train every sibling one step on its batch, then validate it on its batch (lists of one
         batch are shared by all). Losses (m,) of both in nats; NaN without validation."""
+        self._steps += 1
         if self._shards == 1:
             done = self._map(lambda i: self._both(i, train, validation, tau))
         else:
@@ -140,12 +148,19 @@ class Siblings:
         _, x, _, v = self._networks[i]
         with torch.no_grad():
             self._step(list(x.values()), list(v.values()), gradient, tau)
+            if self._average > 1:
+                share = 1.0 / min(self._average, self._steps + 1)
+                for mean, last in zip(self._means[i][1:3], self._networks[i][1:3], strict=True):
+                    torch._foreach_lerp_(list(mean.values()), list(last.values()), share)
 
     def _validate(self, i: int, batches: Sequence[Batch] | None) -> float:
         if batches is None:
             return float("nan")
         images, labels = batches[i % len(batches)]
-        return F.cross_entropy(self.logits(i, images), labels).item()
+        g, x, buffers, _ = self._means[i]
+        with torch.no_grad():
+            logits = forward(g, x, buffers, images, training=False)
+            return F.cross_entropy(logits, labels).item()
 
     def _score(self, i: int, batch: Batch) -> tuple[float, float]:
         logits, labels = self.logits(i, batch[0]), batch[1]

@@ -133,8 +133,10 @@ def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
     network, k, optimizer = read_checkpoint(rounds[-1] / "winner")
     write_checkpoint(out, network, k, optimizer)
     totals = statuses[-1]["totals"]
-    keys = ("round", "morphism", "site", "reason", "steps", "parameters", "flops")
-    keys += ("validation_loss", "validation_accuracy")
+    keys = (
+        *("round", "morphism", "site", "reason", "steps", "parameters", "flops"),
+        *("validation_loss", "validation_accuracy"),
+    )
     summary = {
         "schema": 1,
         "algorithm": statuses[-1]["algorithm"],
