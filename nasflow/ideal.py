@@ -3,23 +3,7 @@
 Every node g has its point x_g and a share f_g of the mass. First order: x_g follows -grad V, and
 mass goes from i to j at the rate [E_i - E_j]^+ K_ij, E = w U'(f) + V. Second order: x_g is a damped
 heavy ball, and mass climbs phi, which E pushes down. The search runs the same formulas on networks;
-here V is a plain function, so that what they promise can be checked.
-
-Three wells on a path, the deepest at the far end:
-
-    >>> import numpy as np
-    >>> from nasflow import ideal
-    >>> place, depth = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 0.5, 1.0])
-    >>> wells = ideal.Dynamics(
-    ...     V=lambda x: 0.5 * ((x - place) ** 2).sum(1) - depth,
-    ...     gradient=lambda x: x - place,
-    ...     K=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]),
-    ...     weight=0.1,
-    ... )
-    >>> path = ideal.minimise(wells, np.zeros((3, 1)), f=np.array([1.0, 0.0, 0.0]), steps=3000)
-    >>> node, x = path.best
-    >>> node, x.round(3)
-    (2, array([2.]))
+here V is a plain function, so that what they promise can be checked. docs/theory.md has an example.
 """
 
 from __future__ import annotations

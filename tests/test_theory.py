@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import laws
@@ -315,3 +316,12 @@ def test_particles_of_the_ideal_dynamics_approach_its_mean_field() -> None:
             for particles in (None, 10**7)
         ]
         np.testing.assert_allclose(runs[0].f[-1], runs[1].f[-1], atol=2e-3)
+
+
+def test_the_example_of_the_page_finds_what_it_says() -> None:
+    page = (Path(__file__).parents[1] / "docs/theory.md").read_text()
+    names: dict[str, Any] = {}
+    exec(page.split("```python")[1].split("```")[0], names)
+    node, x = names["path"].best
+    assert node == 2
+    np.testing.assert_allclose(x, 2.0, atol=1e-6)
