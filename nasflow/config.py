@@ -186,9 +186,9 @@ class Constraints:
 class SecondOrder:
     """NASAGD alone (paper 2.2 and appendix D.2)."""
 
-    friction: float = key(
-        1.0,
-        "gamma of phi (D.2 drops it); auto: in units that just avoid overshoot",
+    friction: float | None = key(
+        None,
+        "gamma of phi; auto: in units that just avoid overshoot; null: 1 with auto, 0 with paper",
         low=0.0,
         high=100.0,
     )

@@ -80,10 +80,12 @@ class Particles:
         D.2 lists the two in this order; with the new f it is the symplectic Euler scheme, whose
         energy stays bounded where the explicit one's grows."""
         options = self._options["second_order"]
-        friction = options["friction"]
-        if self._options["scaling"] == "auto":
+        paper = self._options["scaling"] == "paper"
+        friction, kappa = options["friction"], self._options["kappa"] if paper else 1.0
+        if friction is None:
+            friction = 0.0 if paper else 1.0
+        if not paper:
             friction *= scaling.damping(self._options["mobility"], clock)
-        kappa = self._options["kappa"] if self._options["scaling"] == "paper" else 1.0
         Q = flow.second_order_rates(self.phi, self._K)  # (D.2, step 2)
         self.counts, moved = flow.move(rng, self.counts, Q, kappa * clock)
         f = self._share()
