@@ -55,18 +55,20 @@ def clock(status: Mapping[str, Any]) -> Clock:
 
 
 def of_round(folder: Path) -> list[Point]:
-    """Share, running validation loss and energy of every sibling, e.g. `share/3 widen`, over the
-    steps of the round; tau and the entropy weight; and the winner's facts."""
+    """Share, running validation loss and energy (with NASAGD phi) of every sibling, such as
+    `share/3 widen`, over the steps of the round; tau and the entropy weight; the winner's facts."""
     status = read_json(folder / "status.json")
     particles = read_table(folder / "particles.parquet")
     names = sibling_names(read_table(folder / "architectures.parquet"))
-    most = min(CURVE, RUN // (len(SIBLINGS) * len(names) + len(ROUND)))
+    driven = bool(np.any(particles["phi"].to_numpy()))  # NASAGD
+    columns = (*SIBLINGS, "phi") if driven else SIBLINGS
+    most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
     node = particles["node"].to_numpy()
     time = clock(status)
     points = list(_facts(status, STAGE, 0, time))
     for number, name in names.items():
         rows = particles.filter(pa.array(node == number))
-        for column in SIBLINGS:
+        for column in columns:
             points += _curve(f"{column}/{name}", rows, column, time, most)
     parent = particles.filter(pa.array(node == 0))
     for column, key in ROUND.items():

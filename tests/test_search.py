@@ -297,7 +297,7 @@ def test_search_jobs_import_neither_torchvision_nor_mlflow_nor_pandas() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["config", "cifar10", "cifar10_cpu"])
+@pytest.mark.parametrize("name", ["config", "cifar10", "cifar10_cpu", "prune"])
 def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
     """Files lie over config.yaml, so a bound of the default must not bind a larger experiment."""
     folder = Path(__file__).parents[1] / "config"

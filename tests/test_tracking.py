@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import shutil
 import socket
@@ -27,7 +28,9 @@ MORPHISMS = ["", "deepen", "widen", "connect_add", "deepen", "widen", "narrow", 
 PLACE: dict[str, Any] = {"experiment": "digits", "algorithm": "nasgd", "seed": 0}
 
 
-def write_round(search: Path, number: int, steps: int = 300, seconds: float = 40.0) -> Path:
+def write_round(
+    search: Path, number: int, steps: int = 300, seconds: float = 40.0, phi: float = 0.0
+) -> Path:
     """A round whose mass moves from the parent to the best child; V falls, tau follows a cosine."""
     random = np.random.default_rng(number)
     folder = search / "search" / f"round_{number}"
@@ -56,6 +59,8 @@ def write_round(search: Path, number: int, steps: int = 300, seconds: float = 40
                     "moved": int(random.integers(0, 20)),
                     "weight": 0.05,
                     "standard_error": 0.003,
+                    "phi": phi * step * node,
+                    "restarted": False,
                 }
             )
     last = rows[-nodes:]
@@ -271,6 +276,22 @@ def test_large_neighbourhoods_stay_under_the_limit_of_a_run(tmp_path: Path) -> N
     assert len({p.key for p in points if p.key.startswith("share/")}) == 81
     assert "share/04 deepen" in {p.key for p in points}
     assert 5_000 < len(points) < 10_000
+
+
+def test_the_potential_is_a_curve_where_there_is_one(tmp_path: Path) -> None:
+    first, second = (write_round(tmp_path, n, steps=9, phi=phi) for n, phi in ((1, 0.0), (2, 0.1)))
+    assert not [p for p in curves.of_round(first) if p.key.startswith("phi/")]
+    assert [p for p in curves.of_round(second) if p.key == "phi/3 connect_add"]
+
+
+def test_a_round_without_a_legal_child_is_mirrored_too(tmp_path: Path) -> None:
+    folder = write_round(tmp_path, 1, steps=2)
+    only = read_table(folder / "architectures.parquet").to_pylist()[:1]
+    write_table(folder / "particles.parquet", [])
+    write_table(folder / "architectures.parquet", only)
+    facts = json.loads((folder / "status.json").read_text())
+    write_json(folder / "status.json", facts | {"steps": 0, "children": 0, "reason": "exhausted"})
+    assert {p.key for p in curves.of_round(folder)} >= {"validation_accuracy", "parameters"}
 
 
 def test_missing_and_infinite_values_are_left_out(tmp_path: Path) -> None:
