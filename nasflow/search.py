@@ -6,7 +6,8 @@ Algorithm 1 of the paper, step 3, with the adaptations of its appendix D.1. Know
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,10 +56,24 @@ class Step(NamedTuple):
 
     k: int
     tau: float
+    losses: Vector
     V: Vector
     standard_error: Vector
     train_loss: Vector
     info: Info
+
+
+class Stop(NamedTuple):
+    """The siblings at the moment a round ends, g_r first, live; `winner` is None where no child
+    leads, `step` is how they are trained."""
+
+    live: Siblings
+    children: list[Child]
+    changes: list[float]
+    history: list[Step]
+    winner: int | None
+    reason: str
+    step: optim.Step
 
 
 def run_round(
@@ -78,6 +93,54 @@ def run_round(
 ) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
     (but for limits.seconds). ValueError when no child is legal or every sibling diverges."""
+    with stopped(
+        parent,
+        k,
+        algorithm=algorithm,
+        train=train,
+        validation=validation,
+        search=search,
+        augment=augment,
+        seed=seed,
+        number=number,
+        limits=limits,
+        workers=workers,
+        progress=progress,
+    ) as stop:
+        winner = stop.winner or 0
+        network = stop.live.network(winner)
+        loss, accuracy = _judge(network, validation, stop.step, workers)
+    last = stop.history[-1]
+    return Round(
+        network,
+        winner,
+        stop.reason,
+        len(stop.history),
+        last.k + 1,
+        _particle_rows(stop.history),
+        _architecture_rows(parent, stop.children, stop.changes, last, winner),
+        loss,
+        accuracy,
+    )
+
+
+@contextmanager
+def stopped(
+    parent: Network,
+    k: int,
+    *,
+    algorithm: str,
+    train: Split,
+    validation: Split,
+    search: dict[str, Any],
+    augment: dict[str, Any],
+    seed: int,
+    number: int,
+    limits: Limits,
+    workers: int,
+    progress: Progress,
+) -> Iterator[Stop]:
+    """The same round, but all its siblings, for as long as the context lasts."""
     children = _children(parent, k, train, search, augment, seed, number)
     changes = output_changes(parent, children, validation.chunk(0, 64)[0])
     networks = [parent, *(child.network for child in children)]
@@ -89,20 +152,7 @@ def run_round(
         history, winner, reason = _flow(
             live, particles, k, train, validation, search, augment, seed, number, limits, progress
         )
-        network = live.network(winner or 0)
-        loss, accuracy = _judge(network, validation, step, workers)
-    last = history[-1]
-    return Round(
-        network,
-        winner or 0,
-        reason,
-        len(history),
-        last.k + 1,
-        _particle_rows(history),
-        _architecture_rows(parent, children, changes, last, winner or 0),
-        loss,
-        accuracy,
-    )
+        yield Stop(live, children, changes, history, winner, reason, step)
 
 
 def _flow(
@@ -131,7 +181,8 @@ def _flow(
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
-        average.update(_alive(losses, train_loss, dead))
+        losses = _alive(losses, train_loss, dead)
+        average.update(losses)
         V = average.V + (live.kinetic_energies() if kinetic else 0.0)
         info = particles.step(
             generator("particles", seed, number, k),
@@ -140,7 +191,7 @@ def _flow(
             tau,
             still=len(history) < search["warmup_steps"],
         )
-        history.append(Step(k, tau, average.V, average.standard_error, train_loss, info))
+        history.append(Step(k, tau, losses, average.V, average.standard_error, train_loss, info))
         k += 1
         leader = particles.leader
         progress(
