@@ -34,7 +34,7 @@ LAYERS = [
         "optim",
         "batches",
     ],
-    ["siblings", "train", "search"],
+    ["siblings", "train", "search", "selection"],
     [
         "files",
         "checkpoint",
