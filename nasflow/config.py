@@ -171,7 +171,12 @@ class Constraints:
 class SecondOrder:
     """NASAGD alone (paper 2.2 and appendix D.2)."""
 
-    friction: float = key(0.0, "gamma of phi; D.2 drops it", low=0.0, high=100.0)
+    friction: float = key(
+        0.0,
+        "gamma of phi, a unit of time (paper) or a step (auto); D.2 drops it",
+        low=0.0,
+        high=100.0,
+    )
     paper_coefficient: bool = key(
         False, "1 before the squared differences of phi, as printed; 1/2 conserves energy"
     )

@@ -34,6 +34,7 @@ class Particles:
         self.second_order = algorithm == "nasagd"
         self._K, self._options = K, search
         self._scale = _scale(K, search)
+        self._drop = 1.0 / float(K[K > 0.0].min(initial=np.inf))
         self.counts = flow.init(search["particles"], len(K) - 1)
         self.phi = np.zeros(len(K))
 
@@ -78,7 +79,11 @@ class Particles:
         """Move by the present phi, then push phi by the shares after the moves.
 
         D.2 lists the two in this order; with the new f it is the symplectic Euler scheme, whose
-        energy stays bounded where the explicit one's grows."""
+        energy stays bounded where the explicit one's grows.
+
+        Where phi_i falls behind, -([phi_j - phi_i]^+)^2 / 2 drives it to -inf in finite time (a
+        caustic of the Hamilton-Jacobi equation); a sibling 0.3 nats behind is enough. phi stops
+        where every particle leaves i within the step: lower values move no more."""
         options = self._options["second_order"]
         kappa = self._options["kappa"] if self._options["scaling"] == "paper" else 1.0
         Q = flow.second_order_rates(self.phi, self._K)  # (D.2, step 2)
@@ -89,9 +94,10 @@ class Particles:
             self._energy(f, V, w),
             self._K,
             tau=clock,
-            friction=options["friction"],
+            friction=self._friction(clock),
             paper_coefficient=options["paper_coefficient"],
         )
+        self.phi = np.maximum(self.phi, self.phi.max() - self._drop / (kappa * clock))
         restarted = options["restart"] != "never" and (
             flow.uphill(f, self.phi, V, self._K, signed=options["restart"] == "signed") > 0.0
         )
@@ -103,6 +109,15 @@ class Particles:
         """NASAGD's time step: tau as printed, or with `auto` the one of which two make NASGD's
         kappa tau (phi needs a step to grow before a share `mobility` leaves g_r)."""
         return tau if self._options["scaling"] == "paper" else float(np.sqrt(kappa_tau))
+
+    def _friction(self, clock: float) -> float:
+        """gamma of phi. With `auto` gamma counts in steps, whatever the clock is, and the decay is
+        exact, exp(-gamma) a step: with a clock of 1 and more, which small losses ask for, gamma in
+        units of time made phi diverge from gamma = 1 on."""
+        gamma = float(self._options["second_order"]["friction"])
+        if self._options["scaling"] == "paper":
+            return gamma
+        return float(-np.expm1(-gamma)) / clock
 
     def _share(self) -> Vector:
         f: Vector = self.counts / self.counts.sum()
