@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ AROUND_PAPER: dict[str, list[Any]] = {
     "particles": [100, 100_000],
     "warmup_steps": [30, 50],
 }
-FRICTIONS = [0.0, 0.3, 1.0, 3.0]
+FRICTIONS = [0.0, 0.5, 1.0, 2.0]
 Setting = tuple[str, dict[str, Any], str]
 
 
@@ -51,6 +52,10 @@ def main() -> None:
     simulated.add_argument("--gap", type=float, default=0.05, help="nats")
     simulated.add_argument("--grow", type=float, default=0.0, help="steps until the gap is whole")
     simulated.add_argument("--rounds", type=int, default=400)
+    simulated.add_argument("--memory", type=float, default=0.0, help="correlation of residuals")
+    simulated.add_argument(
+        "--only", default="*", help="pattern of rule and batches: 'auto* paired'"
+    )
     noise = commands.add_parser("noise", help="of the losses in recorded rounds")
     noise.add_argument("folder", type=Path, nargs="+", help="folders with particles.parquet below")
     noise.add_argument("--window", type=int, default=DEFAULT["window"])
@@ -99,21 +104,26 @@ def settings(base: str) -> Iterator[Setting]:
             )
 
 
-def simulated(gap: float, grow: float, rounds: int) -> None:
+def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) -> None:
     """Both rules with paired and independent batches; beside them what no rule exceeds."""
-    print(f"gap {gap:g} nats, whole after {grow:g} steps, {rounds} rounds, chance 12.5 %\n")
+    print(
+        f"gap {gap:g} nats, whole after {grow:g} steps, residuals with memory {memory:g}, ", end=""
+    )
+    print(f"{rounds} rounds, chance 12.5 %\n")
     print("| rule | batches | rounds that end % | right % | steps (median) | limit there % |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     models = {
-        "paired": simulation.paired(gap, grow=grow),
+        "paired": simulation.paired(gap, grow=grow)._replace(memory=memory),
         "independent": simulation.independent(gap, grow=grow),
     }
     for base in ("paper", "auto"):
         for kind, model in models.items():
             for name, search, algorithm in settings(base):
+                if not fnmatch(f"{name} {kind}", only):
+                    continue
                 o = simulation.simulate(model, algorithm, search, rounds=rounds)
-                most = simulation.limit(model, 8, int(o.steps)) if o.ended else float("nan")
-                print(f"| {name} | {kind} | {_ends(o)} | {100 * most:.0f} |", flush=True)
+                most = f"{100 * simulation.limit(model, 8, int(o.steps)):.0f}" if o.ended else ""
+                print(f"| {name} | {kind} | {_ends(o)} | {most} |", flush=True)
     print("\n| steps | limit, independent % | limit, paired % |\n| ---: | ---: | ---: |")
     for steps in (10, 20, 30, 50, 75, 100, 150, 200, 300):
         each = [100 * simulation.limit(models[k], 8, steps) for k in ("independent", "paired")]
@@ -228,18 +238,18 @@ def recorded(file: Path) -> None:
         )
         for row in rows
     ]
-    right, rank, regret, gain = selection.chance(done)
+    right, near, rank, regret, gain = selection.chance(done)
     print(f"{len(done)} trials; one seed's best child is the others' in ", end="")
     print(f"{100 * selection.agreement(done):.0f} %\n")
-    print("| rule | rounds that end % | right % | steps | rank | regret | gain over g_r |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    print(f"| a child by chance | 100 | {100 * right:.0f} | | {rank:.1f} | {regret:.4f} ", end="")
-    print(f"| {gain:+.4f} |")
+    print("| rule | rounds that end % | right % | steps | near % | rank | regret | gain over g_r |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| a child by chance | 100 | {100 * right:.0f} | | {100 * near:.0f} ", end="")
+    print(f"| {rank:.1f} | {regret:.4f} | {gain:+.4f} |")
     for base in ("auto", "paper"):
         for name, search, algorithm in settings(base):
             v = selection.verdict(done, algorithm, search)
-            line = f"| {name} | {_ends(v.outcome)} | {v.rank:.1f} | {v.regret:.4f} "
-            print(line + f"| {v.gain:+.4f} |", flush=True)
+            line = f"| {name} | {_ends(v.outcome)} | {100 * v.near:.0f} | {v.rank:.1f} "
+            print(line + f"| {v.regret:.4f} | {v.gain:+.4f} |", flush=True)
 
 
 def _ends(o: simulation.Outcome) -> str:

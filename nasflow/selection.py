@@ -23,6 +23,7 @@ from nasflow.search import Limits, Progress, stopped
 from nasflow.siblings import Siblings
 
 FINAL = 1e-7
+NEAR = 0.01  # nats
 
 
 class Trial(NamedTuple):
@@ -36,10 +37,12 @@ class Trial(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Of the winners of several trials, means: `right` is the share that is the best child, `rank`
-    counts from 1, `regret` is nats behind the best child, `gain` nats ahead of g_r."""
+    """Of the winners of several trials, means: `near` is the share less than NEAR nats behind the
+    best child, `rank` counts from 1, `regret` is nats behind the best child, `gain` nats ahead of
+    g_r."""
 
     outcome: simulation.Outcome
+    near: float
     rank: float
     regret: float
     gain: float
@@ -131,20 +134,20 @@ def verdict(trials: Sequence[Trial], algorithm: str, search: dict[str, Any]) -> 
         ends.append((winner, winner == best(trial), steps))
         if winner is not None:
             chosen.append(_standing(trial.judged.mean(0), winner))
-    rank, regret, gain = np.mean(chosen, axis=0) if chosen else [float("nan")] * 3
-    return Verdict(simulation.outcome(ends), float(rank), float(regret), float(gain))
+    means = np.mean(chosen, axis=0) if chosen else [float("nan")] * 4
+    return Verdict(simulation.outcome(ends), *map(float, means))
 
 
-def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float]:
-    """(right, rank, regret, gain) of a child drawn uniformly, diverged ones left out."""
+def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float, float]:
+    """(right, near, rank, regret, gain) of a child drawn uniformly, diverged ones left out."""
     found = []
     for trial in trials:
         final = trial.judged.mean(0)
         nodes = [i for i in range(1, len(final)) if np.isfinite(final[i])]
         standing = np.array([_standing(final, i) for i in nodes]).mean(0)
         found.append((1.0 / (len(final) - 1), *standing))
-    right, rank, regret, gain = np.mean(found, axis=0)
-    return float(right), float(rank), float(regret), float(gain)
+    right, near, rank, regret, gain = (float(mean) for mean in np.mean(found, axis=0))
+    return right, near, rank, regret, gain
 
 
 def agreement(trials: Sequence[Trial]) -> float:
@@ -160,8 +163,9 @@ def agreement(trials: Sequence[Trial]) -> float:
     return float(np.mean(hits))
 
 
-def _standing(final: Vector, node: int) -> tuple[float, float, float]:
-    """(rank among the children, nats behind the best, nats ahead of g_r)."""
+def _standing(final: Vector, node: int) -> tuple[bool, int, float, float]:
+    """(near the best, rank among the children, nats behind the best, nats ahead of g_r)."""
     children = final[1:]
+    regret = float(final[node] - children.min())
     rank = 1 + int((children < final[node]).sum())
-    return rank, float(final[node] - children.min()), float(final[0] - final[node])
+    return regret < NEAR, rank, regret, float(final[0] - final[node])

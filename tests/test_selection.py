@@ -143,6 +143,9 @@ def test_a_verdict_compares_the_winner_with_the_best_child_and_with_chance() -> 
     assert (verdict.outcome.ended, verdict.outcome.right, verdict.rank) == (1.0, 0.0, 2.0)
     assert verdict.regret == pytest.approx(0.1)
     assert verdict.gain == pytest.approx(0.1)
-    assert selection.chance([trial])[0] == 0.25
-    assert selection.chance([trial])[2] == pytest.approx((0.3 + 0.1 + 0.0) / 3)
+    assert verdict.near == 0.0
+    right, near, _, regret, _ = selection.chance([trial])
+    assert right == 0.25
+    assert near == pytest.approx(1 / 3)
+    assert regret == pytest.approx((0.3 + 0.1 + 0.0) / 3)
     assert selection.agreement([trial]) == 1.0
