@@ -172,8 +172,8 @@ class SecondOrder:
     """NASAGD alone (paper 2.2 and appendix D.2)."""
 
     friction: float = key(
-        0.0,
-        "gamma of phi, a unit of time (paper) or a step (auto); D.2 drops it",
+        1.0,
+        "gamma of phi, a unit of time (paper) or a step (auto); 0: D.2, which drops it",
         low=0.0,
         high=100.0,
     )
