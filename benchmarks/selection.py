@@ -248,8 +248,8 @@ def recorded(file: Path) -> None:
     for base in ("auto", "paper"):
         for name, search, algorithm in settings(base):
             v = selection.verdict(done, algorithm, search)
-            line = f"| {name} | {_ends(v.outcome)} | {100 * v.near:.0f} | {v.rank:.1f} "
-            print(line + f"| {v.regret:.4f} | {v.gain:+.4f} |", flush=True)
+            line = f"{100 * v.near:.0f} | {v.rank:.1f} | {v.regret:.4f} | {v.gain:+.4f} |"
+            print(f"| {name} | {_ends(v.outcome)} | {line if v.outcome.ended else '| | | |'}")
 
 
 def _ends(o: simulation.Outcome) -> str:
