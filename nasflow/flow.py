@@ -60,19 +60,14 @@ def second_order_rates(phi: Vector, K: Matrix) -> Matrix:
     return Q
 
 
-def pull(phi: Vector, K: Matrix, *, tau: float = 0.0, paper_coefficient: bool = False) -> Vector:
+def pull(phi: Vector, K: Matrix, *, paper_coefficient: bool = False) -> Vector:
     """sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): what the climb of its particles takes from phi_i.
 
-    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket.
-
-    The square lets phi_i of a node that empties fall to minus infinity in finite time, where the
-    exact paths end: a round without a winner overflowed after 14 steps. A step `tau` therefore caps
-    the bracket where the moves are capped: at tau sum_j Q_ij = 1, when every particle has left."""
+    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket."""
     Q = second_order_rates(phi, K)
     rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
-    square = (Q**2).sum(1) if paper_coefficient else 0.5 * (rise * Q).sum(1)
-    capped: Vector = square / np.maximum(tau * Q.sum(1), 1.0) ** 2
-    return capped
+    down: Vector = (Q**2).sum(1) if paper_coefficient else 0.5 * (rise * Q).sum(1)
+    return down
 
 
 def push(
@@ -84,10 +79,18 @@ def push(
     friction: float,
     paper_coefficient: bool = False,
 ) -> Vector:
-    """phi_i - tau (pull_i + friction phi_i + E_i), (m,); D.2, step 3."""
-    down = pull(phi, K, tau=tau, paper_coefficient=paper_coefficient)
-    moved: Vector = phi - tau * (down + friction * phi + E)
-    return moved
+    """phi_i - tau (pull_i + friction phi_i + E_i), (m,); D.2, step 3, whose friction is that of 2.2.
+
+    Friction acts on the phi after the step (implicitly), so that no gamma makes phi diverge.
+    The square drives phi_i of a node that falls behind to minus infinity in finite time, where the
+    exact paths end (a default round without a winner overflowed after 14 steps). phi therefore
+    stops 1 / (tau min K) below its largest value: from there every particle leaves within a step,
+    and lower values would move no more."""
+    down = pull(phi, K, paper_coefficient=paper_coefficient)
+    pushed = phi - tau * (down + min(friction, 1.0 / tau) * phi + E)
+    depth = 1.0 / (tau * float(K[K > 0.0].min(initial=np.inf)))
+    stopped: Vector = np.maximum(pushed, pushed.max() - depth)
+    return stopped
 
 
 def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True) -> float:

@@ -161,7 +161,7 @@ def minimise(
     printed ones: within N^-1/2 and tau of the other.
 
     ValueError where phi leaves every bound, as the exact second-order path does in finite time when
-    a node empties; particles go on from there (flow.pull), but that node stays empty."""
+    a node empties; particles go on from there (flow.push), but that node stays empty."""
     m = len(dynamics.K)
     s = State(x, np.zeros_like(x), np.full(m, 1 / m) if f is None else f, np.zeros(m))
     rng, states, n = np.random.default_rng(seed), [s], flow.init(0, m - 1)

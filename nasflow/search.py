@@ -1,12 +1,13 @@
 """One round of NASGD or NASAGD: siblings train side by side while particles flow between them.
 
-Algorithm 1 of the paper, step 3, with the adaptations of its appendix D.1. Knows no files.
+Algorithm 1 of the paper, step 3, with the adaptations of its appendix D. Knows no files.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,10 @@ from nasflow import optim
 from nasflow.average import Average
 from nasflow.batches import Batches, Split
 from nasflow.flow import Vector
+from nasflow.history import Row, Step, architecture_rows, particle_rows
 from nasflow.neighbourhood import Child, edges, sample
 from nasflow.network import Network, forward
-from nasflow.particles import Info, Particles
+from nasflow.particles import Particles
 from nasflow.proposal import steepest
 from nasflow.randomness import generator
 from nasflow.schedule import sgdr
@@ -36,6 +38,21 @@ class Limits(NamedTuple):
     seconds: float = float("inf")
 
 
+class Setting(NamedTuple):
+    """What makes a round besides its parent and k: `search` and `augment` hold the keys of
+    config.Search and config.Augment, `number` counts the rounds of a search from 1."""
+
+    algorithm: str
+    search: dict[str, Any]
+    augment: dict[str, Any]
+    train: Split
+    validation: Split
+    seed: int
+    number: int
+    workers: int
+    limits: Limits = Limits()
+
+
 class Round(NamedTuple):
     """The network that goes on, why the round ended, and its records."""
 
@@ -44,82 +61,65 @@ class Round(NamedTuple):
     reason: str
     steps: int
     k: int
-    particles: list[dict[str, Any]]
-    architectures: list[dict[str, Any]]
+    particles: list[Row]
+    architectures: list[Row]
     validation_loss: float
     validation_accuracy: float
 
 
-class Step(NamedTuple):
-    """What the log keeps of one step; vectors are (m,)."""
+class Stop(NamedTuple):
+    """The siblings at the moment a round ends, g_r first, live; `winner` is None where no child
+    leads, `step` is how they are trained."""
 
-    k: int
-    tau: float
-    V: Vector
-    standard_error: Vector
-    train_loss: Vector
-    info: Info
+    live: Siblings
+    children: list[Child]
+    history: list[Step]
+    winner: int | None
+    reason: str
+    step: optim.Step
 
 
-def run_round(
-    parent: Network,
-    k: int,
-    *,
-    algorithm: str,
-    train: Split,
-    validation: Split,
-    search: dict[str, Any],
-    augment: dict[str, Any],
-    seed: int,
-    number: int,
-    limits: Limits,
-    workers: int,
-    progress: Progress,
-) -> Round:
+def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
     (but for limits.seconds). Where no child is legal it ends at once, `exhausted`. ValueError when
     every sibling diverges."""
-    children = _children(parent, k, train, search, augment, seed, number)
-    changes = output_changes(parent, children, validation.chunk(0, 64)[0])
-    networks = [parent, *(child.network for child in children)]
-    step = optim.make(
-        search["optimizer"], **{n: search[n] for n in ("friction", "momentum", "weight_decay")}
-    )
-    particles = Particles(algorithm, edges(children, search), search)
-    price = search["size_weight"] * np.log2(
-        [n.architecture.parameters / parent.architecture.parameters for n in networks]
-    )
-    history: list[Step] = []
-    winner, reason = None, "exhausted"
-    with Siblings(networks, step, workers=workers, average=search["weight_average"]) as live:
-        if children:
-            history, winner, reason = _flow(
-                live,
-                particles,
-                price,
-                k,
-                train,
-                validation,
-                search,
-                augment,
-                seed,
-                number,
-                limits,
-                progress,
-            )
-        network = live.network(winner or 0)
-        loss, accuracy = _judge(network, validation, step, workers)
+    with stopped(parent, k, setting, progress) as stop:
+        winner = stop.winner or 0
+        network = stop.live.network(winner)
+        with Siblings([network], stop.step, workers=setting.workers) as judged:
+            loss, accuracy = judged.evaluate(setting.validation)[0]
+    changes = output_changes(parent, stop.children, setting.validation.chunk(0, 64)[0])
     return Round(
         network,
-        winner or 0,
-        reason,
-        len(history),
-        k + len(history),
-        _particle_rows(history),
-        _architecture_rows(parent, children, changes, history, winner or 0),
+        winner,
+        stop.reason,
+        len(stop.history),
+        k + len(stop.history),
+        particle_rows(stop.history),
+        architecture_rows(parent, stop.children, changes, stop.history, winner),
         loss,
         accuracy,
     )
+
+
+@contextmanager
+def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> Iterator[Stop]:
+    """The same round, but all its siblings, for as long as the context lasts."""
+    search = setting.search
+    children = propose(parent, k, setting)
+    networks = [parent, *(child.network for child in children)]
+    keys = ("friction", "momentum", "weight_decay")
+    step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
+    average = search["weight_average"]
+    with Siblings(networks, step, workers=setting.workers, average=average) as live:
+        if children:
+            particles = Particles(setting.algorithm, edges(children, search), search)
+            sizes = np.array([n.architecture.parameters for n in networks])
+            price = search["size_weight"] * np.log2(sizes / sizes[0])
+            history, winner, reason = _flow(live, particles, price, k, setting, progress)
+        else:
+            history, winner, reason = [], None, "exhausted"
+        yield Stop(live, children, history, winner, reason, step)
 
 
 def _flow(
@@ -127,19 +127,14 @@ def _flow(
     particles: Particles,
     price: Vector,
     k: int,
-    train: Split,
-    validation: Split,
-    search: dict[str, Any],
-    augment: dict[str, Any],
-    seed: int,
-    number: int,
-    limits: Limits,
+    setting: Setting,
     progress: Progress,
 ) -> tuple[list[Step], int | None, str]:
     """Steps until a child has twice the particles of g_r, or the round or the budget ends."""
+    search, limits = setting.search, setting.limits
     m, began = len(live), time.monotonic()
-    X = _streams("train", train, search["batch_size"], search, seed, m, augment)
-    Y = _streams("validation", validation, search["validation_batch_size"], search, seed, m, {})
+    X = _streams("train", setting.train, search["batch_size"], setting, m, setting.augment)
+    Y = _streams("validation", setting.validation, search["validation_batch_size"], setting, m, {})
     cycle = search["epochs_neigh"] * X[0].steps_per_epoch
     average = Average(m, search["window"])
     dead = np.zeros(m, dtype=bool)
@@ -149,24 +144,21 @@ def _flow(
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
-        average.update(_alive(losses, train_loss, dead))
-        V = average.V + price + (live.kinetic_energies() if kinetic else 0.0)
+        losses = _alive(losses, train_loss, dead)
+        average.update(losses)
+        V, error = average.V, average.standard_error
         info = particles.step(
-            generator("particles", seed, number, k),
-            V,
-            average.standard_error,
+            generator("particles", setting.seed, setting.number, k),
+            V + price + (live.kinetic_energies() if kinetic else 0.0),
+            error,
             tau,
             still=len(history) < search["warmup_steps"],
         )
-        history.append(Step(k, tau, average.V, average.standard_error, train_loss, info))
+        history.append(Step(k, tau, losses, V, error, train_loss, info))
         k += 1
         leader = particles.leader
-        progress(
-            len(history),
-            longest,
-            f"leader {leader} with {info.counts[leader] / info.counts.sum():.0%} "
-            f"loss {average.V[leader]:.3f}",
-        )
+        share = info.counts[leader] / info.counts.sum()
+        progress(len(history), longest, f"leader {leader} with {share:.0%} loss {V[leader]:.3f}")
         if particles.winner is not None:
             return history, particles.winner, "recentred"
         if len(history) >= search["max_steps"]:
@@ -175,16 +167,9 @@ def _flow(
             return history, None, "budget"
 
 
-def _children(
-    parent: Network,
-    k: int,
-    train: Split,
-    search: dict[str, Any],
-    augment: dict[str, Any],
-    seed: int,
-    number: int,
-) -> list[Child]:
+def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     """G_r without g_r. `proposal: gradient` draws PROPOSED times as many and keeps the steepest."""
+    search = setting.search
     chosen = search["proposal"] == "gradient"
     candidates = sample(
         parent,
@@ -192,13 +177,13 @@ def _children(
         n_morphisms=search["n_morphisms"],
         morphisms=search["morphisms"],
         constraints=search["constraints"],
-        rng=generator("morphism", seed, number),
+        rng=generator("morphism", setting.seed, setting.number),
     )
     if not chosen:
         return candidates
-    images, labels = Batches(
-        train, min(PROPOSAL_BATCH, len(train)), "proposal", (seed, number), **augment
-    )(k)
+    key = (setting.seed, setting.number)
+    size = min(PROPOSAL_BATCH, len(setting.train))
+    images, labels = Batches(setting.train, size, "proposal", key, **setting.augment)(k)
     return steepest(candidates, search["n_neigh"], images, labels)
 
 
@@ -219,18 +204,12 @@ def output_changes(parent: Network, children: list[Child], images: torch.Tensor)
 
 
 def _streams(
-    purpose: str,
-    split: Split,
-    size: int,
-    search: dict[str, Any],
-    seed: int,
-    m: int,
-    augment: dict[str, Any],
+    purpose: str, split: Split, size: int, setting: Setting, m: int, augment: dict[str, Any]
 ) -> list[Batches]:
     """One sequence of batches for all siblings (paired) or one each (independent)."""
-    if search["validation"] == "paired":
-        return [Batches(split, size, purpose, (seed,), **augment)]
-    return [Batches(split, size, purpose, (seed, i), **augment) for i in range(m)]
+    if setting.search["validation"] == "paired":
+        return [Batches(split, size, purpose, (setting.seed,), **augment)]
+    return [Batches(split, size, purpose, (setting.seed, i), **augment) for i in range(m)]
 
 
 def _batches(streams: list[Batches], k: int) -> list[Batch]:
@@ -244,64 +223,3 @@ def _alive(losses: Vector, train_loss: Vector, dead: np.ndarray) -> Vector:
     if dead.all():
         raise ValueError("search.lambda_start: every sibling diverged; lower it")
     return np.where(dead, losses[~dead].max() + 10.0, losses)
-
-
-def _judge(
-    network: Network, validation: Split, step: optim.Step, workers: int
-) -> tuple[float, float]:
-    with Siblings([network], step, workers=workers) as winner:
-        return winner.evaluate(validation)[0]
-
-
-def _particle_rows(history: list[Step]) -> list[dict[str, Any]]:
-    return [
-        {
-            "step": number,
-            "k": s.k,
-            "node": node,
-            "count": int(s.info.counts[node]),
-            "share": float(s.info.counts[node] / s.info.counts.sum()),
-            "validation_loss": float(s.V[node]),
-            "train_loss": float(s.train_loss[node]),
-            "energy": float(s.info.energy[node]),
-            "tau": s.tau,
-            "moved": int(s.info.moved[node]),
-            "weight": s.info.weight,
-            "standard_error": float(s.standard_error[node]),
-            "phi": float(s.info.phi[node]),
-            "restarted": s.info.restarted,
-        }
-        for number, s in enumerate(history, 1)
-        for node in range(len(s.V))
-    ]
-
-
-def _architecture_rows(
-    parent: Network,
-    children: list[Child],
-    changes: list[float],
-    history: list[Step],
-    winner: int,
-) -> list[dict[str, Any]]:
-    """A row a node as the round ended; shares and losses are null where no step was made."""
-    rows = []
-    counts = history[-1].info.counts if history else None
-    for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
-        g = network.architecture
-        rows.append(
-            {
-                "node": node,
-                "parent": parent.architecture.fingerprint,
-                "morphism": "+".join(morphisms),
-                "site": "+".join(",".join(map(str, site)) for site in sites),
-                "fingerprint": g.fingerprint,
-                "parameters": g.parameters,
-                "flops": g.flops,
-                "output_change": changes[node - 1] if node else 0.0,
-                "count": None if counts is None else int(counts[node]),
-                "share": None if counts is None else float(counts[node] / counts.sum()),
-                "validation_loss": float(history[-1].V[node]) if history else None,
-                "winner": node == winner,
-            }
-        )
-    return rows

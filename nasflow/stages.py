@@ -24,7 +24,7 @@ from nasflow.network import Network, initialise
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.records import write_table
-from nasflow.search import Limits, run_round
+from nasflow.search import Limits, Setting, run_round
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
 from nasflow.status import NO_TOTALS, round_status, size
@@ -95,20 +95,19 @@ def search_round(
     budget = parse(Budget, read_json(plan), "budget")
     seconds = (budget.seconds or float("inf")) - before["seconds"]
     with progress(f"{algorithm} seed {seed} round {round}") as show:
-        result = run_round(
-            network.to(device),
-            k,
-            algorithm=algorithm,
-            train=train_split,
-            validation=validation,
-            search=search,
-            augment=sections["augment"],
+        limits = Limits(policy.steps_left(budget, k, cycle, epoch), seconds)
+        setting = Setting(
+            algorithm,
+            search,
+            sections["augment"],
+            train_split,
+            validation,
             seed=seed,
             number=round,
-            limits=Limits(policy.steps_left(budget, k, cycle, epoch), seconds),
             workers=threads,
-            progress=show,
+            limits=limits,
         )
+        result = run_round(network.to(device), k, setting, show)
     files = {
         name: write_table(out / name, rows)
         for name, rows in (

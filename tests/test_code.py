@@ -24,6 +24,7 @@ LAYERS = [
         "published",
         "schedule",
         "plan",
+        "simulation",
     ],
     [
         "network",
@@ -35,7 +36,7 @@ LAYERS = [
         "optim",
         "batches",
     ],
-    ["siblings", "train", "search"],
+    ["siblings", "train", "history", "search", "selection"],
     [
         "files",
         "checkpoint",

@@ -29,7 +29,7 @@ def squared_weights(E: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 def full_coefficient(phi: np.ndarray, *rest: np.ndarray, **options: Any) -> np.ndarray:
     """1 instead of 1/2 before the square, K as it should be."""
-    half = flow.pull(phi, rest[1], tau=options["tau"])
+    half = flow.pull(phi, rest[1])
     return flow.push(phi, *rest, **options) - options["tau"] * half
 
 
@@ -233,7 +233,7 @@ def test_nasagd_ends_a_round_for_a_lead_not_for_its_momentum(
 @pytest.mark.parametrize("friction", [0.0, 1.0])
 @pytest.mark.filterwarnings("error")
 def test_phi_stays_finite_when_a_node_empties(restart: str, friction: float) -> None:
-    """Without the cap the default overflowed after 14 steps."""
+    """Without a floor the default overflowed after 14 steps."""
     particles = _particles(restart=restart, friction=friction)
     assert all(np.isfinite(info.phi).all() for info in _follow(particles, 2000))
     assert particles.counts.sum() == 1008

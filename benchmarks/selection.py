@@ -1,0 +1,262 @@
+"""How often a round picks the best child: the tables of docs/selection.md.
+
+python benchmarks/selection.py simulated --gap 0.05
+python benchmarks/selection.py noise results/cifar10_cpu
+python benchmarks/selection.py trials --data DATA --parent CHECKPOINT --out trials.jsonl
+python benchmarks/selection.py recorded trials.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasflow import simulation
+from nasflow.average import Average
+from nasflow.config import Search, parse, plain
+
+DEFAULT = plain(parse(Search, {}, "search"))
+PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
+AROUND_AUTO: dict[str, list[Any]] = {
+    "confidence": [1.0, 1.5, 2.0, 3.0, 3.5, 4.0],
+    "min_lead": [0.0, 0.01, 0.02],
+    "mobility": [0.1, 0.25, 0.9],
+    "warmup_steps": [10, 20, 30, 100],
+    "window": [25, 50, 200],
+    "particles": [100, 100_000],
+    "beta": [2.0, 3.0],
+    "potential": ["log"],
+    "graph": ["star"],
+}
+AROUND_PAPER: dict[str, list[Any]] = {
+    "window": [1, 10, 25, 50, 200],
+    "kappa": [10.0, 50.0],
+    "beta": [2.0, 3.0],
+    "particles": [100, 100_000],
+    "warmup_steps": [30, 50],
+}
+FRICTIONS = [0.0, 0.5, 1.0, 2.0]
+Setting = tuple[str, dict[str, Any], str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    simulated = commands.add_parser("simulated", help="rounds with one truly better child")
+    simulated.add_argument("--gap", type=float, default=0.05, help="nats")
+    simulated.add_argument("--grow", type=float, default=0.0, help="steps until the gap is whole")
+    simulated.add_argument("--rounds", type=int, default=400)
+    simulated.add_argument("--memory", type=float, default=0.0, help="correlation of residuals")
+    simulated.add_argument(
+        "--only", default="*", help="pattern of rule and batches: 'auto* paired'"
+    )
+    noise = commands.add_parser("noise", help="of the losses in recorded rounds")
+    noise.add_argument("folder", type=Path, nargs="+", help="folders with particles.parquet below")
+    noise.add_argument("--window", type=int, default=DEFAULT["window"])
+    trials = commands.add_parser("trials", help="run rounds, train all their siblings on")
+    trials.add_argument("--data", type=Path, required=True, help="folder of stage prepare")
+    trials.add_argument("--parent", type=Path, nargs="+", required=True, help="checkpoint stems")
+    trials.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
+    trials.add_argument("--search", type=json.loads, default={}, help="keys of search, JSON")
+    trials.add_argument("--augment", type=json.loads, default={}, help="keys of augment, JSON")
+    trials.add_argument("--trials", type=int, default=10)
+    trials.add_argument("--first", type=int, default=0, help="number of the first trial")
+    trials.add_argument("--extra", type=int, default=200, help="steps of training on")
+    trials.add_argument("--tau", type=float, default=0.1, help="clock at their start")
+    trials.add_argument("--seeds", type=int, default=3)
+    trials.add_argument("--judge", type=float, default=0.67, help="share of the validation images")
+    trials.add_argument("--threads", type=int, default=1)
+    recorded = commands.add_parser("recorded", help="stop rules on the losses of trials")
+    recorded.add_argument("file", type=Path)
+    arguments = vars(parser.parse_args())
+    globals()[arguments.pop("command")](**arguments)
+
+
+def settings(base: str) -> Iterator[Setting]:
+    """(name, options, algorithm): one factor at a time around auto and around the paper's rule."""
+    plainly = {"auto": ({}, AROUND_AUTO), "paper": (PAPER, AROUND_PAPER)}
+    options, around = plainly[base]
+    yield base, DEFAULT | options, "nasgd"
+    for key, values in around.items():
+        for value in values:
+            yield (
+                f"{base}, {key} {value:g}"
+                if isinstance(value, float | int)
+                else (f"{base}, {key} {value}"),
+                DEFAULT | options | {key: value},
+                "nasgd",
+            )
+    for friction in FRICTIONS:
+        for confidence in [2.5, 4.0] if base == "auto" else [2.5]:
+            second = DEFAULT["second_order"] | {"friction": friction}
+            name = f"{base}, nasagd, friction {friction:g}"
+            name += f", confidence {confidence:g}" if base == "auto" else ""
+            yield (
+                name,
+                DEFAULT | options | {"second_order": second, "confidence": confidence},
+                "nasagd",
+            )
+
+
+def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) -> None:
+    """Both rules with paired and independent batches; beside them what no rule exceeds."""
+    print(
+        f"gap {gap:g} nats, whole after {grow:g} steps, residuals with memory {memory:g}, ", end=""
+    )
+    print(f"{rounds} rounds, chance 12.5 %\n")
+    print("| rule | batches | rounds that end % | right % | steps (median) | limit there % |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    models = {
+        "paired": simulation.paired(gap, grow=grow)._replace(memory=memory),
+        "independent": simulation.independent(gap, grow=grow),
+    }
+    for base in ("paper", "auto"):
+        for kind, model in models.items():
+            for name, search, algorithm in settings(base):
+                if not fnmatch(f"{name} {kind}", only):
+                    continue
+                o = simulation.simulate(model, algorithm, search, rounds=rounds)
+                most = f"{100 * simulation.limit(model, 8, int(o.steps)):.0f}" if o.ended else ""
+                print(f"| {name} | {kind} | {_ends(o)} | {most} |", flush=True)
+    print("\n| steps | limit, independent % | limit, paired % |\n| ---: | ---: | ---: |")
+    for steps in (10, 20, 30, 50, 75, 100, 150, 200, 300):
+        each = [100 * simulation.limit(models[k], 8, steps) for k in ("independent", "paired")]
+        print(f"| {steps} | {each[0]:.0f} | {each[1]:.0f} |")
+    print("\n| sequential test, right % | steps, independent | steps, paired |")
+    print("| ---: | ---: | ---: |")
+    for right in (0.5, 0.8, 0.9) if gap else ():
+        mean = [
+            simulation.sequential_limit(
+                models[k], 8, right=right, rounds=rounds, longest=2000 if gap < 0.1 else 400
+            )
+            for k in ("independent", "paired")
+        ]
+        print(f"| {100 * right:.0f} | {mean[0]:.0f} | {mean[1]:.0f} |")
+
+
+def noise(folder: list[Path], window: int) -> None:
+    """Of every recorded round: sd of a loss, of the paired differences between children and g_r
+    (quartiles over the children), and how a difference correlates with that of the step before."""
+    import pyarrow.parquet as pq
+
+    print("| round | steps | sd of V_0 | sd of V_i - V_0, quartiles | correlation | last leads |")
+    print("| --- | ---: | ---: | --- | ---: | --- |")
+    for path in sorted(p for f in folder for p in f.rglob("search/*/particles.parquet")):
+        table = pq.read_table(path, columns=["node", "validation_loss"])  # whatever else it has
+        m = 1 + max(table["node"].to_pylist())
+        V = np.array(table["validation_loss"].to_pylist()).reshape(-1, m)
+        losses = unaveraged(V, window)
+        d = losses[:, 1:] - losses[:, :1]
+        later = d[len(d) // 2 :]
+        quartiles = " ".join(f"{q:.3f}" for q in np.quantile(later.std(0), [0.25, 0.5, 0.75]))
+        moving = later[:, later.std(0) > 1e-6]
+        steps = [float(np.corrcoef(c[:-1], c[1:])[0, 1]) for c in moving.T]
+        leads = " ".join(f"{x:+.3f}" for x in V[-1, 0] - V[-1, 1:])
+        where = "/".join(path.parts[-5:-1])
+        print(
+            f"| {where} | {len(V)} | {losses[:, 0].std():.3f} | {quartiles} "
+            f"| {np.mean(steps):+.2f} | {leads} |"
+        )
+
+
+def unaveraged(V: np.ndarray, window: int) -> np.ndarray:
+    """The losses of which `Average` made V, (steps, m)."""
+    keep, before = 1.0 - 1.0 / window, np.zeros(V.shape[1])
+    unit, losses = Average(1, window), []
+    for row in V:
+        unit.update(np.ones(1))
+        total = row * unit._mass
+        losses.append((total - keep * before) / (1.0 - keep))
+        before = total
+    return np.array(losses)
+
+
+def trials(
+    data: Path,
+    parent: list[Path],
+    out: Path,
+    search: dict[str, Any],
+    augment: dict[str, Any],
+    trials: int,
+    first: int,
+    judge: float,
+    threads: int,
+    **how: Any,
+) -> None:
+    """Trials number `first` and on, each from the next parent."""
+    from nasflow import selection
+    from nasflow.batches import Split
+    from nasflow.checkpoint import read_checkpoint
+    from nasflow.config import Augment
+    from nasflow.progress import progress
+    from nasflow.randomness import generator
+    from nasflow.splits import read_split
+
+    train, whole = (read_split(data, name, "cpu") for name in ("train", "validation"))
+    order = generator("judge").permutation(len(whole))
+    cut = round(judge * len(whole))
+    seen, unseen = (
+        Split(whole.images[i], whole.labels[i], whole.mean, whole.std)
+        for i in (order[cut:], order[:cut])
+    )
+    options = plain(parse(Search, search, "search"))
+    for number in range(first, first + trials):
+        network, k, _ = read_checkpoint(parent[number % len(parent)])
+        with progress(f"trial {number}") as show:
+            done = selection.trial(
+                network,
+                k,
+                train=train,
+                validation=seen,
+                judge=unseen,
+                search=options,
+                augment=plain(parse(Augment, augment, "augment")),
+                number=number,
+                workers=threads,
+                progress=show,
+                **how,
+            )
+        row = {name: np.asarray(value).tolist() for name, value in done._asdict().items()}
+        with out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def recorded(file: Path) -> None:
+    """Every stop rule on the same trials; their batches are what they were run with."""
+    from nasflow import selection
+
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    done = [
+        selection.Trial(
+            *(np.array(row[key]) for key in ("losses", "tau", "judged")), row["morphisms"]
+        )
+        for row in rows
+    ]
+    right, near, rank, regret, gain = selection.chance(done)
+    print(f"{len(done)} trials; one seed's best child is the others' in ", end="")
+    print(f"{100 * selection.agreement(done):.0f} %\n")
+    print("| rule | rounds that end % | right % | steps | near % | rank | regret | gain over g_r |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| a child by chance | 100 | {100 * right:.0f} | | {100 * near:.0f} ", end="")
+    print(f"| {rank:.1f} | {regret:.4f} | {gain:+.4f} |")
+    for base in ("auto", "paper"):
+        for name, search, algorithm in settings(base):
+            v = selection.verdict(done, algorithm, search)
+            line = f"{100 * v.near:.0f} | {v.rank:.1f} | {v.regret:.4f} | {v.gain:+.4f} |"
+            print(f"| {name} | {_ends(v.outcome)} | {line if v.outcome.ended else '| | | |'}")
+
+
+def _ends(o: simulation.Outcome) -> str:
+    if not o.ended:
+        return "0 | | "
+    return f"{100 * o.ended:.0f} | {100 * o.right:.0f} ± {100 * o.error:.0f} | {o.steps:.0f}"
+
+
+if __name__ == "__main__":
+    main()

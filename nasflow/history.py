@@ -1,0 +1,82 @@
+"""What a round leaves behind: its steps, and the rows of its two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nasflow.flow import Vector
+from nasflow.neighbourhood import Child
+from nasflow.network import Network
+from nasflow.particles import Info
+
+Row = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """What the log keeps of one step; vectors are (m,), losses in nats."""
+
+    k: int
+    tau: float
+    losses: Vector
+    V: Vector
+    standard_error: Vector
+    train_loss: Vector
+    info: Info
+
+
+def particle_rows(history: Sequence[Step]) -> list[Row]:
+    """A row a step and node."""
+    return [
+        {
+            "step": number,
+            "k": s.k,
+            "node": node,
+            "count": int(s.info.counts[node]),
+            "share": float(s.info.counts[node] / s.info.counts.sum()),
+            "validation_loss": float(s.V[node]),
+            "train_loss": float(s.train_loss[node]),
+            "energy": float(s.info.energy[node]),
+            "tau": s.tau,
+            "moved": int(s.info.moved[node]),
+            "weight": s.info.weight,
+            "standard_error": float(s.standard_error[node]),
+            "phi": float(s.info.phi[node]),
+            "restarted": s.info.restarted,
+        }
+        for number, s in enumerate(history, 1)
+        for node in range(len(s.V))
+    ]
+
+
+def architecture_rows(
+    parent: Network,
+    children: Sequence[Child],
+    changes: Sequence[float],
+    history: Sequence[Step],
+    winner: int,
+) -> list[Row]:
+    """A row a node as the round ended; shares and losses are null where no step was made.
+
+    `changes` are those of the output, a child each."""
+    rows = []
+    last = history[-1] if history else None
+    for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
+        g = network.architecture
+        rows.append(
+            {
+                "node": node,
+                "parent": parent.architecture.fingerprint,
+                "morphism": "+".join(morphisms),
+                "site": "+".join(",".join(map(str, site)) for site in sites),
+                "fingerprint": g.fingerprint,
+                "parameters": g.parameters,
+                "flops": g.flops,
+                "output_change": changes[node - 1] if node else 0.0,
+                "count": int(last.info.counts[node]) if last else None,
+                "share": float(last.info.counts[node] / last.info.counts.sum()) if last else None,
+                "validation_loss": float(last.V[node]) if last else None,
+                "winner": node == winner,
+            }
+        )
+    return rows

@@ -1,0 +1,151 @@
+"""What decides a round: the stop rule on simulated losses, and what its verdict is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nasflow import flow, selection, simulation
+from nasflow.architecture import chain
+from nasflow.batches import Split
+from nasflow.config import Augment, Search, parse, plain
+from nasflow.network import initialise
+from nasflow.particles import Particles
+from nasflow.simulation import Outcome, independent, limit, paired, simulate
+
+DEFAULT = plain(parse(Search, {}, "search"))
+PAPER = DEFAULT | {"scaling": "paper", "warmup_steps": 0}
+
+
+def _nasagd(friction: float) -> dict[str, Any]:
+    return DEFAULT | {"second_order": DEFAULT["second_order"] | {"friction": friction}}
+
+
+def _within(o: Outcome, low: float, high: float) -> bool:
+    return low - 3 * o.error <= o.right <= high + 3 * o.error
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
+def test_equal_children_win_equally_often(algorithm: str) -> None:
+    """Chance is 1 / 8: a rule that favours a node by its place would show here."""
+    eager = _nasagd(1.0) | {"confidence": 1.0, "warmup_steps": 5}
+    o = simulate(paired(0.0), algorithm, eager, rounds=200)
+    assert o.ended > 0.4
+    assert _within(o, 1 / 8, 1 / 8)
+
+
+@pytest.mark.parametrize("grow", [0.0, 100.0])
+@pytest.mark.parametrize(("algorithm", "friction"), [("nasgd", 0.0), ("nasagd", 1.0)])
+def test_auto_with_paired_batches_finds_a_child_better_by_a_twentieth(
+    algorithm: str, friction: float, grow: float
+) -> None:
+    o = simulate(paired(0.05, grow=grow), algorithm, _nasagd(friction), rounds=100)
+    assert o.ended == 1.0
+    assert o.right >= 0.95
+
+
+def test_the_papers_rule_with_independent_batches_is_right_in_half_of_the_rounds() -> None:
+    o = simulate(independent(0.05), "nasgd", PAPER | {"window": 10}, rounds=150)
+    assert 0.35 < o.right < 0.65
+
+
+def test_the_papers_rule_with_paired_batches_ends_no_round() -> None:
+    """T7: its constants ask for a lead of 0.10 nats."""
+    assert simulate(paired(0.05), "nasgd", PAPER, rounds=20).ended == 0.0
+
+
+def test_more_noise_picks_fewer_right() -> None:
+    right = [
+        simulate(paired(0.05, residual=r), "nasgd", DEFAULT | {"confidence": 1.0}, rounds=80).right
+        for r in (0.05, 0.3, 0.9)
+    ]
+    assert right[0] > right[1] > right[2]
+
+
+def test_no_fixed_length_rule_beats_the_limit_and_the_mean_reaches_it() -> None:
+    model, steps, rounds = independent(0.05), 40, 2000
+    rng = np.random.default_rng(0)
+    means = [simulation.losses(rng, model, 9, steps)[:, 1:].mean(0) for _ in range(rounds)]
+    right = np.mean([np.argmin(mean) == 0 for mean in means])
+    assert right == pytest.approx(limit(model, 8, steps), abs=4 * np.sqrt(0.25 / rounds))
+    assert limit(model._replace(gap=0.0), 8, steps) == pytest.approx(1 / 8, abs=1e-6)
+
+
+def test_a_sequential_test_needs_fewer_steps_than_one_of_fixed_length() -> None:
+    model = independent(0.05)
+    steps = simulation.sequential_limit(model, 8, right=0.8, rounds=200, longest=600)
+    assert limit(model, 8, int(steps)) < 0.8 < limit(model, 8, 2 * int(steps))
+
+
+@pytest.mark.parametrize("friction", [0.0, 0.5, 1.0, 50.0])
+@pytest.mark.parametrize("restart", ["signed", "never"])
+def test_phi_stays_finite_whatever_a_sibling_loses(friction: float, restart: str) -> None:
+    search = _nasagd(friction)
+    search["second_order"]["restart"] = restart
+    particles = Particles("nasagd", flow.graph(np.ones(8), 1.0), search)
+    rng, V = np.random.default_rng(0), np.zeros(9)
+    V[3], V[1] = 10.0, -0.001
+    for _ in range(300):
+        particles.step(rng, V, np.full(9, 1e-4), 0.05, still=False)
+        assert np.isfinite(particles.phi).all()
+        assert particles.counts.sum() == 1008
+    assert particles.counts[3] < 100
+
+
+def _split(count: int, seed: int) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 90, (count, 8, 8, 1)) + 60 * labels[:, None, None, None]
+    return Split(
+        torch.from_numpy(images.astype(np.uint8)),
+        torch.from_numpy(labels),
+        torch.tensor([0.4]),
+        torch.tensor([0.2]),
+    )
+
+
+def test_a_trial_judges_every_sibling_and_its_losses_play_every_rule() -> None:
+    parent = initialise(chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
+    search = DEFAULT | {"n_neigh": 3, "max_steps": 20, "batch_size": 32}
+    trial = selection.trial(
+        parent,
+        0,
+        train=_split(96, 0),
+        validation=_split(48, 1),
+        judge=_split(48, 2),
+        search=search,
+        augment=plain(parse(Augment, {}, "augment")),
+        number=0,
+        extra=10,
+        tau=0.1,
+        seeds=2,
+        workers=1,
+        progress=lambda *_: None,
+    )
+    assert trial.losses.shape == (20, 4)
+    assert trial.judged.shape == (2, 4)
+    assert np.isfinite(trial.judged).all()
+    assert not np.array_equal(trial.judged[0], trial.judged[1])
+    eager = search | {"warmup_steps": 0, "confidence": 0.1, "min_lead": 0.0}
+    verdict = selection.verdict([trial], "nasgd", eager)
+    assert verdict.outcome.rounds == 1
+
+
+def test_a_verdict_compares_the_winner_with_the_best_child_and_with_chance() -> None:
+    """Node 2 leads in the round, node 3 is best in the end, node 4 diverges."""
+    losses = np.tile([1.0, 1.0, 0.8, 0.95, 1.2], (200, 1))
+    judged = np.array([[0.5, 0.6, 0.4, 0.3, np.inf], [0.5, 0.6, 0.4, 0.3, np.inf]])
+    trial = selection.Trial(losses, np.full(200, 0.05), judged, ["widen"] * 4)
+    verdict = selection.verdict([trial], "nasgd", DEFAULT)
+    assert (verdict.outcome.ended, verdict.outcome.right, verdict.rank) == (1.0, 0.0, 2.0)
+    assert verdict.regret == pytest.approx(0.1)
+    assert verdict.gain == pytest.approx(0.1)
+    assert verdict.near == 0.0
+    right, near, _, regret, _ = selection.chance([trial])
+    assert right == 0.25
+    assert near == pytest.approx(1 / 3)
+    assert regret == pytest.approx((0.3 + 0.1 + 0.0) / 3)
+    assert selection.agreement([trial]) == 1.0
