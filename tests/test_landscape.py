@@ -124,6 +124,16 @@ def test_particles_beat_random_on_smooth_landscapes(name: str) -> None:
     assert np.mean(gains) > 4 * np.std(gains, ddof=1) / np.sqrt(len(gains))
 
 
+def test_children_that_promise_much_are_better_than_uniform_ones() -> None:
+    """Paired over 60 additive landscapes, at 30 of 625 architectures: by 3 standard errors."""
+    gains = []
+    for seed in range(60):
+        table = words(seed)
+        smooth, uniform = (explore(SEARCHES[n], table, 30, seed) for n in ("nasgd", "uniform"))
+        gains.append(table.value(uniform.incumbents[-1]) - table.value(smooth.incumbents[-1]))
+    assert np.mean(gains) > 3 * np.std(gains, ddof=1) / np.sqrt(len(gains))
+
+
 @pytest.mark.parametrize("name", PARTICLES)
 def test_particles_do_not_feel_the_unit_of_the_loss(name: str, rugged: Landscape[str]) -> None:
     scaled = Landscape(
