@@ -1,4 +1,4 @@
-"""Searches of NAS-Bench-201 at equal numbers of queries, as a Markdown table; 3 minutes, one core.
+"""Searches of NAS-Bench-201 at equal numbers of queries, as a Markdown table.
 
 python -m benchmarks.landscape --write docs/landscape.md
 """
