@@ -79,9 +79,10 @@ def push(
     friction: float,
     paper_coefficient: bool = False,
 ) -> Vector:
-    """phi_i - tau (pull_i + friction phi_i + E_i), (m,); D.2, step 3, whose friction is that of 2.2.
+    """phi_i - tau (pull_i + friction phi_i + E_i), (m,): D.2, step 3, with the friction of 2.2.
 
-    Friction acts on the phi after the step (implicitly), so that no gamma makes phi diverge.
+    tau friction above 1 counts as 1, when phi forgets what it was: more would make it diverge.
+
     The square drives phi_i of a node that falls behind to minus infinity in finite time, where the
     exact paths end (a default round without a winner overflowed after 14 steps). phi therefore
     stops 1 / (tau min K) below its largest value: from there every particle leaves within a step,

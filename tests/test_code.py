@@ -25,6 +25,10 @@ LAYERS = [
         "schedule",
         "plan",
         "simulation",
+        "landscape",
+        "landscape_baselines",
+        "landscape_flow",
+        "nasbench201",
     ],
     [
         "network",
