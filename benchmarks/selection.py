@@ -241,7 +241,13 @@ def recorded(file: list[Path]) -> None:
     ]
     right, near, rank, regret, gain = selection.chance(done)
     print(f"{len(done)} trials; one seed's best child is the others' in ", end="")
-    print(f"{100 * selection.agreement(done):.0f} %\n")
+    print(f"{100 * selection.agreement(done):.0f} %; the best two are ", end="")
+    lead = [np.diff(np.sort(t.judged.mean(0)[1:])[:2])[0] for t in done]
+    means = [1 + np.argmin(t.losses.mean(0)[1:]) == selection.best(t) for t in done]
+    print(
+        f"{np.median(lead):.4f} nats apart (median); the lowest mean loss over all steps ", end=""
+    )
+    print(f"names the best in {100 * np.mean(means):.0f} %\n")
     print("| rule | rounds that end % | right % | steps | near % | rank | regret ", end="")
     print("| gain over g_r | behind auto |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
