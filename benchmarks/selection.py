@@ -73,7 +73,7 @@ def main() -> None:
     trials.add_argument("--judge", type=float, default=0.67, help="share of the validation images")
     trials.add_argument("--threads", type=int, default=1)
     recorded = commands.add_parser("recorded", help="stop rules on the losses of trials")
-    recorded.add_argument("file", type=Path)
+    recorded.add_argument("file", type=Path, nargs="+", help="pooled")
     arguments = vars(parser.parse_args())
     globals()[arguments.pop("command")](**arguments)
 
@@ -227,11 +227,12 @@ def trials(
             file.write(json.dumps(row) + "\n")
 
 
-def recorded(file: Path) -> None:
-    """Every stop rule on the same trials; their batches are what they were run with."""
+def recorded(file: list[Path]) -> None:
+    """Every stop rule on the same trials, whose batches are what they were run with. The last
+    column: nats by which the network that goes on is worse than under auto, trial by trial."""
     from nasflow import selection
 
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows = [json.loads(line) for f in file for line in f.read_text().splitlines()]
     done = [
         selection.Trial(
             *(np.array(row[key]) for key in ("losses", "tau", "judged")), row["morphisms"]
@@ -240,16 +241,29 @@ def recorded(file: Path) -> None:
     ]
     right, near, rank, regret, gain = selection.chance(done)
     print(f"{len(done)} trials; one seed's best child is the others' in ", end="")
-    print(f"{100 * selection.agreement(done):.0f} %\n")
-    print("| rule | rounds that end % | right % | steps | near % | rank | regret | gain over g_r |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"{100 * selection.agreement(done):.0f} %; the best two are ", end="")
+    lead = [np.diff(np.sort(t.judged.mean(0)[1:])[:2])[0] for t in done]
+    means = [1 + np.argmin(t.losses.mean(0)[1:]) == selection.best(t) for t in done]
+    print(
+        f"{np.median(lead):.4f} nats apart (median); the lowest mean loss over all steps ", end=""
+    )
+    print(f"names the best in {100 * np.mean(means):.0f} %\n")
+    print("| rule | rounds that end % | right % | steps | near % | rank | regret ", end="")
+    print("| gain over g_r | behind auto |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     print(f"| a child by chance | 100 | {100 * right:.0f} | | {100 * near:.0f} ", end="")
-    print(f"| {rank:.1f} | {regret:.4f} | {gain:+.4f} |")
+    print(f"| {rank:.1f} | {regret:.4f} | {gain:+.4f} | |")
+    usual = selection.verdict(done, "nasgd", DEFAULT).behind
     for base in ("auto", "paper"):
         for name, search, algorithm in settings(base):
             v = selection.verdict(done, algorithm, search)
+            more = v.behind - usual
+            error = more.std(ddof=1) / len(more) ** 0.5
             line = f"{100 * v.near:.0f} | {v.rank:.1f} | {v.regret:.4f} | {v.gain:+.4f} |"
-            print(f"| {name} | {_ends(v.outcome)} | {line if v.outcome.ended else '| | | |'}")
+            print(
+                f"| {name} | {_ends(v.outcome)} | {line if v.outcome.ended else '| | | |'} ", end=""
+            )
+            print(f"{more.mean():+.4f} ± {error:.4f} |", flush=True)
 
 
 def _ends(o: simulation.Outcome) -> str:

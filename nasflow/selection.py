@@ -39,13 +39,14 @@ class Trial(NamedTuple):
 class Verdict(NamedTuple):
     """Of the winners of several trials, means: `near` is the share less than NEAR nats behind the
     best child, `rank` counts from 1, `regret` is nats behind the best child, `gain` nats ahead of
-    g_r."""
+    g_r. `behind` (trials,): the regret of what goes on, g_r where no child won."""
 
     outcome: simulation.Outcome
     near: float
     rank: float
     regret: float
     gain: float
+    behind: Vector
 
 
 def trial(
@@ -115,15 +116,18 @@ def best(trial: Trial) -> int:
 
 def verdict(trials: Sequence[Trial], algorithm: str, search: dict[str, Any]) -> Verdict:
     """The stop rule of these options, played on every trial."""
-    ends, chosen = [], []
+    ends, chosen, behind = [], [], []
     for number, trial in enumerate(trials):
         rng = generator("trial particles", number)
         winner, steps = simulation.play(rng, trial.losses, trial.tau, algorithm, search)
         ends.append((winner, winner == best(trial), steps))
+        final = trial.judged.mean(0)
+        behind.append(float(final[winner or 0] - final[1:].min()))
         if winner is not None:
-            chosen.append(_standing(trial.judged.mean(0), winner))
+            chosen.append(_standing(final, winner))
     means = np.mean(chosen, axis=0) if chosen else [float("nan")] * 4
-    return Verdict(simulation.outcome(ends), *map(float, means))
+    near, rank, regret, gain = (float(mean) for mean in means)
+    return Verdict(simulation.outcome(ends), near, rank, regret, gain, np.array(behind))
 
 
 def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float, float]:
