@@ -91,6 +91,20 @@ def test_the_running_average_is_unbiased_and_knows_its_error() -> None:
     assert np.mean(errors) == pytest.approx(np.std(ends), rel=0.12)
 
 
+def test_the_error_knows_the_memory_of_the_differences() -> None:
+    """An autoregression of 0.6 has twice the error of white noise of the same spread."""
+    rng = np.random.default_rng(4)
+    ends, errors = [], []
+    for _ in range(300):
+        average, residual = Average(2, 100), 0.0
+        for _ in range(300):
+            residual = 0.6 * residual + rng.normal(0, 0.08)
+            average.update(np.array([1.0, 1.0 + residual]))
+        ends.append(average.V[1] - average.V[0])
+        errors.append(average.standard_error[1])
+    assert np.mean(errors) == pytest.approx(np.std(ends), rel=0.15)
+
+
 def test_the_first_value_of_the_average_is_the_first_loss() -> None:
     average = Average(2, 100)
     average.update(np.array([2.0, 3.0]))
