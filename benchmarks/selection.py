@@ -48,34 +48,50 @@ Setting = tuple[str, dict[str, Any], str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    simulated = commands.add_parser("simulated", help="rounds with one truly better child")
-    simulated.add_argument("--gap", type=float, default=0.05, help="nats")
-    simulated.add_argument("--grow", type=float, default=0.0, help="steps until the gap is whole")
-    simulated.add_argument("--rounds", type=int, default=400)
-    simulated.add_argument("--memory", type=float, default=0.0, help="correlation of residuals")
-    simulated.add_argument(
+    simulated_parser = commands.add_parser("simulated", help="rounds with one truly better child")
+    simulated_parser.set_defaults(run=simulated)
+    simulated_parser.add_argument("--gap", type=float, default=0.05, help="nats")
+    simulated_parser.add_argument(
+        "--grow", type=float, default=0.0, help="steps until the gap is whole"
+    )
+    simulated_parser.add_argument("--rounds", type=int, default=400)
+    simulated_parser.add_argument(
+        "--memory", type=float, default=0.0, help="correlation of residuals"
+    )
+    simulated_parser.add_argument(
         "--only", default="*", help="pattern of rule and batches: 'auto* paired'"
     )
-    noise = commands.add_parser("noise", help="of the losses in recorded rounds")
-    noise.add_argument("folder", type=Path, nargs="+", help="folders with particles.parquet below")
-    noise.add_argument("--window", type=int, default=DEFAULT["window"])
-    trials = commands.add_parser("trials", help="run rounds, train all their siblings on")
-    trials.add_argument("--data", type=Path, required=True, help="folder of stage prepare")
-    trials.add_argument("--parent", type=Path, nargs="+", required=True, help="checkpoint stems")
-    trials.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
-    trials.add_argument("--search", type=json.loads, default={}, help="keys of search, JSON")
-    trials.add_argument("--augment", type=json.loads, default={}, help="keys of augment, JSON")
-    trials.add_argument("--trials", type=int, default=10)
-    trials.add_argument("--first", type=int, default=0, help="number of the first trial")
-    trials.add_argument("--extra", type=int, default=200, help="steps of training on")
-    trials.add_argument("--tau", type=float, default=0.1, help="clock at their start")
-    trials.add_argument("--seeds", type=int, default=3)
-    trials.add_argument("--judge", type=float, default=0.67, help="share of the validation images")
-    trials.add_argument("--threads", type=int, default=1)
-    recorded = commands.add_parser("recorded", help="stop rules on the losses of trials")
-    recorded.add_argument("file", type=Path, nargs="+", help="pooled")
+    noise_parser = commands.add_parser("noise", help="of the losses in recorded rounds")
+    noise_parser.set_defaults(run=noise)
+    noise_parser.add_argument(
+        "folder", type=Path, nargs="+", help="folders with particles.parquet below"
+    )
+    noise_parser.add_argument("--window", type=int, default=DEFAULT["window"])
+    trials_parser = commands.add_parser("trials", help="run rounds, train all their siblings on")
+    trials_parser.set_defaults(run=trials)
+    trials_parser.add_argument("--data", type=Path, required=True, help="folder of stage prepare")
+    trials_parser.add_argument(
+        "--parent", type=Path, nargs="+", required=True, help="checkpoint stems"
+    )
+    trials_parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
+    trials_parser.add_argument("--search", type=json.loads, default={}, help="keys of search, JSON")
+    trials_parser.add_argument(
+        "--augment", type=json.loads, default={}, help="keys of augment, JSON"
+    )
+    trials_parser.add_argument("--trials", type=int, default=10)
+    trials_parser.add_argument("--first", type=int, default=0, help="number of the first trial")
+    trials_parser.add_argument("--extra", type=int, default=200, help="steps of training on")
+    trials_parser.add_argument("--tau", type=float, default=0.1, help="clock at their start")
+    trials_parser.add_argument("--seeds", type=int, default=3)
+    trials_parser.add_argument(
+        "--judge", type=float, default=0.67, help="share of the validation images"
+    )
+    trials_parser.add_argument("--threads", type=int, default=1)
+    recorded_parser = commands.add_parser("recorded", help="stop rules on the losses of trials")
+    recorded_parser.set_defaults(run=recorded)
+    recorded_parser.add_argument("file", type=Path, nargs="+", help="pooled")
     arguments = vars(parser.parse_args())
-    globals()[arguments.pop("command")](**arguments)
+    arguments.pop("run")(**{k: v for k, v in arguments.items() if k != "command"})
 
 
 def settings(base: str) -> Iterator[Setting]:
@@ -85,13 +101,8 @@ def settings(base: str) -> Iterator[Setting]:
     yield base, DEFAULT | options, "nasgd"
     for key, values in around.items():
         for value in values:
-            yield (
-                f"{base}, {key} {value:g}"
-                if isinstance(value, float | int)
-                else (f"{base}, {key} {value}"),
-                DEFAULT | options | {key: value},
-                "nasgd",
-            )
+            shown = value if isinstance(value, str) else f"{value:g}"
+            yield f"{base}, {key} {shown}", DEFAULT | options | {key: value}, "nasgd"
     for friction in FRICTIONS:
         for confidence in [2.5, 4.0] if base == "auto" else [2.5]:
             second = DEFAULT["second_order"] | {"friction": friction}

@@ -52,13 +52,13 @@ def particle_rows(history: Sequence[Step]) -> list[Row]:
 def architecture_rows(
     parent: Network,
     children: Sequence[Child],
-    changes: Sequence[float],
+    changes: Sequence[tuple[float, float]],
     history: Sequence[Step],
     winner: int,
 ) -> list[Row]:
     """A row a node as the round ended; shares and losses are null where no step was made.
 
-    `changes` are those of the output, a child each."""
+    `changes` are those of the output in eval and in train mode, a child each."""
     rows = []
     last = history[-1] if history else None
     for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
@@ -72,7 +72,8 @@ def architecture_rows(
                 "fingerprint": g.fingerprint,
                 "parameters": g.parameters,
                 "flops": g.flops,
-                "output_change": changes[node - 1] if node else 0.0,
+                "output_change": changes[node - 1][0] if node else 0.0,
+                "train_change": changes[node - 1][1] if node else 0.0,
                 "count": int(last.info.counts[node]) if last else None,
                 "share": float(last.info.counts[node] / last.info.counts.sum()) if last else None,
                 "validation_loss": float(last.V[node]) if last else None,

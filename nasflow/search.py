@@ -187,20 +187,29 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     return steepest(candidates, search["n_neigh"], images, labels)
 
 
-def output_changes(parent: Network, children: list[Child], images: torch.Tensor) -> list[float]:
-    """max |child - parent| / std(parent) of the logits in eval mode, a child each."""
+def output_changes(
+    parent: Network, children: list[Child], images: torch.Tensor
+) -> list[tuple[float, float]]:
+    """max |child - parent| / std(parent) of the logits in eval and in train mode, a child each."""
+    changes = []
+    for child in children:
+        evaluated, trained = (
+            _distance(_logits(parent, images, mode), _logits(child.network, images, mode))
+            for mode in (False, True)
+        )
+        changes.append((evaluated, trained))
+    return changes
+
+
+def _distance(before: torch.Tensor, after: torch.Tensor) -> float:
+    return float((after - before).abs().max() / before.std())
+
+
+def _logits(network: Network, images: torch.Tensor, training: bool) -> torch.Tensor:
+    g, x, running, _ = network
     with torch.no_grad():
-        g, x, buffers, _ = parent
-        before = forward(g, x, buffers, images, training=False)
-        return [
-            float(
-                (forward(n.architecture, n.x, n.buffers, images, training=False) - before)
-                .abs()
-                .max()
-                / before.std()
-            )
-            for n in (child.network for child in children)
-        ]
+        buffers = {name: t.clone() for name, t in running.items()}
+        return forward(g, x, buffers, images, training=training)
 
 
 def _streams(

@@ -18,6 +18,7 @@ from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.files import CorruptFile
+from nasflow.morphisms import MORPHISMS
 from nasflow.neighbourhood import legal, sample
 from nasflow.network import initialise
 from nasflow.plan import finished
@@ -158,6 +159,19 @@ def test_records_tell_one_story(folder: Path) -> None:
     assert (last["count"].to_numpy() == children["count"].to_numpy()).all()
     assert children[children.winner].fingerprint.item() == status["fingerprint"]
     assert read_checkpoint(out / "winner").k == status["k"] == status["steps"]
+
+
+def test_children_report_how_far_they_are_from_their_parent(folder: Path) -> None:
+    """Positive morphisms: nothing in eval mode, little in train mode; negative ones: a jump."""
+    out = _round(folder, "c", 1, n_neigh=20)
+    rows = read_table(out / "architectures.parquet").to_pandas().set_index("morphism")
+    positive = rows[[name in MORPHISMS and MORPHISMS[name].preserves for name in rows.index]]
+    assert (positive.output_change < 1e-4).all()
+    assert (positive.train_change < 0.5).all()
+    assert (positive.drop("deepen", errors="ignore").train_change < 1e-4).all()
+    negative = rows.drop(positive.index).drop("")
+    assert len(negative)
+    assert (negative.output_change > 0.01).all()
 
 
 def test_the_budget_ends_a_round_and_the_parent_stays(folder: Path) -> None:

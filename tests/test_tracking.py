@@ -74,6 +74,7 @@ def write_round(
             "parameters": 6000 + 800 * number + 100 * node,
             "flops": 1_000_000 + 90_000 * number,
             "output_change": 0.01,
+            "train_change": 0.02,
             "jump": 0.0,
             "count": last[node]["count"],
             "share": last[node]["share"],
