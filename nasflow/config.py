@@ -239,7 +239,7 @@ class Search:
     edge_weights: Mapping[str, float] = key(
         dict.fromkeys((*MORPHISMS, "siblings"), 1.0),
         "weights of K: g_r to a child by its morphism (product over several), child to child",
-        low=0.0,
+        above=0.0,
         high=1e6,
         keys=(*MORPHISMS, "siblings"),
     )
