@@ -2,7 +2,7 @@
 
 PYTHONPATH=.:tests python docs/theory.py
 
-Ten seconds on one core. Needs matplotlib, which MLflow brings.
+Ten seconds on one core. Needs the extra `docs`: pip install -e ".[docs]"
 """
 
 from __future__ import annotations
