@@ -27,7 +27,7 @@ AROUND_AUTO: dict[str, list[Any]] = {
     "confidence": [1.0, 1.5, 2.0, 3.0, 3.5, 4.0],
     "min_lead": [0.0, 0.01, 0.02],
     "mobility": [0.1, 0.25, 0.9],
-    "warmup_steps": [10, 20, 30, 100],
+    "warmup_steps": [0, 10, 20, 30, 100],
     "window": [25, 50, 200],
     "particles": [100, 100_000],
     "beta": [2.0, 3.0],
