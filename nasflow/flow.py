@@ -64,9 +64,9 @@ def pull(phi: Vector, K: Matrix, *, paper_coefficient: bool = False) -> Vector:
     """sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): what the climb of its particles takes from phi_i.
 
     `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket."""
-    Q = second_order_rates(phi, K)
     rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
-    down: Vector = (Q**2).sum(1) if paper_coefficient else 0.5 * (rise * Q).sum(1)
+    square = np.square(rise * K) if paper_coefficient else 0.5 * rise * rise * K
+    down: Vector = square.sum(1)
     return down
 
 
@@ -89,7 +89,7 @@ def push(
     and lower values would move no more."""
     down = pull(phi, K, paper_coefficient=paper_coefficient)
     pushed = phi - tau * (down + min(friction, 1.0 / tau) * phi + E)
-    depth = 1.0 / (tau * float(K[K > 0.0].min(initial=np.inf)))
+    depth = 1.0 / (tau * float(np.min(K, where=K > 0.0, initial=np.inf)))
     stopped: Vector = np.maximum(pushed, pushed.max() - depth)
     return stopped
 
