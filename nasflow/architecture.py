@@ -9,27 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-OPS = ("image", "conv", "pool", "pad", "add", "concat", "head", "flat_head")
-HEADS = ("head", "flat_head")
-
-
-@dataclass(frozen=True)
-class Node:
-    """image | conv (Conv + BatchNorm + ReLU, stride 1, same padding) | pool (2x2 max) |
-    pad (zero channels appended) | add (mix * first + (1 - mix) * second, a learned mix a channel) |
-    concat | head (global average + linear) | flat_head (linear on the whole map).
-    `width` counts filters of a conv, channels of the image or after a pad, classes of a head."""
-
-    id: int
-    op: str
-    inputs: tuple[int, ...] = ()
-    width: int = 0
-    kernel: int = 0
+from nasflow.node import HEADS, Node, check, output_shape, tensor_shapes
 
 
 @dataclass(frozen=True)
@@ -42,7 +28,7 @@ class Architecture:
     def __post_init__(self) -> None:
         seen: set[int] = set()
         for position, node in enumerate(self.nodes):
-            _check(node, seen, position, len(self.nodes))
+            check(node, seen, position, len(self.nodes))
             seen.add(node.id)
         unused = seen - {i for node in self.nodes for i in node.inputs} - {self.nodes[-1].id}
         if unused:
@@ -92,7 +78,7 @@ class Architecture:
         """Output (channels, height, width) of every node."""
         result: dict[int, tuple[int, int, int]] = {}
         for node in self.nodes:
-            result[node.id] = _shape(node, [result[i] for i in node.inputs], self.size)
+            result[node.id] = output_shape(node, [result[i] for i in node.inputs], self.size)
         return result
 
     @cached_property
@@ -146,7 +132,7 @@ class Architecture:
         """Shapes of the learned tensors, by name."""
         result: dict[str, tuple[int, ...]] = {}
         for node in self.nodes:
-            result |= _tensors(node, [self.shapes[i] for i in node.inputs])
+            result |= tensor_shapes(node, [self.shapes[i] for i in node.inputs])
         return result
 
     @cached_property
@@ -157,7 +143,7 @@ class Architecture:
     @cached_property
     def parameters(self) -> int:
         """Number of learned scalars."""
-        return sum(_product(shape) for shape in self.tensors.values())
+        return sum(math.prod(shape) for shape in self.tensors.values())
 
     @cached_property
     def flops(self) -> int:
@@ -166,7 +152,7 @@ class Architecture:
         for node in self.nodes:
             if node.op == "conv" or node.op in HEADS:
                 _, height, width = self.shapes[node.id]
-                total += 2 * _product(self.tensors[f"{node.id}.weight"]) * height * width
+                total += 2 * math.prod(self.tensors[f"{node.id}.weight"]) * height * width
         return total
 
     @cached_property
@@ -249,74 +235,6 @@ def rewire(
         else replace(n, inputs=tuple(new if i == old else i for i in n.inputs))
         for n in nodes
     )
-
-
-ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_head": 1}
-
-
-def _check(node: Node, seen: set[int], position: int, count: int) -> None:
-    where = f"architecture: node {node.id}"
-    if node.op not in OPS:
-        raise ValueError(f"{where}: op {node.op!r}; expected one of {', '.join(OPS)}")
-    if (node.op == "image") != (position == 0) or (node.op in HEADS) != (position == count - 1):
-        raise ValueError(f"{where}: the image comes first and the head last, once each")
-    if node.id in seen or not set(node.inputs) <= seen:
-        raise ValueError(f"{where}: ids must be unique and inputs {node.inputs} come before it")
-    wanted = ARITY.get(node.op, max(2, len(node.inputs)))
-    if len(node.inputs) != wanted or len(set(node.inputs)) != wanted:
-        raise ValueError(f"{where}: {node.op} takes {wanted} different inputs, not {node.inputs}")
-    if node.op not in ("pool", "add", "concat") and node.width < 1:
-        raise ValueError(f"{where}: width {node.width}; expected at least 1")
-    if node.op == "conv" and not 1 <= node.kernel <= 15:
-        raise ValueError(f"{where}: kernel {node.kernel}; expected 1 to 15")
-
-
-def _shape(
-    node: Node, inputs: list[tuple[int, int, int]], size: tuple[int, int]
-) -> tuple[int, int, int]:
-    if node.op == "image":
-        return (node.width, *size)
-    channels, height, width = inputs[0]
-    if any(shape[1:] != (height, width) for shape in inputs):
-        raise ValueError(f"architecture: node {node.id} joins maps of sizes {inputs}")
-    if node.op == "conv":
-        return node.width, height, width
-    if node.op == "pool":
-        if min(height, width) < 2:
-            raise ValueError(f"architecture: pool {node.id} of a {height}x{width} map")
-        return channels, height // 2, width // 2
-    if node.op in HEADS:
-        return node.width, 1, 1
-    if node.op == "pad":
-        if node.width < channels:
-            raise ValueError(
-                f"architecture: pad {node.id} from {channels} to {node.width} channels"
-            )
-        return node.width, height, width
-    return sum(s[0] for s in inputs) if node.op == "concat" else channels, height, width
-
-
-def _tensors(node: Node, inputs: list[tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
-    if node.op == "conv":
-        kernel = (node.width, inputs[0][0], node.kernel, node.kernel)
-        return {
-            f"{node.id}.weight": kernel,
-            f"{node.id}.scale": (node.width,),
-            f"{node.id}.shift": (node.width,),
-        }
-    if node.op == "add":
-        return {f"{node.id}.mix": inputs[0][:1]}
-    if node.op in HEADS:
-        read = inputs[0] if node.op == "flat_head" else inputs[0][:1]
-        return {f"{node.id}.weight": (node.width, *read), f"{node.id}.bias": (node.width,)}
-    return {}
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for length in shape:
-        total *= length
-    return total
 
 
 def _digest(*parts: str) -> str:

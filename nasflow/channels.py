@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.architecture import HEADS, Architecture
+from nasflow.architecture import Architecture
 from nasflow.network import Network
+from nasflow.node import HEADS
 from nasflow.rewrite import Change, transfer
 
 Changes = dict[str, Change]

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.architecture import Architecture, Node, insert, rewire
+from nasflow.architecture import Architecture, insert, rewire
 from nasflow.channels import resize, without
 from nasflow.network import EPSILON, Network
+from nasflow.node import Node
 from nasflow.rewrite import Change, transfer
 
 Site = tuple[int, ...]

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow.architecture import Architecture, Node
+from nasflow.architecture import Architecture
+from nasflow.node import Node
 
 EPSILON = 1e-5
 MOMENTUM = 0.3

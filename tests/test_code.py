@@ -13,8 +13,10 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     [
         "sections",
+        "search_config",
         "config",
         "randomness",
+        "node",
         "architecture",
         "flow",
         "ideal",

@@ -1,0 +1,86 @@
+"""One node of an architecture: what may stand there, the shape it gives, the tensors it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OPS = ("image", "conv", "pool", "pad", "add", "concat", "head", "flat_head")
+HEADS = ("head", "flat_head")
+
+
+@dataclass(frozen=True)
+class Node:
+    """image | conv (Conv + BatchNorm + ReLU, stride 1, same padding) | pool (2x2 max) |
+    pad (zero channels appended) | add (mix * first + (1 - mix) * second, a learned mix a channel) |
+    concat | head (global average + linear) | flat_head (linear on the whole map).
+    `width` counts filters of a conv, channels of the image or after a pad, classes of a head."""
+
+    id: int
+    op: str
+    inputs: tuple[int, ...] = ()
+    width: int = 0
+    kernel: int = 0
+
+
+ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_head": 1}
+
+
+def check(node: Node, seen: set[int], position: int, count: int) -> None:
+    """ValueError unless the node may stand at `position` of `count`, behind the ids `seen`."""
+    where = f"architecture: node {node.id}"
+    if node.op not in OPS:
+        raise ValueError(f"{where}: op {node.op!r}; expected one of {', '.join(OPS)}")
+    if (node.op == "image") != (position == 0) or (node.op in HEADS) != (position == count - 1):
+        raise ValueError(f"{where}: the image comes first and the head last, once each")
+    if node.id in seen or not set(node.inputs) <= seen:
+        raise ValueError(f"{where}: ids must be unique and inputs {node.inputs} come before it")
+    wanted = ARITY.get(node.op, max(2, len(node.inputs)))
+    if len(node.inputs) != wanted or len(set(node.inputs)) != wanted:
+        raise ValueError(f"{where}: {node.op} takes {wanted} different inputs, not {node.inputs}")
+    if node.op not in ("pool", "add", "concat") and node.width < 1:
+        raise ValueError(f"{where}: width {node.width}; expected at least 1")
+    if node.op == "conv" and not 1 <= node.kernel <= 15:
+        raise ValueError(f"{where}: kernel {node.kernel}; expected 1 to 15")
+
+
+def output_shape(
+    node: Node, inputs: list[tuple[int, int, int]], size: tuple[int, int]
+) -> tuple[int, int, int]:
+    """(channels, height, width) of its output from those of its inputs; `size`: of the image."""
+    if node.op == "image":
+        return (node.width, *size)
+    channels, height, width = inputs[0]
+    if any(shape[1:] != (height, width) for shape in inputs):
+        raise ValueError(f"architecture: node {node.id} joins maps of sizes {inputs}")
+    if node.op == "conv":
+        return node.width, height, width
+    if node.op == "pool":
+        if min(height, width) < 2:
+            raise ValueError(f"architecture: pool {node.id} of a {height}x{width} map")
+        return channels, height // 2, width // 2
+    if node.op in HEADS:
+        return node.width, 1, 1
+    if node.op == "pad":
+        if node.width < channels:
+            raise ValueError(
+                f"architecture: pad {node.id} from {channels} to {node.width} channels"
+            )
+        return node.width, height, width
+    return sum(s[0] for s in inputs) if node.op == "concat" else channels, height, width
+
+
+def tensor_shapes(node: Node, inputs: list[tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
+    """Its learned tensors by name, from the shapes of its inputs."""
+    if node.op == "conv":
+        kernel = (node.width, inputs[0][0], node.kernel, node.kernel)
+        return {
+            f"{node.id}.weight": kernel,
+            f"{node.id}.scale": (node.width,),
+            f"{node.id}.shift": (node.width,),
+        }
+    if node.op == "add":
+        return {f"{node.id}.mix": inputs[0][:1]}
+    if node.op in HEADS:
+        read = inputs[0] if node.op == "flat_head" else inputs[0][:1]
+        return {f"{node.id}.weight": (node.width, *read), f"{node.id}.bias": (node.width,)}
+    return {}
