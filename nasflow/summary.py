@@ -17,7 +17,7 @@ def summary_text(
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         f"  rounds         {metrics['rounds']} ({metrics['recentred']} moved the centre), "
-        f"{metrics['architectures']} children seen, ended by {_end(search['reason'])}",
+        f"{metrics['architectures']} children seen, ended {_end(search['reason'])}",
         "                 round  parameters       FLOPs  validation  moved by",
         *(_round_line(round) for round in search["lineage"]),
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
@@ -34,7 +34,7 @@ def summary_text(
 
 
 def _end(reason: str) -> str:
-    return "the last legal child" if reason == "children" else f"budget.{reason}"
+    return "as no child is legal" if reason == "children" else f"by budget.{reason}"
 
 
 def _round_line(row: dict[str, Any]) -> str:

@@ -199,6 +199,7 @@ def test_tracking_mirrors_what_is_there_and_reruns_no_result(search):
         ("experiment: x; touch PWNED", "experiment: 'x; touch PWNED'; expected text matching"),
         ("experiment: a\nexperiment: b", "experiment: stands twice, in lines 1 and 2"),
         ("seeds: [010]", "seeds: 010; YAML reads it as 8"),
+        ("base: {network: gone/network}", "base.network: gone/network; no checkpoint there"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_exit_code_2(tmp_path, text, message):
@@ -211,6 +212,30 @@ def test_a_wrong_config_is_one_line_and_exit_code_2(tmp_path, text, message):
     assert "wrong.yaml" in said[0]
     assert "Traceback" not in result.stderr
     assert files_in(tmp_path) == {"wrong.yaml"}
+
+
+def test_a_search_starts_from_a_network_that_was_found(search):
+    """As config/prune.yaml describes it; no epoch of pretraining leaves the network as it is."""
+    found = f"{SEARCH}/final/network"
+    text = CONFIG.replace("tiny", "pruned").replace("{widths: [4, 8]}", f"{{network: {found}}}")
+    text = text.replace("pretrain: {epochs: 1,", "pretrain: {epochs: 0,")
+    (search / "mine.yaml").write_text(text)
+    assert "pretrain" in jobs(snakemake(search, config="mine.yaml"))
+    start, end = (
+        search / f"{f}.architecture.json" for f in (found, found.replace("tiny", "pruned"))
+    )
+    pretrained = search / "results/pruned/nasgd/seed_0/pretrain/network.architecture.json"
+    assert pretrained.read_bytes() == start.read_bytes()
+    assert end.exists()
+
+
+def test_a_search_without_a_legal_child_ends_and_is_tested(search):
+    edit(search, "max_steps: 4}", "max_steps: 4, constraints: {max_parameters: 1}}")
+    result = snakemake(search)
+    assert jobs(result).count("search_round 1") == 1
+    assert "ended as no child is legal" in result.stdout + result.stderr
+    metrics = json.loads((search / SEARCH / "final/metrics.json").read_text())
+    assert (metrics["rounds"], metrics["architectures"]) == (1, 0)
 
 
 def test_a_typo_after_config_is_refused(tmp_path):

@@ -17,6 +17,8 @@ sys.path.insert(0, ROOT)
 from nasflow import config as schema
 from nasflow import plan as policy
 
+CHECKPOINT = (".architecture.json", ".safetensors", ".json")
+
 # A stage's number goes up when its program gives other results than before: shell rules do not
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
@@ -62,6 +64,15 @@ def experiment(files):
         result = schema.parse(schema.Experiment, config)
     except schema.ConfigError as error:
         problems += str(error).splitlines()
+    else:
+        network = result.base.network
+        missing = [
+            network + end for end in CHECKPOINT if network and not Path(network + end).exists()
+        ]
+        if missing:
+            problems.append(
+                f"base.network: {network}; no checkpoint there, {missing[0]} is missing"
+            )
     if problems:
         names = ", ".join(map(str, files))
         print(*(f"nasflow: {names}: {problem}" for problem in problems), sep="\n", file=sys.stderr)
@@ -74,7 +85,6 @@ RESULTS = f"results/{EXPERIMENT.experiment}"
 SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
 SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
 PLAN = f"{SEARCH}/search/plan.json"
-CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 GPU = int(EXPERIMENT.device.startswith("cuda"))
 
