@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasflow import heap
 from nasflow.batches import Split
 from nasflow.flow import Vector
 from nasflow.network import Network, Tensors, forward
@@ -46,6 +47,7 @@ class Siblings:
         label_smoothing: float = 0.0,
     ) -> None:
         torch.set_num_threads(1)
+        heap.keep()
         self._networks = [_live(network) for network in networks]
         self._means = [_live(n._replace(v={})) for n in networks] if average > 1 else self._networks
         self._step, self._shards, self._smoothing = step, shards, label_smoothing

@@ -31,8 +31,11 @@ LAYERS = [
         "landscape_baselines",
         "landscape_flow",
         "nasbench201",
+        "kernels",
+        "heap",
     ],
     [
+        "rectified",
         "network",
         "rewrite",
         "channels",

@@ -23,12 +23,12 @@ CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
     "prepare": 1,
-    "pretrain": 1,
+    "pretrain": 2,
     "plan": 1,
-    "search_round": 2,
+    "search_round": 3,
     "select_winner": 2,
-    "final_train": 1,
-    "evaluate": 2,
+    "final_train": 2,
+    "evaluate": 3,
     "track": 1,
 }
 
