@@ -36,6 +36,7 @@ LAYERS = [
     ],
     [
         "rectified",
+        "ranks",
         "network",
         "rewrite",
         "channels",
@@ -58,7 +59,7 @@ LAYERS = [
         "encoded",
     ],
     ["image_sources", "datasets", "curves", "tracking_source", "tracking_server", "tracking"],
-    ["stages", "__main__"],
+    ["stages", "launch", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],
