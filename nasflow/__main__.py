@@ -48,7 +48,7 @@ STAGES = {
     ),
     "select_winner": ("rounds", "plan", "out"),
     "final_train": ("config", "data", "parent", "seed", "out", *COMPUTE),
-    "evaluate": ("data", "network", "search", "pretrain", "out", *COMPUTE),
+    "evaluate": ("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
     "ui": ("uri",),
     "track": ("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
 }
