@@ -3,8 +3,8 @@
     python benchmarks/recipes.py results/E/A/seed_0/search/winner results/E/data --flops 4e13
 
 Every recipe trains the same network from the same weights with the same compute; the table gives
-its error on the validation split, which the training never sees, and steps a second. Recipes differ
-from `reference` by what their name says. Prints a Markdown table; one JSON line a run goes to --out.
+its error on the validation split, which the training never sees, and steps a second. Recipes are
+`reference` but for what their name says. Prints a Markdown table; a JSON line a run goes to --out.
 """
 
 from __future__ import annotations

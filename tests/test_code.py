@@ -37,6 +37,7 @@ LAYERS = [
     [
         "rectified",
         "ranks",
+        "captured",
         "network",
         "rewrite",
         "channels",
