@@ -31,7 +31,7 @@ def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
     """max(BatchNorm(z), 0), pooled 2 x 2 if `pool`; z (N, C, H, W).
 
     `training` normalises by the batch and moves the running statistics by MOMENTUM, in place.
-    Half-precision z is normalised in single precision."""
+    Half-precision z is normalised in single precision. z may be overwritten by its gradient."""
     if z.dtype == torch.bfloat16:
         z = z.float()
     if z.device.type == "cpu" and z.dtype == torch.float32:
@@ -80,9 +80,13 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         z, y, kept, rule = ctx.kept
-        dz = torch.empty(z.shape)
-        learned = kernels.backward(_map(gradients[0]), z, y, kept, rule, dz.numpy())
-        return dz.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 4
+        del ctx.kept  # torch frees what it saved itself, but not this, before all is done
+        learned = kernels.backward(_map(gradients[0]), z, y, kept, rule)
+        return (
+            torch.from_numpy(z).permute(0, 3, 1, 2),
+            *map(torch.from_numpy, learned),
+            *(None,) * 4,
+        )
 
 
 def _map(t: Tensor) -> Any:

@@ -83,6 +83,7 @@ class Siblings:
         if self._networks and captured and shards == 1 and _on_gpu(networks[0]):
             self._captured = Captured(self._both, self._tensors())
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+        self._each = self._pool.map if workers > 1 else map
 
     def __enter__(self) -> Siblings:
         return self
@@ -121,9 +122,7 @@ class Siblings:
         elif self._shards > 1:
             rows = [self._sharded(i, train, validation, tau, share) for i in mine]
         else:
-            rows = list(
-                self._pool.map(lambda i: self._timed(i, train, validation, tau, share), mine)
-            )
+            rows = list(self._each(lambda i: self._timed(i, train, validation, tau, share), mine))
         table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 3)
         self._seconds += table[:, 2]
         if self._steps == MEASURED and self._captured is None:
@@ -138,7 +137,7 @@ class Siblings:
         starts = range(0, len(split), size)
         tasks = [(i, start) for i in self._mine() for start in starts]
         parts = list(
-            self._pool.map(lambda t: self._score(t[0], split.chunk(t[1], size), mirror), tasks)
+            self._each(lambda t: self._score(t[0], split.chunk(t[1], size), mirror), tasks)
         )
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
@@ -224,9 +223,7 @@ class Siblings:
             {k: t.clone() for k, t in self._networks[i].buffers.items()}
             for _ in range(self._shards)
         ]
-        done = list(
-            self._pool.map(lambda a: self._gradient(i, *a), zip(parts, copies, strict=True))
-        )
+        done = list(self._each(lambda a: self._gradient(i, *a), zip(parts, copies, strict=True)))
         with torch.no_grad():
             gradient = done[0][1]
             for _, other in done[1:]:

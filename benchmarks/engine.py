@@ -1,0 +1,337 @@
+"""How fast the engine is: a table a subcommand.
+
+    python benchmarks/engine.py step        # siblings against a plain loop and the GEMM rate
+    python benchmarks/engine.py particles   # the particles' step against their number
+    python benchmarks/engine.py memory      # peak of a step against weights and activations
+    python benchmarks/engine.py round       # a round of the pipeline: steps, process, Snakemake
+
+Contestants are processes of their own (the engine changes allocator settings of its process, which
+the plain loop must not have) that wait for one another and run in turn. Times are medians over
+turns, ratios medians of the turns' ratios. Two quiet cores, please.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from nasflow import optim
+from nasflow.architecture import chain
+from nasflow.config import Search, parse, plain
+from nasflow.neighbourhood import edges, sample
+from nasflow.network import Network, forward, initialise
+from nasflow.particles import Particles
+from nasflow.randomness import generator
+from nasflow.ranks import ALONE, Ranks, joined
+from nasflow.siblings import Batch, Siblings
+
+SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
+STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
+POSITIVE = ("deepen", "widen", "connect_concat", "connect_add")
+Run = Callable[[int], None]
+
+
+def family(width: int) -> list[Network]:
+    """A base net of width, 2 width and 4 width filters on 32 x 32 images, and eight children."""
+    search = plain(parse(Search, {}, "search"))
+    base = initialise(
+        chain((width, 2 * width, 4 * width), 3, (3, 32, 32), 10), generator("init", 0)
+    )
+    children = sample(
+        base,
+        SIBLINGS - 1,
+        n_morphisms=1,
+        morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
+        constraints=search["constraints"] | {"max_flops": None},
+        rng=generator("morphism", 0),
+    )
+    return [base, *(child.network for child in children)]
+
+
+def batch(size: int) -> Batch:
+    draw = torch.Generator().manual_seed(size)
+    images = torch.randn(size, 32, 32, 3, generator=draw).permute(0, 3, 1, 2)
+    return images, torch.randint(0, 10, (size,), generator=draw)
+
+
+def plain_loop(networks: list[Network], threads: int) -> Run:
+    """One network after the other in NCHW, torch's own operations on its own threads."""
+    torch.set_num_threads(threads)
+    X, Y = ((x.contiguous(), y) for x, y in (batch(TRAINING), batch(VALIDATION)))
+    for n in networks:
+        for t in n.x.values():
+            t.requires_grad_()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for g, x, buffers, v in networks:
+                logits = forward(g, x, buffers, X[0], training=True, fused=False)
+                gradient = torch.autograd.grad(F.cross_entropy(logits, X[1]), list(x.values()))
+                with torch.no_grad():
+                    STEP(list(x.values()), list(v.values()), list(gradient), 0.01)
+                    logits = forward(g, x, buffers, Y[0], training=False, fused=False)
+                    F.cross_entropy(logits, Y[1]).item()
+
+    return run
+
+
+def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
+    """Siblings, spread over ranks and workers."""
+    X, Y = [batch(TRAINING)], [batch(VALIDATION)]
+    live = Siblings(networks, STEP, ranks=ranks, workers=workers)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            live.step(X, Y, 0.01)
+
+    return run
+
+
+def contestant(arguments: argparse.Namespace) -> None:
+    """Answer every number of steps on the standard input with the seconds that they took."""
+    networks = family(arguments.width)
+    with joined() as ranks:
+        if arguments.kind == "loop":
+            run = plain_loop(networks, arguments.workers)
+        else:
+            run = engine(networks, arguments.workers, ranks)
+        run(12)
+        print("ready", flush=True)
+        for line in sys.stdin:
+            began = time.perf_counter()
+            run(int(line))
+            print(time.perf_counter() - began, flush=True)
+
+
+class Contestant:
+    """One or more processes (ranks) that step together."""
+
+    def __init__(self, kind: str, width: int, workers: int, ranks: int = 1, port: int = 0) -> None:
+        command = [sys.executable, __file__, "contestant", kind, str(width), str(workers)]
+        places = [{} if ranks == 1 else _place(rank, ranks, port) for rank in range(ranks)]
+        self._processes = [
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | place,
+            )
+            for place in places
+        ]
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+
+    def seconds(self, steps: int) -> float:
+        """A step's, of the slowest rank."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+        times = [float(p.stdout.readline()) for p in self._processes if p.stdout is not None]
+        return max(times) / steps
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.communicate()
+
+
+def _place(rank: int, size: int, port: int) -> dict[str, str]:
+    return {
+        **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
+        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+    }
+
+
+def gemm_rate(threads: int, size: int = 2048) -> float:
+    """FLOPs a second of torch's product of two square float32 matrices, the best of ten."""
+    torch.set_num_threads(threads)
+    a, b = (torch.randn(size, size) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        began = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * size**3 / best
+
+
+def step(arguments: argparse.Namespace) -> None:
+    """The sibling step of width 8, 16 and 64."""
+    print("| width | contestant | ms a step | times the plain loop | GFLOP/s | of GEMM's |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for width in arguments.widths:
+        work = sum(n.architecture.flops for n in family(width)) * (3 * TRAINING + VALIDATION)
+        rivals = {
+            "plain loop, 2 threads": Contestant("loop", width, 2),
+            "siblings, 1 worker": Contestant("engine", width, 1),
+            "siblings, 2 workers": Contestant("engine", width, 2),
+            "siblings, 2 ranks": Contestant("engine", width, 1, ranks=2, port=29700 + width),
+        }
+        times: dict[str, list[float]] = {name: [] for name in rivals}
+        bound = []
+        for _ in range(arguments.turns):
+            for name, rival in rivals.items():
+                times[name].append(rival.seconds(arguments.steps))
+            bound.append(gemm_rate(2))
+        for rival in rivals.values():
+            rival.close()
+        reference = np.array(times["plain loop, 2 threads"])
+        for name, values in times.items():
+            seconds, gain = np.median(values), np.median(reference / np.array(values))
+            rate = work / float(seconds)
+            print(
+                f"| {width} | {name} | {seconds * 1e3:.1f} | {gain:.2f} | {rate / 1e9:.0f} "
+                f"| {rate / np.median(bound):.0%} |"
+            )
+
+
+def particles(arguments: argparse.Namespace) -> None:
+    """One step of all particles among nine nodes, with its scaling."""
+    print("| N | NASGD, us | NASAGD, us |\n| --- | --- | --- |")
+    for exponent in range(2, 10):
+        row = []
+        for algorithm in ("nasgd", "nasagd"):
+            search = plain(parse(Search, {"particles": 10**exponent}, "search"))
+            live = Particles(algorithm, edges([], search) + _complete(SIBLINGS), search)
+            rng, V = generator("benchmark"), np.linspace(1.0, 1.1, SIBLINGS)
+            error, times = np.full(SIBLINGS, 0.01), []
+            for _ in range(2000):
+                began = time.perf_counter()
+                live.step(rng, V, error, 0.01, still=False)
+                times.append(time.perf_counter() - began)
+            row.append(f"{np.median(times) * 1e6:.0f}")
+        print(f"| 1e{exponent} | {' | '.join(row)} |")
+
+
+def _complete(m: int) -> Any:
+    return np.ones((m, m)) - np.eye(m)
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    """Peak memory of steps beyond that of the imports and the data, against the sum of weights,
+    velocities, averages and the activations of the networks that are trained at a time."""
+    print("| width | workers | peak MB | weights, velocities, activations MB | ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for width in arguments.widths:
+        for workers in (1, 2):
+            command = [sys.executable, __file__, "peak", str(width), str(workers)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            peak, needed = json.loads(done.stdout)
+            print(f"| {width} | {workers} | {peak:.0f} | {needed:.0f} | {peak / needed:.2f} |")
+
+
+def peak(arguments: argparse.Namespace) -> None:
+    engine(family(4)[:1], 1)(2)  # code, kernels and threads that any step loads
+    networks = family(arguments.width)
+    run = engine(networks, arguments.workers)
+    held = sum(2 * 4 * n.architecture.parameters for n in networks)  # x and v, there already
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    run(20)
+    grown = _memory("VmHWM") - before + held
+    gradients = sum(4 * n.architecture.parameters for n in networks)
+    maps = sorted(_activations(n) for n in networks)[-arguments.workers :]
+    print(json.dumps([grown / 1e6, (held + gradients + 4 * sum(maps)) / 1e6]))
+
+
+def _memory(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def _activations(network: Network) -> int:
+    """Numbers that a training step keeps: the output of every convolution before and after
+    BatchNorm and ReLU (a quarter where a pool follows at once), and of every other node."""
+    g = network.architecture
+    total = 0
+    for node in g.nodes[1:]:
+        size = int(np.prod(g.shapes[node.id]))
+        total += size + (size // (4 if node.id in g.pooled else 1) if node.op == "conv" else 0)
+    return total * TRAINING
+
+
+def one_round(arguments: argparse.Namespace) -> None:
+    """A round of at least 30 seconds on digits: how much of it is Snakemake and the process."""
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        config = {
+            "experiment": "overhead",
+            "base": {"widths": [32, 64, 128]},
+            "pretrain": {"epochs": 1},
+            "search": {
+                "constraints": {"max_flops": None},
+                "max_steps": arguments.steps,
+                "warmup_steps": arguments.steps,
+            },
+            "budget": {"rounds": 1},
+        }
+        own = Path(folder) / "overhead.json"
+        own.write_text(json.dumps(config))
+        command = [
+            *(str(Path(sys.executable).with_name("snakemake")), "--cores", "2"),
+            *("--snakefile", str(root / "Snakefile"), "--directory", folder, "--quiet", "all"),
+            *("--profile", str(root / "profiles/default"), "--configfile", str(own), "--"),
+        ]
+        search = "results/overhead/nasgd/seed_0"
+        first = [f"{search}/pretrain/status.json"]
+        subprocess.run([*command, *first], check=True, capture_output=True)
+        began = time.perf_counter()
+        target = [f"{search}/search/round_1/status.json"]
+        subprocess.run([*command, *target], check=True, capture_output=True)
+        whole = time.perf_counter() - began
+        status = json.loads((Path(folder) / target[0]).read_text())
+    stage, steps = status["seconds"], status["seconds_training"]
+    print("| part | seconds | share |\n| --- | --- | --- |")
+    for name, value in {
+        f"training of {status['steps']} steps": steps,
+        "children, judging, files": stage - steps,
+        "process and Snakemake": whole - stage,
+        "all": whole,
+    }.items():
+        print(f"| {name} | {value:.1f} | {value / whole:.0%} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    for name, run in {
+        "step": step,
+        "particles": particles,
+        "memory": memory,
+        "round": one_round,
+        "contestant": contestant,
+        "peak": peak,
+    }.items():
+        command = commands.add_parser(name, help=run.__doc__)
+        command.set_defaults(run=run)
+        if name in ("step", "memory"):
+            command.add_argument("--widths", type=int, nargs="+", default=[8, 16, 64])
+        if name == "step":
+            command.add_argument("--turns", type=int, default=7)
+            command.add_argument("--steps", type=int, default=4, help="of a turn")
+        if name == "round":
+            command.add_argument("--steps", type=int, default=300)
+        if name == "contestant":
+            command.add_argument("kind", choices=("loop", "engine"))
+        if name in ("contestant", "peak"):
+            command.add_argument("width", type=int)
+            command.add_argument("workers", type=int)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
