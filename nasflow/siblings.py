@@ -8,7 +8,7 @@ threads do not give: its BatchNorm in channels-last already differs between 1 an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -32,6 +32,8 @@ class Siblings:
     last ones). Steps of size tau keep x in a cloud around its path that is wider the more
     parameters there are, so that larger networks look worse than they are while tau is high.
 
+    `gains`: a sibling each, what the gradient of a tensor is multiplied by (ageing); none: 1.
+
     `shards` splits every training batch into equal parts with BatchNorm statistics of their own
     (running statistics: their mean), so that a family of one also fills the workers."""
 
@@ -44,12 +46,14 @@ class Siblings:
         shards: int = 1,
         average: int = 1,
         label_smoothing: float = 0.0,
+        gains: Sequence[Mapping[str, float]] = (),
     ) -> None:
         torch.set_num_threads(1)
         self._networks = [_live(network) for network in networks]
         self._means = [_live(n._replace(v={})) for n in networks] if average > 1 else self._networks
         self._step, self._shards, self._smoothing = step, shards, label_smoothing
         self._average, self._steps = average, 0
+        self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         flops = [n.architecture.flops for n in networks]
         self._dearest_first = sorted(range(len(networks)), key=lambda i: -flops[i])
@@ -147,6 +151,8 @@ class Siblings:
     def _update(self, i: int, gradient: list[Tensor], tau: float) -> None:
         _, x, _, v = self._networks[i]
         with torch.no_grad():
+            if self._gains:
+                torch._foreach_mul_(gradient, self._gains[i])
             self._step(list(x.values()), list(v.values()), gradient, tau)
             if self._average > 1:
                 share = 1.0 / min(self._average, self._steps + 1)
