@@ -99,7 +99,12 @@ def _round(
     folder: Path, out: str, threads: int, algorithm: str = "nasgd", **search: object
 ) -> Path:
     stages.search_round(
-        config=json.dumps({"search": {"n_neigh": 5, "max_steps": 60, **search}}),
+        config=json.dumps(
+            {
+                "search": {"n_neigh": 5, "max_steps": 60, **search},
+                "baselines": {"n_neigh": 5, "epochs_neigh": 5},
+            }
+        ),
         algorithm=algorithm,
         data=folder / "data",
         parent=folder / "pretrain/network",
@@ -124,6 +129,11 @@ TABLES = ("particles.parquet", "architectures.parquet")
         ("nasgd", {"validation": "independent"}),
         ("nasagd", {"second_order": {"kinetic": True}}),
         ("nasgd", {"proposal": "gradient", "n_morphisms": 2}),
+        ("nasgd", {"weights": "fresh", "potential": "none"}),
+        ("nash", {}),
+        ("nasgraph", {}),
+        ("random", {}),
+        ("halving", {}),
     ],
 )
 def test_a_round_gives_the_same_bytes_for_any_number_of_workers(
