@@ -29,6 +29,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "network": {"type": Path, "help": "checkpoint stem of the trained network"},
     "search": {"type": Path, "help": "summary.json of the search"},
     "pretrain": {"type": Path, "help": "status.json of the pretraining"},
+    "results": {"type": Path, "help": "folder of an experiment, results/EXPERIMENT"},
+    "methods": {"nargs": "+", "help": "algorithms and ablations to compare"},
     "kind": {"choices": ("pretrain", "round", "final"), "help": "what to mirror"},
     "source": {"type": Path, "help": "folder of the stage"},
     "experiment": {"help": "name of the experiment"},
@@ -47,6 +49,7 @@ STAGES = {
     "select_winner": ("algorithm", "pretrain", "rounds", "plan", "out"),
     "final_train": ("config", "data", "parent", "seed", "out", *COMPUTE),
     "evaluate": ("data", "network", "search", "pretrain", "out", *COMPUTE),
+    "compare": ("config", "results", "methods", "out"),
     "ui": ("uri",),
     "track": ("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
 }

@@ -9,6 +9,10 @@ from typing import Any
 from nasflow.sections import key
 
 SECTIONS = ("search", "baselines")
+FILES = (
+    *("runs.csv", "results.csv", "methods.csv", "ablations.csv", "checklist.csv"),
+    *("anytime.png", "errors.png", "settings.json", "comparison.html", "comparison.md"),
+)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from nasflow.config import (
     Baselines,
     Budget,
     Data,
+    Experiment,
     Final,
     Pretrain,
     Search,
@@ -236,6 +237,15 @@ def evaluate(
     text = summary_text(metrics, found, trained.architecture, out.parent)
     write(out.with_name("summary.txt"), text.encode())
     write_json(out, metrics)
+
+
+def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
+    """Tables, figures and the page of a comparison of finished searches."""
+    from nasflow.comparing import compared  # imports pandas and matplotlib
+
+    experiment = parse(Experiment, json.loads(config))
+    for name, content in compared(results, experiment, methods).items():
+        write(out / name, content)
 
 
 def track(

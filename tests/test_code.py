@@ -66,6 +66,15 @@ LAYERS = [
         "encoded",
     ],
     ["image_sources", "datasets", "curves", "tracking_source", "tracking_server", "tracking"],
+    [
+        "anytime",
+        "intervals",
+        "comparison",
+        "comparison_figures",
+        "comparison_report",
+        "checklist",
+        "comparing",
+    ],
     ["stages", "__main__"],
 ]
 COMMANDS = {

@@ -16,6 +16,7 @@ sys.path.insert(0, ROOT)
 
 from nasflow import config as schema
 from nasflow import plan as policy
+from nasflow.compare_config import FILES as COMPARISON
 from nasflow.compare_config import names as ablations
 
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
