@@ -21,9 +21,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "out": {"type": Path, "help": "folder, checkpoint stem or file to write"},
     "device": {"default": "cpu", "help": "cpu, cuda or cuda:N"},
     "threads": {"type": int, "default": 1, "help": "workers; changes no byte of a result"},
+    "ranks": {"type": int, "default": 1, "help": "processes a machine; changes no byte either"},
     "algorithm": {"help": "algorithm of the search"},
     "parent": {"type": Path, "help": "checkpoint stem to start from"},
     "plan": {"type": Path, "help": "plan.json, the budget"},
+    "budget": {"help": "the budget as JSON"},
     "round": {"type": int, "help": "number of the round, from 1"},
     "rounds": {"type": Path, "nargs": "*", "help": "folders of all rounds in order"},
     "network": {"type": Path, "help": "checkpoint stem of the trained network"},
@@ -43,8 +45,8 @@ STAGES = {
     "pretrain": ("config", "data", "seed", "out", *COMPUTE),
     "plan": ("config", "out"),
     "search_round": (
-        *("config", "algorithm", "data", "parent", "plan", "seed", "round", "out"),
-        *COMPUTE,
+        *("config", "algorithm", "data", "parent", "budget", "seed", "round", "out"),
+        *(*COMPUTE, "ranks"),
     ),
     "select_winner": ("algorithm", "pretrain", "rounds", "plan", "out"),
     "final_train": ("config", "data", "parent", "seed", "out", *COMPUTE),
@@ -79,15 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     began = time.monotonic()
     from nasflow.files import CorruptFile
+    from nasflow.ranks import LOST, LostRankError
 
+    if given.pop("ranks", 1) > 1 and "RANK" not in os.environ:
+        from nasflow.launch import launch
+
+        return launch(options["ranks"], arguments or sys.argv[1:])
     try:
         getattr(importlib.import_module("nasflow.stages"), stage)(**given)
     except (ValueError, CorruptFile) as error:
-        for line in str(error).splitlines():
+        first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
+        for line in str(error).splitlines() if first else ():
             print(f"nasflow: {line}", file=sys.stderr)
         code = 3 if isinstance(error, CorruptFile) else 2
         _note(log, f"{stage} failed ({code}): {error}")
         return code
+    except LostRankError:  # nasflow.launch says which
+        return LOST
     _note(log, f"{stage} done in {time.monotonic() - began:.1f} s")
     return 0
 

@@ -62,6 +62,12 @@ class Architecture:
         """Nodes that read the output of a node, in order."""
         return tuple(node for node in self.nodes if identity in node.inputs)
 
+    @cached_property
+    def pooled(self) -> dict[int, int]:
+        """convolution -> pool, where the pool is its only reader."""
+        readers = {conv.id: self.consumers(conv.id) for conv in self.convs}
+        return {c: r[0].id for c, r in readers.items() if len(r) == 1 and r[0].op == "pool"}
+
     def ancestors(self, identity: int) -> frozenset[int]:
         """Ids from which a path leads to the node (itself left out)."""
         found: set[int] = set()

@@ -177,7 +177,8 @@ def _train(
     )
     late, j = False, 0
     at_rest = [_at_rest(network) for network in networks.values()]
-    with Siblings(at_rest, step, workers=setting.workers, gains=gains) as live:
+    workers, ranks = setting.workers, setting.ranks
+    with Siblings(at_rest, step, ranks=ranks, workers=workers, gains=gains) as live:
         while j < steps and not late:
             tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
             losses, _ = live.step([batches(k + j)], None, tau)
@@ -185,7 +186,7 @@ def _train(
             for node, loss in zip(nodes, losses, strict=True):
                 rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
             progress(before + j, before + steps, f"{len(nodes)} networks, loss {losses.min():.3f}")
-            late = time.monotonic() >= until
+            late = ranks.agree(time.monotonic() >= until)
         scores = dict(zip(nodes, live.evaluate(setting.validation), strict=True))
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
     if not any(np.isfinite(loss) for loss, _ in scores.values()):
@@ -231,7 +232,7 @@ def _round(
 
 def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
     """No child is legal: the parent stays, untrained."""
-    with Siblings([parent], lambda *_: None, workers=setting.workers) as live:
+    with Siblings([parent], lambda *_: None, ranks=setting.ranks) as live:
         score = live.evaluate(setting.validation)[0]
     rows = architecture_rows(parent, [], [], [], 0, {0: score})
     return Round(parent, 0, "exhausted", 0, 0, k, [], rows, *score)

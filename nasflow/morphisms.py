@@ -17,8 +17,9 @@ from torch import Tensor
 
 from nasflow.architecture import Architecture, insert, rewire
 from nasflow.channels import resize, without
-from nasflow.network import EPSILON, Network
+from nasflow.network import Network
 from nasflow.node import Node
+from nasflow.rectified import EPSILON
 from nasflow.rewrite import Change, transfer
 
 Site = tuple[int, ...]

@@ -16,9 +16,7 @@ from torch import Tensor
 
 from nasflow.architecture import Architecture
 from nasflow.node import Node
-
-EPSILON = 1e-5
-MOMENTUM = 0.3
+from nasflow.rectified import Norm, rectified
 
 Tensors = dict[str, Tensor]
 
@@ -62,32 +60,33 @@ def forward(
 ) -> Tensor:
     """Logits (batch, classes) of images (batch, channels, height, width).
 
-    `training` normalises by the batch and moves the running statistics by MOMENTUM."""
+    `training` normalises by the batch and moves the running statistics by MOMENTUM. A pool that
+    alone reads a convolution is computed with it."""
     outputs: dict[int, Tensor] = {g.image.id: images}
     for node in g.nodes[1:]:
         inputs = [outputs[i] for i in node.inputs]
-        outputs[node.id] = _apply(node, inputs, x, buffers, training)
+        if node.op == "conv":
+            outputs[node.id] = _conv(node, inputs[0], x, buffers, training, node.id in g.pooled)
+        elif g.pooled.get(node.inputs[0]) == node.id:
+            outputs[node.id] = inputs[0]
+        else:
+            outputs[node.id] = _apply(node, inputs, x)
     return outputs[g.head.id]
 
 
-def _apply(
-    node: Node, inputs: list[Tensor], x: Tensors, buffers: Tensors, training: bool
+def _conv(
+    node: Node, source: Tensor, x: Tensors, buffers: Tensors, training: bool, pool: bool
 ) -> Tensor:
-    if node.op == "conv":
-        before, odd = node.kernel // 2, node.kernel % 2
-        source = inputs[0] if odd else F.pad(inputs[0], (before - 1, before, before - 1, before))
-        z = F.conv2d(source, x[f"{node.id}.weight"], padding=before if odd else 0)
-        z = F.batch_norm(
-            z,
-            buffers[f"{node.id}.mean"],
-            buffers[f"{node.id}.variance"],
-            x[f"{node.id}.scale"],
-            x[f"{node.id}.shift"],
-            training=training,
-            momentum=MOMENTUM,
-            eps=EPSILON,
-        )
-        return F.relu(z, inplace=True)
+    before, odd = node.kernel // 2, node.kernel % 2
+    if not odd:
+        source = F.pad(source, (before - 1, before, before - 1, before))
+    z = F.conv2d(source, x[f"{node.id}.weight"], padding=before if odd else 0)
+    learned = (x[f"{node.id}.{name}"] for name in ("scale", "shift"))
+    running = (buffers[f"{node.id}.{name}"] for name in ("mean", "variance"))
+    return rectified(z, Norm(*learned, *running), training=training, pool=pool)
+
+
+def _apply(node: Node, inputs: list[Tensor], x: Tensors) -> Tensor:
     if node.op == "pool":
         return F.max_pool2d(inputs[0], 2)
     if node.op == "pad":

@@ -12,8 +12,9 @@ Progress = Callable[[int, int, str], None]
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Progress]:
-    """A function (done, of, note): a live bar on a terminal, a line every 10 seconds elsewhere."""
+def progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """A function (done, of, note): a live bar on a terminal, a line every 10 seconds elsewhere,
+    nothing if `quiet`."""
     live = sys.stderr.isatty()
     bar = tqdm(
         desc=title,
@@ -21,6 +22,7 @@ def progress(title: str) -> Iterator[Progress]:
         file=sys.stderr,
         mininterval=0.2 if live else 10.0,
         dynamic_ncols=live,
+        disable=quiet,
         bar_format=None
         if live
         else "{desc} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}\n",

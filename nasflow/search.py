@@ -23,6 +23,7 @@ from nasflow.network import Network, forward, initialise
 from nasflow.particles import Particles
 from nasflow.proposal import steepest
 from nasflow.randomness import generator
+from nasflow.ranks import ALONE, Ranks
 from nasflow.schedule import sgdr
 from nasflow.siblings import Batch, Siblings
 
@@ -53,6 +54,7 @@ class Setting(NamedTuple):
     number: int
     workers: int
     limits: Limits = Limits()
+    ranks: Ranks = ALONE
 
 
 class Round(NamedTuple):
@@ -90,7 +92,8 @@ def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> 
     with stopped(parent, k, setting, progress) as stop:
         winner = stop.winner or 0
         network = stop.live.network(winner)
-        with Siblings([network], stop.step, workers=setting.workers) as judged:
+        workers, ranks = setting.workers, setting.ranks
+        with Siblings([network], stop.step, ranks=ranks, workers=workers) as judged:
             loss, accuracy = judged.evaluate(setting.validation)[0]
     changes = output_changes(parent, stop.children, setting.validation.chunk(0, 64)[0])
     return Round(
@@ -116,7 +119,8 @@ def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> It
     keys = ("friction", "momentum", "weight_decay")
     step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
     average = search["weight_average"]
-    with Siblings(networks, step, workers=setting.workers, average=average) as live:
+    workers, ranks = setting.workers, setting.ranks
+    with Siblings(networks, step, ranks=ranks, workers=workers, average=average) as live:
         if children:
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])
@@ -169,7 +173,7 @@ def _flow(
             return history, particles.winner, "recentred"
         if len(history) >= search["max_steps"]:
             return history, None, "max_steps"
-        if len(history) >= left or time.monotonic() - began >= limits.seconds:
+        if len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds)):
             return history, None, "budget"
 
 
@@ -218,6 +222,10 @@ def output_changes(
         )
         changes.append((evaluated, trained))
     return changes
+
+
+def _spent(began: float, seconds: float) -> bool:
+    return time.monotonic() - began >= seconds
 
 
 def _distance(before: torch.Tensor, after: torch.Tensor) -> float:

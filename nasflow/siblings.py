@@ -1,14 +1,15 @@
 """m live networks that train and validate side by side. All speed tricks live here.
 
-Each (sibling, shard) is one task with one torch thread; tasks run on a pool of Python threads
-(torch releases the interpreter lock in its kernels). A task's arithmetic never depends on how many
-workers there are, so the result is the same to the bit for 1, 2 or 64 of them, which torch's own
-threads do not give: its BatchNorm in channels-last already differs between 1 and 2.
+Siblings are spread over ranks (processes), those of a rank over its workers (threads; torch
+releases the interpreter lock in its kernels). Each computes on one torch thread, so that the result
+is the same to the bit for any number of ranks and workers, which torch's own threads do not give:
+its BatchNorm in channels-last already differs between 1 and 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,17 +17,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasflow import heap
 from nasflow.batches import Split
 from nasflow.flow import Vector
 from nasflow.network import Network, Tensors, forward
 from nasflow.optim import Step
+from nasflow.ranks import ALONE, Ranks, longest, spread
 
 Batch = tuple[Tensor, Tensor]
 EVALUATION_BATCH = 250
+MEASURED = 10  # steps after which costs are seconds instead of FLOPs
+WORTH = 0.95  # siblings change hands when the longest rank then takes less than this share
 
 
 class Siblings:
-    """Live copies of networks; `close` (or `with`) ends the workers.
+    """Live copies of networks; `close` (or `with`) ends the workers. Every rank calls the same
+    methods with the same arguments and gets the same answers.
 
     Validation looks at running averages of x and of the statistics over `average` steps (1: at the
     last ones). Steps of size tau keep x in a cloud around its path that is wider the more
@@ -42,6 +48,7 @@ class Siblings:
         networks: Sequence[Network],
         step: Step,
         *,
+        ranks: Ranks = ALONE,
         workers: int = 1,
         shards: int = 1,
         average: int = 1,
@@ -49,14 +56,24 @@ class Siblings:
         gains: Sequence[Mapping[str, float]] = (),
     ) -> None:
         torch.set_num_threads(1)
-        self._networks = [_live(network) for network in networks]
-        self._means = [_live(n._replace(v={})) for n in networks] if average > 1 else self._networks
-        self._step, self._shards, self._smoothing = step, shards, label_smoothing
+        heap.keep()
+        self._ranks, self._step, self._shards, self._smoothing = (
+            ranks,
+            step,
+            shards,
+            label_smoothing,
+        )
         self._average, self._steps = average, 0
         self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
+        self._costs = np.array([float(n.architecture.flops) for n in networks])
+        self._seconds = np.zeros(len(networks))
+        self._owner = spread(list(self._costs), ranks.size)
+        self._start = list(networks)
+        self._networks = {i: _live(networks[i]) for i in self._mine()}
+        self._means = self._networks
+        if average > 1:
+            self._means = {i: _live(networks[i]._replace(v={})) for i in self._mine()}
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-        flops = [n.architecture.flops for n in networks]
-        self._dearest_first = sorted(range(len(networks)), key=lambda i: -flops[i])
 
     def __enter__(self) -> Siblings:
         return self
@@ -65,12 +82,13 @@ class Siblings:
         self._pool.shutdown()
 
     def __len__(self) -> int:
-        return len(self._networks)
+        return len(self._owner)
 
     def network(self, i: int) -> Network:
         """A copy of sibling i as it stands."""
-        g, *parts = self._networks[i]
+        g, *parts = self._networks.get(i, self._start[i])
         x, buffers, v = ({k: t.detach().clone() for k, t in part.items()} for part in parts)
+        self._ranks.broadcast(_tensors(Network(g, x, buffers, v)), self._owner[i])
         return Network(g, x, buffers, v)
 
     def step(
@@ -79,49 +97,76 @@ class Siblings:
         """Train every sibling one step on its batch, then validate it on its batch (lists of one
         batch are shared by all). Losses (m,) of both in nats; NaN without validation."""
         self._steps += 1
+        both = self._both if self._shards == 1 else self._sharded
+        mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the dearest first
         if self._shards == 1:
-            done = self._map(lambda i: self._both(i, train, validation, tau))
+            rows = list(self._pool.map(lambda i: both(i, train, validation, tau), mine))
         else:
-            done = [self._sharded(i, train, validation, tau) for i in range(len(self))]
-        return np.array([d[0] for d in done]), np.array([d[1] for d in done])
+            rows = [both(i, train, validation, tau) for i in mine]
+        done = dict(zip(mine, rows, strict=True))
+        table = self._ranks.merge(done, len(self), 3)
+        self._seconds += table[:, 2]
+        if self._steps == MEASURED:
+            self._rebalance()
+        return table[:, 0], table[:, 1]
 
     def evaluate(self, split: Split) -> list[tuple[float, float]]:
         """(loss in nats, accuracy) of every sibling on a whole split, eval mode."""
         size = EVALUATION_BATCH
         starts = range(0, len(split), size)
-        tasks = [(i, start) for i in range(len(self)) for start in starts]
+        tasks = [(i, start) for i in self._mine() for start in starts]
         parts = list(self._pool.map(lambda t: self._score(t[0], split.chunk(t[1], size)), tasks))
-        totals = np.array(parts).reshape(len(self), len(starts), 2).sum(1) / len(split)
-        return [(float(loss), float(accuracy)) for loss, accuracy in totals]
+        totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
+        table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
+        return [(float(loss), float(accuracy)) for loss, accuracy in table]
 
     def kinetic_energies(self) -> Vector:
         """|v|^2 / 2 of every sibling, (m,)."""
-        return np.array(
-            [0.5 * sum(float(t.square().sum()) for t in n.v.values()) for n in self._networks]
-        )
+        mine = {
+            i: (0.5 * sum(float(t.square().sum()) for t in n.v.values()),)
+            for i, n in self._networks.items()
+        }
+        return self._ranks.merge(mine, len(self), 1)[:, 0]
 
-    def logits(self, i: int, images: Tensor) -> Tensor:
-        """Eval mode, (batch, classes)."""
-        g, x, buffers, _ = self._networks[i]
-        with torch.no_grad():
-            return forward(g, x, buffers, images, training=False)
+    def _mine(self) -> list[int]:
+        return [i for i, rank in enumerate(self._owner) if rank == self._ranks.rank]
 
-    def _map(self, task: Callable[[int], tuple[float, float]]) -> list[tuple[float, float]]:
-        results = dict(
-            zip(self._dearest_first, self._pool.map(task, self._dearest_first), strict=True)
-        )
-        return [results[i] for i in range(len(self))]
+    def _rebalance(self) -> None:
+        """Order, and where it pays distribute, the siblings by the seconds that they took."""
+        self._costs = self._seconds / self._steps
+        costs = list(self._costs)
+        owner = spread(costs, self._ranks.size)
+        if longest(costs, owner) > WORTH * longest(costs, self._owner):
+            return
+        for i, (old, new) in enumerate(zip(self._owner, owner, strict=True)):
+            if old != new:
+                self._hand_over(i, old, new)
+        self._owner = owner
+
+    def _hand_over(self, i: int, old: int, new: int) -> None:
+        parts = [(self._networks, self._start[i])]
+        if self._average > 1:
+            parts.append((self._means, self._start[i]._replace(v={})))
+        for live, start in parts:
+            if self._ranks.rank == new:
+                live[i] = _live(start)
+            if self._ranks.rank in (old, new):
+                self._ranks.move(_tensors(live[i]), old, new)
+            if self._ranks.rank == old:
+                del live[i]
 
     def _both(
         self, i: int, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, float]:
+        began = time.perf_counter()
         loss, gradient = self._gradient(i, train[i % len(train)], self._networks[i].buffers)
         self._update(i, gradient, tau)
-        return loss, self._validate(i, validation)
+        return loss, self._validate(i, validation), time.perf_counter() - began
 
     def _sharded(
         self, i: int, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, float]:
+        began = time.perf_counter()
         images, labels = train[i % len(train)]
         parts = zip(images.chunk(self._shards), labels.chunk(self._shards), strict=True)
         copies = [
@@ -139,7 +184,8 @@ class Siblings:
             for name, running in self._networks[i].buffers.items():
                 running.copy_(torch.stack([c[name] for c in copies]).mean(0))
         self._update(i, gradient, tau)
-        return float(np.mean([loss for loss, _ in done])), self._validate(i, validation)
+        loss = float(np.mean([loss for loss, _ in done]))
+        return loss, self._validate(i, validation), time.perf_counter() - began
 
     def _gradient(self, i: int, batch: Batch, buffers: Tensors) -> tuple[float, list[Tensor]]:
         g, x, _, _ = self._networks[i]
@@ -169,9 +215,16 @@ class Siblings:
             return F.cross_entropy(logits, labels).item()
 
     def _score(self, i: int, batch: Batch) -> tuple[float, float]:
-        logits, labels = self.logits(i, batch[0]), batch[1]
+        g, x, buffers, _ = self._networks[i]
+        images, labels = batch
+        with torch.no_grad():
+            logits = forward(g, x, buffers, images, training=False)
         loss = F.cross_entropy(logits, labels, reduction="sum")
         return loss.item(), float((logits.argmax(1) == labels).sum().item())
+
+
+def _tensors(network: Network) -> list[Tensor]:
+    return [t for part in network[1:] for t in part.values()]
 
 
 def _live(network: Network) -> Network:

@@ -37,6 +37,7 @@ from nasflow.files import read_json, write, write_json
 from nasflow.network import Network, initialise
 from nasflow.progress import progress
 from nasflow.randomness import generator
+from nasflow.ranks import joined, own_device
 from nasflow.records import write_table
 from nasflow.search import Limits, Setting, run_round
 from nasflow.siblings import Siblings
@@ -88,19 +89,21 @@ def search_round(
     algorithm: str,
     data: Path,
     parent: Path,
-    plan: Path,
+    budget: str,
     seed: int,
     round: int,
     out: Path,
     device: str,
     threads: int,
 ) -> None:
-    """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint."""
+    """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
+    rank that torchrun started; the first one writes."""
     began, started = time.monotonic(), time.time()
     sections = _sections(config, search=Search, baselines=Baselines, augment=Augment)
     base = algorithm_of(algorithm)
     run = baselines.ROUNDS.get(base, run_round)
     search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
+    device = own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     network, k, optimizer = read_checkpoint(parent)
     if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
@@ -108,12 +111,13 @@ def search_round(
     before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
     epoch = len(train_split) // search["batch_size"]
     cycle = search["epochs_neigh"] * epoch
-    budget = parse(Budget, read_json(plan), "budget")
-    seconds = (budget.seconds or float("inf")) - before["seconds"]
-    with progress(f"{algorithm} seed {seed} round {round}") as show:
+    bounds = parse(Budget, json.loads(budget), "budget")
+    seconds = (bounds.seconds or float("inf")) - before["seconds"]
+    title = f"{algorithm} seed {seed} round {round}"
+    with joined() as ranks, progress(title, quiet=not ranks.first) as show:
         limits = Limits(
-            policy.steps_left(budget, k, cycle, epoch),
-            policy.network_steps_left(budget, before["network_epochs"], epoch),
+            policy.steps_left(bounds, k, cycle, epoch),
+            policy.network_steps_left(bounds, before["network_epochs"], epoch),
             seconds,
         )
         setting = Setting(
@@ -124,10 +128,13 @@ def search_round(
             validation,
             seed=seed,
             number=round,
-            workers=threads,
+            workers=max(1, threads // ranks.here),
             limits=limits,
+            ranks=ranks,
         )
         result = run(network.to(device), k, setting, show)
+    if not ranks.first:
+        return
     files = {
         name: write_table(out / name, rows)
         for name, rows in (

@@ -34,8 +34,12 @@ LAYERS = [
         "landscape_baselines",
         "landscape_flow",
         "nasbench201",
+        "kernels",
+        "heap",
     ],
     [
+        "rectified",
+        "ranks",
         "network",
         "rewrite",
         "channels",
@@ -75,7 +79,7 @@ LAYERS = [
         "checklist",
         "comparing",
     ],
-    ["stages", "__main__"],
+    ["stages", "launch", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from rounds import BUDGET, RESULTS, TABLES, prepare, run
 from snakemake.utils import update_config
 
 from nasflow import config, optim, stages
@@ -25,7 +26,7 @@ from nasflow.plan import finished
 from nasflow.proposal import descent_rate, steepest
 from nasflow.records import read_table, write_table
 from nasflow.schedule import sgdr
-from nasflow.splits import read_split, write_splits
+from nasflow.splits import read_split
 
 
 def test_heavy_ball_is_the_papers_step() -> None:
@@ -73,53 +74,7 @@ def test_batches_are_replayable_cover_an_epoch_and_shift_by_pixels() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of bright and dark 8x8 images, and a network on them."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for name, count in (("train", 192), ("validation", 64), ("test", 64)):
-        labels = np.arange(count) % 3
-        noise = rng.integers(0, 90, (count, 8, 8, 1))
-        arrays[name] = ((noise + 60 * labels[:, None, None, None]).astype(np.uint8), labels)
-    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
-    write_splits(tmp_path / "data", arrays, facts | {"mean": [0.4], "std": [0.2]})
-    sections = {"base": {"widths": [4, 4, 8]}, "pretrain": {"epochs": 2.0}}
-    stages.pretrain(
-        config=json.dumps(sections),
-        data=tmp_path / "data",
-        seed=0,
-        out=tmp_path / "pretrain/network",
-        device="cpu",
-        threads=1,
-    )
-    stages.plan(config=json.dumps({"rounds": 9}), out=tmp_path / "plan.json")
-    return tmp_path
-
-
-def _round(
-    folder: Path, out: str, threads: int, algorithm: str = "nasgd", **search: object
-) -> Path:
-    stages.search_round(
-        config=json.dumps(
-            {
-                "search": {"n_neigh": 5, "max_steps": 60, **search},
-                "baselines": {"n_neigh": 5, "epochs_neigh": 5},
-            }
-        ),
-        algorithm=algorithm,
-        data=folder / "data",
-        parent=folder / "pretrain/network",
-        plan=folder / "plan.json",
-        seed=3,
-        round=1,
-        out=folder / out,
-        device="cpu",
-        threads=threads,
-    )
-    return folder / out
-
-
-RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
-TABLES = ("particles.parquet", "architectures.parquet")
+    return prepare(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,16 +94,16 @@ TABLES = ("particles.parquet", "architectures.parquet")
 def test_a_round_gives_the_same_bytes_for_any_number_of_workers(
     folder: Path, algorithm: str, options: dict[str, object]
 ) -> None:
-    one = _round(folder, "one", 1, algorithm, **options)
-    three = _round(folder, "three", 3, algorithm, **options)
+    one = run(folder, "one", 1, algorithm, **options)
+    three = run(folder, "three", 3, algorithm, **options)
     for name in RESULTS + TABLES:
         assert (one / name).read_bytes() == (three / name).read_bytes(), name
 
 
 def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder: Path) -> None:
     positive = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0, "enlarge_kernel": 1.0}
-    paired = read_table(_round(folder, "p", 1, morphisms=positive) / TABLES[0]).to_pandas()
-    other = _round(folder, "i", 1, morphisms=positive, validation="independent")
+    paired = read_table(run(folder, "p", 1, morphisms=positive) / TABLES[0]).to_pandas()
+    other = run(folder, "i", 1, morphisms=positive, validation="independent")
     independent = read_table(other / TABLES[0]).to_pandas()
     first = paired[paired.step == 1].train_loss
     assert first.max() - first.min() < 1e-5
@@ -157,7 +112,7 @@ def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder:
 
 
 def test_records_tell_one_story(folder: Path) -> None:
-    out = _round(folder, "r", 1)
+    out = run(folder, "r", 1)
     status = json.loads((out / "status.json").read_text())
     particles = read_table(out / "particles.parquet").to_pandas()
     children = read_table(out / "architectures.parquet").to_pandas()
@@ -173,7 +128,7 @@ def test_records_tell_one_story(folder: Path) -> None:
 
 def test_children_report_how_far_they_are_from_their_parent(folder: Path) -> None:
     """Positive morphisms: nothing in eval mode, little in train mode; negative ones: a jump."""
-    out = _round(folder, "c", 1, n_neigh=20)
+    out = run(folder, "c", 1, n_neigh=20)
     rows = read_table(out / "architectures.parquet").to_pandas().set_index("morphism")
     positive = rows[[name in MORPHISMS and MORPHISMS[name].preserves for name in rows.index]]
     assert (positive.output_change < 1e-4).all()
@@ -185,23 +140,22 @@ def test_children_report_how_far_they_are_from_their_parent(folder: Path) -> Non
 
 
 def test_the_budget_ends_a_round_and_the_parent_stays(folder: Path) -> None:
-    stages.plan(config=json.dumps({"steps": 7}), out=folder / "plan.json")
-    status = json.loads((_round(folder, "b", 1) / "status.json").read_text())
+    status = json.loads((run(folder, "b", 1, budget={"steps": 7}) / "status.json").read_text())
     assert (status["reason"], status["steps"], status["winner"]) == ("budget", 7, 0)
 
 
 def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
     """Design of the scales: with kappa = 1 and tau <= 0.05 next to nothing moves."""
-    paper = read_table(_round(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
-    auto = read_table(_round(folder, "y", 1) / TABLES[0]).to_pandas()
+    paper = read_table(run(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
+    auto = read_table(run(folder, "y", 1) / TABLES[0]).to_pandas()
     assert paper.moved.sum() < auto.moved.sum()
 
 
 def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> None:
     """phi is 0 through the warm-up and the first move; then E pushes it down everywhere."""
-    first = read_table(_round(folder, "1st", 1) / TABLES[0]).to_pandas()
+    first = read_table(run(folder, "1st", 1) / TABLES[0]).to_pandas()
     assert not first.phi.any()
-    second = read_table(_round(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
+    second = read_table(run(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
     assert not second[second.step <= 50].phi.any()
     after = second[(second.step == 51) & ~second.restarted]
     assert (after.phi < 0).all()
@@ -211,9 +165,9 @@ def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> N
 
 
 def test_kinetic_energy_counts_where_it_is_wanted(folder: Path) -> None:
-    plain = read_table(_round(folder, "k0", 1, "nasagd") / TABLES[0]).to_pandas()
+    plain = read_table(run(folder, "k0", 1, "nasagd") / TABLES[0]).to_pandas()
     options = {"kinetic": True}
-    kinetic = _round(folder, "k1", 1, "nasagd", second_order=options)
+    kinetic = run(folder, "k1", 1, "nasagd", second_order=options)
     rows = read_table(kinetic / TABLES[0]).to_pandas()
     first, with_it = (t[t.step == 30].reset_index() for t in (plain, rows))
     assert (with_it.validation_loss == first.validation_loss).all()
@@ -223,11 +177,10 @@ def test_kinetic_energy_counts_where_it_is_wanted(folder: Path) -> None:
 
 
 def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
-    out = _round(folder, "e", 1, constraints={"max_parameters": 1})
+    out = run(folder, "e", 1, constraints={"max_parameters": 1})
     status = json.loads((out / "status.json").read_text())
     assert (status["reason"], status["steps"], status["children"]) == ("exhausted", 0, 0)
-    budget = config.parse(config.Budget, json.loads((folder / "plan.json").read_text()))
-    assert finished(budget, status["totals"]) == "children"
+    assert finished(config.parse(config.Budget, BUDGET), status["totals"]) == "children"
     before = read_checkpoint(folder / "pretrain/network")
     after = read_checkpoint(out / "winner")
     assert after.k == before.k
@@ -236,8 +189,8 @@ def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
 
 def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
     shrink = dict.fromkeys(config.MORPHISMS, 0.0) | {"narrow": 1.0}
-    free = _round(folder, "f", 1, morphisms=shrink)
-    paid = _round(folder, "p", 1, morphisms=shrink, size_weight=0.5)
+    free = run(folder, "f", 1, morphisms=shrink)
+    paid = run(folder, "p", 1, morphisms=shrink, size_weight=0.5)
     tables = [read_table(out / TABLES[0]).to_pandas() for out in (free, paid)]
     size = read_table(paid / TABLES[1]).to_pandas().parameters.to_numpy()
     first, second = (t[t.step == 40].set_index("node") for t in tables)
@@ -281,7 +234,7 @@ def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None
 
 def test_a_diverging_search_says_which_key_to_lower(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"search\.lambda_start"):
-        _round(folder, "d", 1, lambda_start=10.0, lambda_final=10.0, friction=100.0)
+        run(folder, "d", 1, lambda_start=10.0, lambda_final=10.0, friction=100.0)
 
 
 def test_equal_networks_make_equal_bytes_and_damage_is_seen(tmp_path: Path) -> None:

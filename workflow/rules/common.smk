@@ -25,12 +25,12 @@ CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
     "prepare": 1,
-    "pretrain": 1,
+    "pretrain": 2,
     "plan": 1,
-    "search_round": 3,
+    "search_round": 4,
     "select_winner": 3,
-    "final_train": 2,
-    "evaluate": 3,
+    "final_train": 3,
+    "evaluate": 4,
     "track": 1,
     "compare": 1,
 }

@@ -65,6 +65,7 @@ checkpoint search_round:
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
+        ranks=1,
         budget=section("budget"),
     params:
         config=search_sections,
@@ -75,8 +76,9 @@ checkpoint search_round:
     shell:
         'exec "$python" -m nasflow search_round --config {params.config:q}'
         " --algorithm {wildcards.algorithm:q} --data {params.data:q} --parent {params.parent:q}"
-        " --plan <(printf %s {resources.budget:q}) --seed {wildcards.seed:q} --round {wildcards.round:q}"
+        " --budget {resources.budget:q} --seed {wildcards.seed:q} --round {wildcards.round:q}"
         " --out {params.out:q} --log {log:q} --device {resources.device:q} --threads {threads:q}"
+        " --ranks {resources.ranks:q}"
 
 
 # Only the last winner counts as changed input: a round made anew with the same bytes ends here.

@@ -1,0 +1,86 @@
+"""BatchNorm + ReLU (+ max pooling) of a convolution's output: one operation, two implementations.
+
+`plain` is torch's own operations and runs everywhere; on a CPU in float32 `rectified` takes the
+kernels of nasflow.kernels, which give the same to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasflow import kernels
+
+EPSILON = 1e-5
+MOMENTUM = 0.3
+
+
+class Norm(NamedTuple):
+    """A layer's learned scale and shift and its running mean and variance, (C,) each."""
+
+    scale: Tensor
+    shift: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
+    """max(BatchNorm(z), 0), pooled 2 x 2 if `pool`; z (N, C, H, W).
+
+    `training` normalises by the batch and moves the running statistics by MOMENTUM, in place."""
+    if z.device.type == "cpu" and z.dtype == torch.float32:
+        result: Tensor = _Fused.apply(z, *norm, training, pool)
+        return result
+    return plain(z, norm, training=training, pool=pool)
+
+
+def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
+    """The same in torch's operations."""
+    y = F.batch_norm(
+        z,
+        norm.mean,
+        norm.variance,
+        norm.scale,
+        norm.shift,
+        training=training,
+        momentum=MOMENTUM,
+        eps=EPSILON,
+    )
+    y = F.relu(y, inplace=True)
+    return F.max_pool2d(y, 2) if pool else y
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        training: bool,
+        pool: bool,
+    ) -> Tensor:
+        n, channels, height, width = z.shape
+        size = (height // 2, width // 2) if pool else (height, width)
+        y = torch.empty(n, *size, channels)
+        maps, rule = (_map(z), y.numpy()), (training, pool, MOMENTUM, EPSILON)
+        learned, running = (scale.numpy(), shift.numpy()), (mean.numpy(), variance.numpy())
+        kept = kernels.forward(maps[0], learned, running, rule, maps[1])
+        ctx.kept = (*maps, kept, rule)
+        return y.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        z, y, kept, rule = ctx.kept
+        dz = torch.empty(z.shape)
+        learned = kernels.backward(_map(gradients[0]), z, y, kept, rule, dz.numpy())
+        return dz.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 4
+
+
+def _map(t: Tensor) -> Any:
+    return t.permute(0, 2, 3, 1).contiguous().numpy()

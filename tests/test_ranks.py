@@ -1,0 +1,121 @@
+"""Several processes: the same bytes as one, and what happens when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.multiprocessing as processes
+from cases import images, network
+from hypothesis import given
+from hypothesis import strategies as st
+from rounds import RESULTS, TABLES, arguments, prepare, run, start
+
+from nasflow import optim
+from nasflow.ranks import joined, longest, spread
+from nasflow.siblings import MEASURED, Siblings
+
+
+@given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=30), st.integers(1, 8))
+def test_no_rank_has_more_than_four_thirds_of_what_it_must(costs: list[float], size: int) -> None:
+    owner = spread(costs, size)
+    assert set(owner) <= set(range(size))
+    ordered = sorted(costs, reverse=True)
+    bound = max(sum(costs) / size, ordered[0], sum(ordered[size - 1 : size + 1]))
+    assert longest(costs, owner) <= 4.0 / 3.0 * bound + 1e-9 or len(costs) <= size
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd", "halving"])
+def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
+    tmp_path: Path, algorithm: str
+) -> None:
+    folder = prepare(tmp_path)
+    alone = run(folder, "one", 1, algorithm)
+    for ranks in (2, 4):
+        out = f"ranks_{ranks}"
+        process = start(arguments(folder, out, algorithm), ranks=ranks, threads=2)
+        error = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, error
+        for name in RESULTS + TABLES:
+            assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
+
+
+def _train(rank: int, size: int, port: int, answer: object) -> None:
+    """Steps of four siblings, with a new distribution over ranks in between."""
+    os.environ |= {
+        **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
+        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+    }
+    step = optim.heavy_ball(friction=1.0, weight_decay=0.0)
+    family = [network(seed, 1) for seed in range(4)]
+    batch = (images(16), np_labels())
+    with joined() as ranks, Siblings(family, step, ranks=ranks, average=4) as live:
+        losses, owners = [], []
+        for k in range(MEASURED + 5):
+            if k == MEASURED - 1:  # pretend that the cheapest siblings took longest
+                live._seconds = np.array([1.0, 2.0, 40.0, 80.0])
+            losses.append(np.array(live.step([batch], [batch], 0.1)))
+            owners.append(list(live._owner))
+        ends = [live.network(i).v for i in range(4)]
+        if ranks.first:
+            flat = [t.numpy() for v in ends for t in v.values()]
+            answer.put((np.array(losses), owners, flat))  # type: ignore[attr-defined]
+
+
+def np_labels():  # type: ignore[no-untyped-def]
+    import torch
+
+    return torch.arange(16) % 5
+
+
+def _answer(size: int, port: int):  # type: ignore[no-untyped-def]
+    queue = processes.get_context("spawn").SimpleQueue()
+    context = processes.spawn(_train, (size, port, queue), nprocs=size, join=False)
+    result = queue.get()
+    context.join()
+    return result
+
+
+def test_siblings_that_change_hands_go_on_to_the_bit() -> None:
+    losses, _, velocities = _answer(1, 29611)
+    others, owners, moved = _answer(2, 29612)
+    assert owners[0] != owners[-1], "the measured costs moved a sibling"
+    np.testing.assert_array_equal(losses, others)
+    for a, b in zip(velocities, moved, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_rank_that_dies_ends_the_round_in_one_line_and_the_round_can_be_run_again(
+    tmp_path: Path,
+) -> None:
+    folder = prepare(tmp_path)
+    options = arguments(folder, "killed", max_steps=100_000, warmup_steps=90_000)
+    process = start(options, ranks=2, threads=2)
+    os.kill(_worker(process.pid, rank=1), signal.SIGKILL)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    lines = [line for line in error.splitlines() if line.startswith("nasflow:")]
+    assert len(lines) == 1
+    assert "rank 1 of 2 died of SIGKILL" in lines[0]
+    assert "Traceback" not in error
+    assert not (folder / "killed/status.json").exists()
+
+
+def _worker(launcher: int, rank: int) -> int:
+    """The process of a rank, once it trains."""
+    for _ in range(600):
+        time.sleep(0.1)
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                names = (entry / "environ").read_bytes().split(b"\0")
+            except (OSError, ValueError):
+                continue
+            if parent == launcher and f"RANK={rank}".encode() in names:
+                time.sleep(6.0)
+                return int(entry.name)
+    raise AssertionError("no worker appeared")

@@ -1,0 +1,86 @@
+"""The fused kernels against torch's own operations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nasflow.rectified import Norm, plain, rectified
+
+SHAPES = [(6, 16, 8, 8), (6, 5, 7, 9), (3, 8, 4, 4), (1, 3, 2, 2), (5, 24, 6, 5), (2, 130, 3, 2)]
+
+
+def _draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
+    tensors = [_draw(channels, seed=i).to(dtype) for i in (1, 2, 3)]
+    return Norm(tensors[0], tensors[1], tensors[2], tensors[0].square() + 0.5)
+
+
+def _everything(operation, z: Tensor, training: bool, pool: bool) -> list[Tensor]:  # type: ignore[no-untyped-def]
+    """Output, gradients of z, scale and shift, running mean and variance."""
+    norm = _norm(z.shape[1], z.dtype)
+    leaves = [t.clone().requires_grad_() for t in (z, norm.scale, norm.shift)]
+    norm = norm._replace(scale=leaves[1], shift=leaves[2])
+    y = operation(leaves[0].clone(), norm, training=training, pool=pool)
+    weight = _draw(*y.shape, seed=9).to(z.dtype)
+    return [y.detach(), *torch.autograd.grad((y * weight).sum(), leaves), *norm[2:]]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_kernels_give_what_torch_gives(
+    shape: tuple[int, ...], pool: bool, training: bool, layout: torch.memory_format
+) -> None:
+    z = (2.0 * _draw(*shape) + 3.0).contiguous(memory_format=layout)
+    exact = _everything(plain, z.double(), training, pool)
+    for fused, slow in zip(_everything(rectified, z, training, pool), exact, strict=True):
+        assert fused.dtype == torch.float32
+        np.testing.assert_allclose(fused, slow, rtol=1e-4, atol=2e-6 * float(slow.abs().max()))
+
+
+def test_a_large_mean_does_not_drown_a_small_variance() -> None:
+    z = 1000.0 + 0.1 * _draw(64, 4, 8, 8)
+    y = rectified(z, Norm(*_ones(4)), training=True, pool=False)
+    spread = (z - z.mean((0, 2, 3), keepdim=True)) / z.std((0, 2, 3), keepdim=True)
+    torch.testing.assert_close(y, spread.relu(), rtol=0, atol=5e-3)
+
+
+def _ones(channels: int) -> tuple[Tensor, ...]:
+    one, zero = torch.ones(channels), torch.zeros(channels)
+    return one, zero.clone(), zero.clone(), one.clone()
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_what_is_not_finite_stays_so(pool: bool) -> None:
+    for poison in (float("nan"), float("inf")):
+        z = _draw(4, 3, 4, 4)
+        z[1, 2, 0, 0] = poison
+        y = rectified(z, Norm(*_ones(3)), training=True, pool=pool)
+        assert y[:, 2].isnan().all()
+        assert y[:, :2].isfinite().all()
+
+
+def test_a_maximum_that_stands_twice_sends_its_gradient_to_one_pixel() -> None:
+    z = torch.ones(1, 2, 2, 2).requires_grad_()
+    y = rectified(z, Norm(*_ones(2)), training=False, pool=True)
+    gradient = torch.autograd.grad(y.sum(), z)[0]
+    assert (gradient[0, :, 0, 0] > 0.9).all()
+    assert gradient.sum() == pytest.approx(float(gradient[0, :, 0, 0].sum()))
+
+
+def test_where_memory_begins_changes_no_bit() -> None:
+    def run(offset: int) -> list[Tensor]:
+        store = torch.empty(offset + 6 * 7 * 9 * 5)
+        z = store[offset:].view(6, 7, 9, 5).permute(0, 3, 1, 2)
+        z.copy_(_draw(6, 5, 7, 9))
+        return _everything(rectified, z, True, True)
+
+    for first, second in zip(run(0), run(1), strict=True):
+        assert torch.equal(first, second)
