@@ -10,7 +10,9 @@ from nasflow.batches import Batches, Split
 from nasflow.network import Network
 from nasflow.siblings import Siblings
 
-TRIED = 30  # steps, of which the first third warms caches up
+TRIED = 30  # steps at least, of which the first ten warm caches up
+SHARE = 0.05  # of the seconds that are left
+LONGEST = 3.0  # seconds
 LOOKS = 10  # evaluations that `train` makes
 
 
@@ -24,18 +26,20 @@ def epochs_left(
     workers: int,
 ) -> float:
     """Epochs of one network that `final.total_epochs` or `final.total_seconds` leave, at least one
-    step. Seconds are turned into epochs by a measured step, so that the cosine has a length before
-    it starts and the stage is the same function of it as always; how well that was met stands in
-    metrics.json. A budget that is spent leaves one step."""
+    step.
+
+    Seconds are turned into epochs by the speed of some steps on a copy, so that the cosine has a
+    length before it starts and the training is the same function of it as always. The measurement
+    is not counted; how well the budget was met stands in metrics.json (on a machine with other work
+    12 s became 10 to 14, since its speed changed)."""
     images = len(data) + (len(validation) if final["use_validation"] else 0)
     epoch = images // final["batch_size"]
     if final["total_epochs"] is not None:
         return float(max(1.0 / epoch, final["total_epochs"] - spent["epochs"]))
-    began = time.monotonic()
-    step, look = _measured(network, data, validation, final, augment, workers)
-    taken = time.monotonic() - began
-    seconds = float(final["total_seconds"]) - spent["seconds"] - taken - LOOKS * look
-    return float(max(1.0, seconds / step) / epoch)
+    left = float(final["total_seconds"]) - spent["seconds"]
+    patience = min(LONGEST, SHARE * left)
+    step, look = _measured(network, data, validation, final, augment, workers, patience)
+    return float(max(1.0, (left - LOOKS * look) / step) / epoch)
 
 
 def _measured(
@@ -45,20 +49,21 @@ def _measured(
     final: dict[str, Any],
     augment: dict[str, Any],
     workers: int,
+    patience: float,
 ) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, on a copy of the network that is thrown away."""
+    """Seconds of a step, from at least TRIED ones and for `patience` seconds, and of an
+    evaluation; on a copy of the network that is thrown away."""
     keys = ("friction", "momentum", "weight_decay")
     step = optim.make(final["optimizer"], **{key: final[key] for key in keys})
     batches = Batches(
         data, final["batch_size"], "trial of speed", (0,), cutout=final["cutout"], **augment
     )
     with Siblings([network], step, workers=workers, shards=final["shards"]) as live:
-        marks = []
-        for k in range(TRIED):
+        marks = [time.monotonic()]
+        while len(marks) <= TRIED or marks[-1] - marks[0] < patience:
+            live.step([batches(len(marks))], None, 1e-6)
             marks.append(time.monotonic())
-            live.step([batches(k)], None, 1e-6)
-        marks.append(time.monotonic())
         live.evaluate(validation)
         look = time.monotonic() - marks[-1]
     first = TRIED // 3
-    return (marks[-1] - marks[first]) / (TRIED - first), look
+    return (marks[-1] - marks[first]) / (len(marks) - 1 - first), look

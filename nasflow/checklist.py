@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nasflow import compare_config
+from nasflow.compare_config import algorithm_of
 from nasflow.comparison import DASH, equal
 from nasflow.config import Experiment
 
@@ -50,7 +50,7 @@ def _code(experiment: Experiment) -> list[Answer]:
 
 def _comparing(table: pd.DataFrame, experiment: Experiment) -> list[Answer]:
     methods, seeds = list(table.method.unique()), len(experiment.seeds)
-    ablations = compare_config.names(experiment.compare)
+    ablations = [name for name in methods if algorithm_of(name) != name]
     source = experiment.data.source
     return [
         Answer(

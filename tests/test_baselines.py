@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from cases import network as random_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasflow import ageing, allowance, baselines, config, optim, plan
+from nasflow import ageing, allowance, baselines, config, curves, optim, plan
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
+from nasflow.files import write_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
-from nasflow.records import ARCHITECTURES, PARTICLES
+from nasflow.records import ARCHITECTURES, PARTICLES, write_table
 from nasflow.schedule import cosine
 from nasflow.search import Limits, Round, Setting, propose, run_round, starts
 from nasflow.siblings import Siblings
@@ -332,3 +336,24 @@ def test_a_wrong_ablation_is_refused(compare: dict[str, Any], message: str) -> N
     with pytest.raises(config.ConfigError) as error:
         config.parse(config.Experiment, {"budget": {"rounds": 1}, "compare": compare})
     assert message in str(error.value)
+
+
+def test_mlflow_takes_the_names_of_children_by_many_morphisms() -> None:
+    rows = {"node": [0, 1, 2], "morphism": ["", "widen+deepen", "+".join(["connect_concat"] * 90)]}
+    names = curves.sibling_names(pa.table(rows))
+    assert names[1] == "1 widen deepen"
+    assert names[2].endswith(" and 85 more")
+    assert all(re.fullmatch(r"[\w ./:-]{1,200}", name) for name in names.values())
+
+
+@pytest.mark.parametrize("algorithm", baselines.ROUNDS)
+def test_a_mirror_shows_the_training_of_every_network(algorithm: str, tmp_path: Path) -> None:
+    found = _run(algorithm, _setting(4))
+    for name, rows in (("particles", found.particles), ("architectures", found.architectures)):
+        write_table(tmp_path / f"{name}.parquet", rows)
+    status = {"started": 0.0, "seconds": 1.0, "steps": found.steps}
+    write_json(tmp_path / "status.json", status)
+    keys = {point.key for point in curves.of_round(tmp_path)}
+    nodes = {row["node"] for row in found.particles}
+    assert len([key for key in keys if key.startswith("train_loss/")]) == len(nodes)
+    assert not [key for key in keys if key.startswith(("share/", "energy/", "phi/"))]

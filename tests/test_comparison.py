@@ -157,7 +157,8 @@ def test_the_methods_table_shows_what_an_ablation_changes() -> None:
         ),
         (["nasgd", "nash"], {}, {"Random": "no", "Conf": "no", "Ablation": "no"}),
         (["nasgd"], {"seeds": [0, 1]}, {"Multiple": "no"}),
-        (["nasgd"], {"compare": {"ablations": {"x": {}}}}, {"Ablation": "yes"}),
+        (["nasgd", "nasgd-x"], {"compare": {"ablations": {"x": {}}}}, {"Ablation": "yes"}),
+        (["nasgd"], {"compare": {"ablations": {"x": {}}}}, {"Ablation": "no"}),
         (["nasgd"], {}, {"How hyperparameters": "open", "Tabular": "no"}),
     ],
 )
