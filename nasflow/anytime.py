@@ -23,19 +23,22 @@ Look = tuple[float, float, float]  # seconds, epochs, validation accuracy
 
 
 class Curve(NamedTuple):
-    """Vectors of one length in the order of time; `best` never falls."""
+    """Vectors of one length in the order of time; `best` never falls. Look `pretrained` is the last
+    of pretraining, from where on methods differ."""
 
     seconds: Vector
     epochs: Vector
     best: Vector
+    pretrained: int = 0
 
 
 def of_search(search: Path, *, final: bool = True) -> Curve:
     """The curve of a finished search. Without `final` it ends with the rounds: a final training
     that sees the validation images says nothing there."""
-    looks = [*_pretraining(search), *_rounds(search), *(_final(search) if final else ())]
+    before = list(_training(search / "pretrain", 0.0, 0.0))
+    looks = [*before, *_rounds(search), *(_final(search) if final else ())]
     seconds, epochs, accuracy = np.array(looks).T
-    return Curve(seconds, epochs, np.maximum.accumulate(accuracy))
+    return Curve(seconds, epochs, np.maximum.accumulate(accuracy), len(before) - 1)
 
 
 def at(axis: Vector, best: Vector, grid: Vector) -> Vector:
@@ -47,10 +50,6 @@ def at(axis: Vector, best: Vector, grid: Vector) -> Vector:
 def together(axes: Sequence[Vector], bests: Sequence[Vector], grid: Vector) -> Matrix:
     """Curves of several seeds on one grid, (seeds, points). A curve that has ended stays."""
     return np.array([at(a, b, grid) for a, b in zip(axes, bests, strict=True)])
-
-
-def _pretraining(search: Path) -> Iterator[Look]:
-    yield from _training(search / "pretrain", 0.0, 0.0)
 
 
 def _final(search: Path) -> Iterator[Look]:

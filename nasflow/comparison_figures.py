@@ -19,8 +19,8 @@ AXES = {"seconds": "seconds since the start of pretraining", "epochs": "epochs o
 
 
 def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
-    """Best validation accuracy over seconds and over epochs: mean of the seeds, band from the worst
-    to the best of them."""
+    """Best validation accuracy over seconds and over epochs, from the end of pretraining on: mean
+    of the seeds, band from the worst to the best of them."""
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (unit, label) in zip(panels, AXES.items(), strict=True):
@@ -38,7 +38,8 @@ def errors(table: pd.DataFrame) -> bytes:
     axes = figure.subplots()
     for place, name in enumerate(methods):
         values = 100.0 * table[table.method == name].test_error.to_numpy()
-        axes.plot(values, np.full(len(values), place), "o", color=_colour(place), alpha=0.6)
+        colour = _colour(place, len(methods))
+        axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.6)
         axes.plot(values.mean(), place, "|", color="black", markersize=14)
     axes.set_yticks(range(len(methods)), methods)
     axes.invert_yaxis()
@@ -48,21 +49,22 @@ def errors(table: pd.DataFrame) -> bytes:
 
 
 def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None:
-    seen = [getattr(curve, unit) for found in curves.values() for curve in found]
-    first, last = min(float(a[0]) for a in seen), max(float(a[-1]) for a in seen)
+    every = [(getattr(c, unit), c.pretrained) for found in curves.values() for c in found]
+    first, last = max(a[i] for a, i in every), max(a[-1] for a, _ in every)
     grid = np.geomspace(max(first, 1e-3), max(last, first, 2e-3), POINTS)
     for place, (name, found) in enumerate(curves.items()):
         values = 100.0 * together([getattr(c, unit) for c in found], [c.best for c in found], grid)
         known = np.isfinite(values).all(0)
         x, y = grid[known], values[:, known]
-        axes.step(x, y.mean(0), where="post", label=name, color=_colour(place), linewidth=1.4)
-        axes.fill_between(x, y.min(0), y.max(0), step="post", color=_colour(place), alpha=0.12)
+        colour = _colour(place, len(curves))
+        axes.step(x, y.mean(0), where="post", label=name, color=colour, linewidth=1.4)
+        axes.fill_between(x, y.min(0), y.max(0), step="post", color=colour, alpha=0.12)
     axes.set_xscale("log")
     axes.grid(alpha=0.3)
 
 
-def _colour(place: int) -> Any:
-    return mpl.colormaps["tab20"](place % 20)
+def _colour(place: int, count: int) -> Any:
+    return mpl.colormaps["tab10"](place) if count <= 10 else mpl.colormaps["tab20"](place % 20)
 
 
 def _png(figure: Figure) -> bytes:

@@ -19,7 +19,7 @@ rule comparison:
             }
         ),
         version=VERSIONS["compare"],
-        results=RESULTS,
+        results=lambda wildcards, input: str(Path(input.data).parents[1]),
         methods=NAMES,
         out=subpath(output[0], parent=True),
     shell:
