@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from nasflow import checklist, comparison, comparison_figures, comparison_report, config
 from nasflow.anytime import Curve, at
@@ -196,3 +199,22 @@ def test_figures_are_the_same_bytes_for_the_same_curves() -> None:
     assert one == two
     assert one[:4] == b"\x89PNG"
     assert comparison_figures.errors(_runs(["nasgd", "nash"]))[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["compare"], ["compare", "equal_epochs"], ["cifar10_cpu", "compare_cifar10_cpu"]],
+)
+def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) -> None:
+    """One total for all, as many networks a round, every algorithm, three seeds, all ablations."""
+    merged: dict[str, Any] = {}
+    for name in ["config", *names]:
+        text = (Path(__file__).parents[1] / f"config/{name}.yaml").read_text()
+        update_config(merged, yaml.safe_load(text))
+    experiment: Experiment = config.parse(Experiment, merged)
+    assert comparison.equal(experiment).startswith("equal")
+    assert experiment.algorithms == config.ALGORITHMS
+    assert len(experiment.seeds) >= 3
+    assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1
+    assert len(experiment.compare.ablations) == 8
+    assert not experiment.tracking.enabled
