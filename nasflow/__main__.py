@@ -50,7 +50,7 @@ STAGES = {
     ),
     "select_winner": ("algorithm", "pretrain", "rounds", "plan", "out"),
     "final_train": ("config", "data", "parent", "seed", "out", *COMPUTE),
-    "evaluate": ("data", "network", "search", "pretrain", "out", *COMPUTE),
+    "evaluate": ("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
     "compare": ("config", "results", "methods", "out"),
     "ui": ("uri",),
     "track": ("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),

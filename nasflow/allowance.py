@@ -58,7 +58,14 @@ def _measured(
     batches = Batches(
         data, final["batch_size"], "trial of speed", (0,), cutout=final["cutout"], **augment
     )
-    with Siblings([network], step, workers=workers, shards=final["shards"]) as live:
+    with Siblings(
+        [network],
+        step,
+        workers=workers,
+        shards=final["shards"],
+        average=final["weight_average"],
+        precision=final["precision"],
+    ) as live:
         marks = [time.monotonic()]
         while len(marks) <= TRIED or marks[-1] - marks[0] < patience:
             live.step([batches(len(marks))], None, 1e-6)

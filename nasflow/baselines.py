@@ -178,7 +178,10 @@ def _train(
     late, j = False, 0
     at_rest = [_at_rest(network) for network in networks.values()]
     workers, ranks = setting.workers, setting.ranks
-    with Siblings(at_rest, step, ranks=ranks, workers=workers, gains=gains) as live:
+    precision = search["precision"]
+    with Siblings(
+        at_rest, step, ranks=ranks, workers=workers, precision=precision, gains=gains
+    ) as live:
         while j < steps and not late:
             tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
             losses, _ = live.step([batches(k + j)], None, tau)
@@ -232,7 +235,8 @@ def _round(
 
 def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
     """No child is legal: the parent stays, untrained."""
-    with Siblings([parent], lambda *_: None, ranks=setting.ranks) as live:
+    precision = setting.search["precision"]
+    with Siblings([parent], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
         score = live.evaluate(setting.validation)[0]
     rows = architecture_rows(parent, [], [], [], 0, {0: score})
     return Round(parent, 0, "exhausted", 0, 0, k, [], rows, *score)

@@ -50,7 +50,10 @@ def join(a: Split, b: Split) -> Split:
 @dataclass
 class Batches:
     """An endless sequence of batches from a split: epoch e is a permutation drawn from (purpose,
-    seed, e); the last images that fill no batch are left out of that epoch."""
+    seed, e); the last images that fill no batch are left out of that epoch.
+
+    `flip` mirrors half of the images by chance, or with `alternate` each in every second epoch, so
+    that two epochs show both sides of all (Jordan 2024, arXiv 2404.00498)."""
 
     split: Split
     size: int
@@ -59,6 +62,7 @@ class Batches:
     flip: bool = False
     shift: int = 0
     cutout: int = 0
+    alternate: bool = False
     _padded: Tensor = field(init=False)
     _epoch: int = field(init=False, default=-1)
     _order: Tensor = field(init=False)
@@ -95,7 +99,7 @@ class Batches:
         rows = np.arange(height) + rng.integers(0, 2 * self.shift + 1, (b, 1))
         columns = np.arange(width) + rng.integers(0, 2 * self.shift + 1, (b, 1))
         if self.flip:
-            mirrored = rng.random(b) < 0.5
+            mirrored = self._sides(index, step) if self.alternate else rng.random(b) < 0.5
             columns[mirrored] = columns[mirrored, ::-1]
         device = images.device
         r, c = (torch.from_numpy(a).to(device) for a in (rows, columns))
@@ -105,6 +109,10 @@ class Batches:
             holes = torch.from_numpy(_holes(rng, b, height, width, self.cutout)).to(device)
             result = result.masked_fill(holes[:, None], 0.0)
         return result
+
+    def _sides(self, index: Tensor, step: int) -> np.ndarray:
+        first = generator(f"{self.purpose} mirror", *self.counters).random(len(self.split)) < 0.5
+        return np.asarray(first[index.cpu().numpy()] ^ (step // self.steps_per_epoch % 2 == 1))
 
 
 def _holes(rng: np.random.Generator, b: int, height: int, width: int, side: int) -> np.ndarray:

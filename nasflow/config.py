@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from nasflow import compare_config
 from nasflow.baselines_config import Baselines
 from nasflow.compare_config import Compare, algorithm_of
-from nasflow.search_config import MORPHISMS, OPTIMIZERS, Constraints, Search
+from nasflow.search_config import MORPHISMS, OPTIMIZERS, PRECISIONS, Constraints, Search
 from nasflow.sections import ConfigError, key, parse, plain, schema
 
 __all__ = [
@@ -105,8 +105,9 @@ class Pretrain:
     epochs: float = key(10.0, "passes over the training images", low=0.0, high=1e5)
     batch_size: int = key(64, "S_X", low=2, high=65536)
     optimizer: str = key(
-        "heavy_ball", "heavy_ball is D.1 of the paper, sgd is Nesterov", choices=OPTIMIZERS
+        "heavy_ball", "heavy_ball is D.1, sgd Nesterov, muon orthogonalised", choices=OPTIMIZERS
     )
+    precision: str = key("float32", "of convolutions and head; tf32 on a GPU", choices=PRECISIONS)
     lambda_start: float = key(
         0.5,
         "cosine from here (tau of the heavy ball, learning rate of sgd)",
@@ -115,7 +116,7 @@ class Pretrain:
     )
     lambda_final: float = key(1e-7, "cosine to here", low=0.0, high=10.0)
     friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
-    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    momentum: float = key(0.9, "of sgd and muon", low=0.0, high=0.9999)
     weight_decay: float = key(0.0, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
     label_smoothing: float = key(
         0.0, "share of the target spread over all classes", low=0.0, high=0.9
@@ -145,20 +146,27 @@ class Final:
         None, "instead: the same as wall clock; results then vary", above=0.0
     )
     batch_size: int = key(64, "images a step", low=2, high=65536)
-    optimizer: str = key("sgd", "heavy_ball or sgd", choices=OPTIMIZERS)
+    optimizer: str = key("sgd", "heavy_ball, sgd or muon", choices=OPTIMIZERS)
+    precision: str = key("float32", "of convolutions and head; tf32 on a GPU", choices=PRECISIONS)
     lambda_start: float = key(0.05, "cosine from here", above=0.0, high=10.0)
     lambda_final: float = key(1e-7, "cosine to here", low=0.0, high=10.0)
     warmup: float = key(
         0.0, "share of the steps in which the rate rises linearly from zero", low=0.0, high=0.9
     )
     friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
-    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    momentum: float = key(0.9, "of sgd and muon", low=0.0, high=0.9999)
     weight_decay: float = key(5e-4, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
     label_smoothing: float = key(
         0.0, "share of the target spread over all classes", low=0.0, high=0.9
     )
     cutout: int = key(0, "side of a square set to the mean colour, pixels", low=0, high=1024)
     shards: int = key(2, "parts of a batch, each with its own BatchNorm statistics", low=1, high=64)
+    alternating_flip: bool = key(
+        False, "with augment.flip: mirror an image in every second epoch instead of by chance"
+    )
+    weight_average: int = key(
+        1, "steps over which the result's weights are averaged; 1: the last ones", low=1, high=10**6
+    )
     use_validation: bool = key(False, "train on the validation images too")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nasflow.architecture import Architecture
 from nasflow.node import Node
-from nasflow.rectified import Norm, rectified
+from nasflow.rectified import Norm, plain, rectified
 
 Tensors = dict[str, Tensor]
 
@@ -56,17 +56,26 @@ def initialise(g: Architecture, rng: np.random.Generator) -> Network:
 
 
 def forward(
-    g: Architecture, x: Tensors, buffers: Tensors, images: Tensor, *, training: bool
+    g: Architecture,
+    x: Tensors,
+    buffers: Tensors,
+    images: Tensor,
+    *,
+    training: bool,
+    fused: bool = True,
 ) -> Tensor:
     """Logits (batch, classes) of images (batch, channels, height, width).
 
     `training` normalises by the batch and moves the running statistics by MOMENTUM. A pool that
-    alone reads a convolution is computed with it."""
+    alone reads a convolution is computed with it. Without `fused` all is torch's own operations,
+    what tests and benchmarks compare with."""
+    operation = rectified if fused else plain
     outputs: dict[int, Tensor] = {g.image.id: images}
     for node in g.nodes[1:]:
         inputs = [outputs[i] for i in node.inputs]
         if node.op == "conv":
-            outputs[node.id] = _conv(node, inputs[0], x, buffers, training, node.id in g.pooled)
+            z, norm = _conv(node, inputs[0], x, buffers)
+            outputs[node.id] = operation(z, norm, training=training, pool=node.id in g.pooled)
         elif g.pooled.get(node.inputs[0]) == node.id:
             outputs[node.id] = inputs[0]
         else:
@@ -74,16 +83,14 @@ def forward(
     return outputs[g.head.id]
 
 
-def _conv(
-    node: Node, source: Tensor, x: Tensors, buffers: Tensors, training: bool, pool: bool
-) -> Tensor:
+def _conv(node: Node, source: Tensor, x: Tensors, buffers: Tensors) -> tuple[Tensor, Norm]:
     before, odd = node.kernel // 2, node.kernel % 2
     if not odd:
         source = F.pad(source, (before - 1, before, before - 1, before))
     z = F.conv2d(source, x[f"{node.id}.weight"], padding=before if odd else 0)
     learned = (x[f"{node.id}.{name}"] for name in ("scale", "shift"))
     running = (buffers[f"{node.id}.{name}"] for name in ("mean", "variance"))
-    return rectified(z, Norm(*learned, *running), training=training, pool=pool)
+    return z, Norm(*learned, *running)
 
 
 def _apply(node: Node, inputs: list[Tensor], x: Tensors) -> Tensor:

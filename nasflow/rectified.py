@@ -30,7 +30,10 @@ class Norm(NamedTuple):
 def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
     """max(BatchNorm(z), 0), pooled 2 x 2 if `pool`; z (N, C, H, W).
 
-    `training` normalises by the batch and moves the running statistics by MOMENTUM, in place."""
+    `training` normalises by the batch and moves the running statistics by MOMENTUM, in place.
+    Half-precision z is normalised in single precision."""
+    if z.dtype == torch.bfloat16:
+        z = z.float()
     if z.device.type == "cpu" and z.dtype == torch.float32:
         result: Tensor = _Fused.apply(z, *norm, training, pool)
         return result

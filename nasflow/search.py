@@ -93,7 +93,10 @@ def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> 
         winner = stop.winner or 0
         network = stop.live.network(winner)
         workers, ranks = setting.workers, setting.ranks
-        with Siblings([network], stop.step, ranks=ranks, workers=workers) as judged:
+        precision = setting.search["precision"]
+        with Siblings(
+            [network], stop.step, ranks=ranks, workers=workers, precision=precision
+        ) as judged:
             loss, accuracy = judged.evaluate(setting.validation)[0]
     changes = output_changes(parent, stop.children, setting.validation.chunk(0, 64)[0])
     return Round(
@@ -120,7 +123,14 @@ def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> It
     step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
     average = search["weight_average"]
     workers, ranks = setting.workers, setting.ranks
-    with Siblings(networks, step, ranks=ranks, workers=workers, average=average) as live:
+    with Siblings(
+        networks,
+        step,
+        ranks=ranks,
+        workers=workers,
+        average=average,
+        precision=search["precision"],
+    ) as live:
         if children:
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])

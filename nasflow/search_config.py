@@ -20,7 +20,8 @@ MORPHISMS = (
     "disconnect",
     "shrink_kernel",
 )
-OPTIMIZERS = ("heavy_ball", "sgd")
+OPTIMIZERS = ("heavy_ball", "sgd", "muon")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,11 @@ class Search:
         choices=("paired", "independent"),
     )
     optimizer: str = key(
-        "heavy_ball", "heavy_ball is D.1 of the paper, sgd is Nesterov", choices=OPTIMIZERS
+        "heavy_ball", "heavy_ball is D.1, sgd Nesterov, muon orthogonalised", choices=OPTIMIZERS
     )
+    precision: str = key("float32", "of convolutions and head; tf32 on a GPU", choices=PRECISIONS)
     friction: float = key(1.0, "gamma of the heavy ball", low=0.0, high=100.0)
-    momentum: float = key(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    momentum: float = key(0.9, "of sgd and muon", low=0.0, high=0.9999)
     weight_decay: float = key(0.0, "added to the gradient as weight_decay * x", low=0.0, high=1.0)
     graph: str = key(
         "complete", "K: every pair, or parent-child only", choices=("complete", "star")

@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow import heap
+from nasflow import heap, optim
 from nasflow.batches import Split
+from nasflow.captured import Captured
 from nasflow.flow import Vector
 from nasflow.network import Network, Tensors, forward
-from nasflow.optim import Step
+from nasflow.optim import Step, Tau
 from nasflow.ranks import ALONE, Ranks, longest, spread
 
 Batch = tuple[Tensor, Tensor]
@@ -40,6 +41,10 @@ class Siblings:
 
     `gains`: a sibling each, what the gradient of a tensor is multiplied by (ageing); none: 1.
 
+    On a GPU the step of all siblings of a rank is one CUDA graph (`captured`; without it, one
+    kernel after the other). `precision` is that of convolutions and head: float32, tf32 (on a GPU)
+    or bfloat16; all else stays float32.
+
     `shards` splits every training batch into equal parts with BatchNorm statistics of their own
     (running statistics: their mean), so that a family of one also fills the workers."""
 
@@ -54,9 +59,14 @@ class Siblings:
         average: int = 1,
         label_smoothing: float = 0.0,
         gains: Sequence[Mapping[str, float]] = (),
+        precision: str = "float32",
+        captured: bool = True,
     ) -> None:
         torch.set_num_threads(1)
+        single = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.fp32_precision = single  # type: ignore[attr-defined]
         heap.keep()
+        self._half = precision == "bfloat16"
         self._ranks, self._step, self._shards, self._smoothing = (
             ranks,
             step,
@@ -73,6 +83,9 @@ class Siblings:
         self._means = self._networks
         if average > 1:
             self._means = {i: _live(networks[i]._replace(v={})) for i in self._mine()}
+        self._captured = None
+        if self._networks and captured and shards == 1 and _on_gpu(networks[0]):
+            self._captured = Captured(self._both, self._tensors())
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     def __enter__(self) -> Siblings:
@@ -86,7 +99,15 @@ class Siblings:
 
     def network(self, i: int) -> Network:
         """A copy of sibling i as it stands."""
-        g, *parts = self._networks.get(i, self._start[i])
+        return self._copy(self._networks.get(i, self._start[i]), i)
+
+    def averaged(self, i: int) -> Network:
+        """A copy of what validation looks at: averages of x and of the statistics, the last v."""
+        last = self._networks.get(i, self._start[i])
+        return self._copy(self._means.get(i, self._start[i])._replace(v=last.v), i)
+
+    def _copy(self, network: Network, i: int) -> Network:
+        g, *parts = network
         x, buffers, v = ({k: t.detach().clone() for k, t in part.items()} for part in parts)
         self._ranks.broadcast(_tensors(Network(g, x, buffers, v)), self._owner[i])
         return Network(g, x, buffers, v)
@@ -97,25 +118,32 @@ class Siblings:
         """Train every sibling one step on its batch, then validate it on its batch (lists of one
         batch are shared by all). Losses (m,) of both in nats; NaN without validation."""
         self._steps += 1
-        both = self._both if self._shards == 1 else self._sharded
+        share = 1.0 / min(self._average, self._steps + 1)
         mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the dearest first
-        if self._shards == 1:
-            rows = list(self._pool.map(lambda i: both(i, train, validation, tau), mine))
+        if self._captured is not None:
+            rows = self._captured.run(mine, train, validation, tau, share)
+        elif self._shards > 1:
+            rows = [self._sharded(i, train, validation, tau, share) for i in mine]
         else:
-            rows = [both(i, train, validation, tau) for i in mine]
-        done = dict(zip(mine, rows, strict=True))
-        table = self._ranks.merge(done, len(self), 3)
+            rows = list(
+                self._pool.map(lambda i: self._timed(i, train, validation, tau, share), mine)
+            )
+        table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 3)
         self._seconds += table[:, 2]
-        if self._steps == MEASURED:
+        if self._steps == MEASURED and self._captured is None:
             self._rebalance()
         return table[:, 0], table[:, 1]
 
-    def evaluate(self, split: Split) -> list[tuple[float, float]]:
-        """(loss in nats, accuracy) of every sibling on a whole split, eval mode."""
+    def evaluate(self, split: Split, *, mirror: bool = False) -> list[tuple[float, float]]:
+        """(loss in nats, accuracy) of every sibling on a whole split, eval mode, at the averages
+        where there are some. `mirror`: of the mean of the logits of an image and its mirror image.
+        """
         size = EVALUATION_BATCH
         starts = range(0, len(split), size)
         tasks = [(i, start) for i in self._mine() for start in starts]
-        parts = list(self._pool.map(lambda t: self._score(t[0], split.chunk(t[1], size)), tasks))
+        parts = list(
+            self._pool.map(lambda t: self._score(t[0], split.chunk(t[1], size), mirror), tasks)
+        )
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
@@ -127,6 +155,11 @@ class Siblings:
             for i, n in self._networks.items()
         }
         return self._ranks.merge(mine, len(self), 1)[:, 0]
+
+    def _tensors(self) -> list[Tensor]:
+        """All that a step changes."""
+        live = [*self._networks.values(), *(self._means.values() if self._average > 1 else ())]
+        return [t for network in live for t in _tensors(network)]
 
     def _mine(self) -> list[int]:
         return [i for i, rank in enumerate(self._owner) if rank == self._ranks.rank]
@@ -155,16 +188,38 @@ class Siblings:
             if self._ranks.rank == old:
                 del live[i]
 
-    def _both(
-        self, i: int, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
+    def _timed(
+        self,
+        i: int,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: float,
+        share: float,
     ) -> tuple[float, float, float]:
         began = time.perf_counter()
+        losses = self._both(i, train, validation, tau, share)
+        return losses[0].item(), losses[1].item(), time.perf_counter() - began
+
+    def _both(
+        self,
+        i: int,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: Tau,
+        share: Tau,
+    ) -> tuple[Tensor, Tensor]:
+        """The step of sibling i, waiting for nothing: training and validation loss."""
         loss, gradient = self._gradient(i, train[i % len(train)], self._networks[i].buffers)
-        self._update(i, gradient, tau)
-        return loss, self._validate(i, validation), time.perf_counter() - began
+        self._update(i, gradient, tau, share)
+        return loss, self._validate(i, validation)
 
     def _sharded(
-        self, i: int, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
+        self,
+        i: int,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: float,
+        share: float,
     ) -> tuple[float, float, float]:
         began = time.perf_counter()
         images, labels = train[i % len(train)]
@@ -183,48 +238,60 @@ class Siblings:
             torch._foreach_div_(gradient, float(len(done)))
             for name, running in self._networks[i].buffers.items():
                 running.copy_(torch.stack([c[name] for c in copies]).mean(0))
-        self._update(i, gradient, tau)
-        loss = float(np.mean([loss for loss, _ in done]))
-        return loss, self._validate(i, validation), time.perf_counter() - began
+        self._update(i, gradient, tau, share)
+        loss = float(np.mean([loss.item() for loss, _ in done]))
+        return loss, self._validate(i, validation).item(), time.perf_counter() - began
 
-    def _gradient(self, i: int, batch: Batch, buffers: Tensors) -> tuple[float, list[Tensor]]:
-        g, x, _, _ = self._networks[i]
-        logits = forward(g, x, buffers, batch[0], training=True)
+    def _forward(self, network: Network, images: Tensor, *, training: bool) -> Tensor:
+        g, x, buffers, _ = network
+        kind = images.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
+            return forward(g, x, buffers, images, training=training).float()
+
+    def _gradient(self, i: int, batch: Batch, buffers: Tensors) -> tuple[Tensor, list[Tensor]]:
+        network = self._networks[i]._replace(buffers=buffers)
+        logits = self._forward(network, batch[0], training=True)
         loss = F.cross_entropy(logits, batch[1], label_smoothing=self._smoothing)
-        gradient = torch.autograd.grad(loss, list(x.values()))
-        return loss.item(), list(gradient)
+        gradient = torch.autograd.grad(loss, list(network.x.values()))
+        return loss.detach(), list(gradient)
 
-    def _update(self, i: int, gradient: list[Tensor], tau: float) -> None:
+    def _update(self, i: int, gradient: list[Tensor], tau: Tau, share: Tau) -> None:
         _, x, _, v = self._networks[i]
         with torch.no_grad():
             if self._gains:
                 torch._foreach_mul_(gradient, self._gains[i])
             self._step(list(x.values()), list(v.values()), gradient, tau)
             if self._average > 1:
-                share = 1.0 / min(self._average, self._steps + 1)
                 for mean, last in zip(self._means[i][1:3], self._networks[i][1:3], strict=True):
-                    torch._foreach_lerp_(list(mean.values()), list(last.values()), share)
+                    means = list(mean.values())
+                    apart = list(torch._foreach_sub(list(last.values()), means))
+                    optim.add(means, apart, share)
 
-    def _validate(self, i: int, batches: Sequence[Batch] | None) -> float:
+    def _validate(self, i: int, batches: Sequence[Batch] | None) -> Tensor:
         if batches is None:
-            return float("nan")
+            return next(iter(self._networks[i].x.values())).new_full((), float("nan"))
         images, labels = batches[i % len(batches)]
-        g, x, buffers, _ = self._means[i]
         with torch.no_grad():
-            logits = forward(g, x, buffers, images, training=False)
-            return F.cross_entropy(logits, labels).item()
+            logits = self._forward(self._means[i], images, training=False)
+            return F.cross_entropy(logits, labels)
 
-    def _score(self, i: int, batch: Batch) -> tuple[float, float]:
-        g, x, buffers, _ = self._networks[i]
+    def _score(self, i: int, batch: Batch, mirror: bool) -> tuple[float, float]:
         images, labels = batch
         with torch.no_grad():
-            logits = forward(g, x, buffers, images, training=False)
+            logits = self._forward(self._means[i], images, training=False)
+            if mirror:
+                other = self._forward(self._means[i], images.flip(3), training=False)
+                logits = (logits + other) / 2.0
         loss = F.cross_entropy(logits, labels, reduction="sum")
         return loss.item(), float((logits.argmax(1) == labels).sum().item())
 
 
 def _tensors(network: Network) -> list[Tensor]:
     return [t for part in network[1:] for t in part.values()]
+
+
+def _on_gpu(network: Network) -> bool:
+    return next(iter(network.x.values())).is_cuda
 
 
 def _live(network: Network) -> Network:

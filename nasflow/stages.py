@@ -17,7 +17,6 @@ import torch
 from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
-from nasflow.batches import Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.config import (
     Augment,
@@ -203,6 +202,7 @@ def final_train(
 
 def evaluate(
     *,
+    config: str,
     data: Path,
     network: Path,
     search: Path,
@@ -211,11 +211,16 @@ def evaluate(
     device: str,
     threads: int,
 ) -> None:
-    """The one look at the test set."""
+    """The one look at the test set. Where training images are mirrored, the accuracy of the mean
+    over an image and its mirror image is told apart."""
     began = time.monotonic()
     split = read_split(data, "test", device)
     trained = read_checkpoint(network).network.to(device)
-    loss, accuracy = _score(trained, split, threads)
+    mirrored = None
+    with Siblings([trained], lambda *_: None, workers=threads) as live:
+        loss, accuracy = live.evaluate(split)[0]
+        if _sections(config, augment=Augment)["augment"]["flip"]:
+            mirrored = live.evaluate(split, mirror=True)[0][1]
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
     seconds = {
@@ -231,6 +236,7 @@ def evaluate(
         "test_error": 1.0 - accuracy,
         "test_loss": loss,
         "test_images": len(split),
+        "test_accuracy_mirrored": mirrored,
         "validation_accuracy": final["validation_accuracy"],
         "validation_loss": final["validation_loss"],
         "pretrained_validation_accuracy": before["validation_accuracy"],
@@ -339,11 +345,6 @@ def _check_fits(network: Network, image: tuple[int, int, int], classes: int, whe
             f"base.network: {where} takes (channels, height, width), classes {found}; "
             f"the data has {wanted}"
         )
-
-
-def _score(network: Network, split: Split, threads: int) -> tuple[float, float]:
-    with Siblings([network], lambda *_: None, workers=threads) as live:
-        return live.evaluate(split)[0]
 
 
 def _sections(config: str, **classes: type) -> Json:

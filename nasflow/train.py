@@ -51,6 +51,7 @@ def train(
         purpose,
         (seed,),
         cutout=stage.get("cutout", 0),
+        alternate=stage.get("alternating_flip", False),
         **augment,
     )
     steps = steps_for(stage, len(data), network.architecture.flops)
@@ -69,7 +70,9 @@ def train(
         step,
         workers=workers,
         shards=stage["shards"],
+        average=stage.get("weight_average", 1),
         label_smoothing=stage["label_smoothing"],
+        precision=stage["precision"],
     ) as live:
         loss, accuracy, seen = float("nan"), float("nan"), ""
         if not steps:
@@ -109,4 +112,4 @@ def train(
             "validation_loss": loss,
             "validation_accuracy": accuracy,
         }
-        return live.network(0), rows, facts
+        return live.averaged(0), rows, facts

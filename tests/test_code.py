@@ -40,6 +40,7 @@ LAYERS = [
     [
         "rectified",
         "ranks",
+        "captured",
         "network",
         "rewrite",
         "channels",

@@ -72,6 +72,36 @@ def test_batches_are_replayable_cover_an_epoch_and_shift_by_pixels() -> None:
     assert any(torch.equal(moved[0, 0], w) for w in windows)
 
 
+def test_orthogonal_brings_all_singular_values_near_one() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for shape in ((8, 27), (40, 9), (16, 16)):
+        values = torch.linalg.svdvals(optim.orthogonal(torch.randn(shape, generator=draw)))
+        assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_muons_step_is_relative_to_a_kernel_and_keeps_its_size() -> None:
+    x, bias = torch.randn(6, 4, 3, 3), torch.ones(6)
+    gradient = [torch.randn(6, 4, 3, 3), torch.ones(6)]
+    before, v = [x.clone(), bias.clone()], [torch.zeros_like(x), torch.zeros(6)]
+    optim.muon(momentum=0.5, weight_decay=0.0)([x, bias], v, gradient, 0.1)
+    assert x.norm() == pytest.approx(before[0].norm().item(), rel=1e-5)
+    assert (x - before[0]).norm() / x.norm() == pytest.approx(0.1, rel=0.1)
+    assert ((before[0] - x) * gradient[0]).sum() > 0.0
+    torch.testing.assert_close(bias, before[1] - 0.1 * 1.5)
+
+
+def test_alternating_flip_shows_both_sides_of_every_image_in_two_epochs() -> None:
+    images = torch.arange(12, dtype=torch.uint8).reshape(6, 1, 2, 1)
+    split = Split(images, torch.arange(6), torch.zeros(1), torch.ones(1))
+    stream = Batches(split, 3, "final", (0,), flip=True, alternate=True)
+    seen: dict[int, list[bool]] = {i: [] for i in range(6)}
+    for step in range(4):
+        for image, label in zip(*stream(step), strict=True):
+            seen[int(label)].append(bool(image[0, 0, 0] > image[0, 0, 1]))
+    assert all(sorted(sides) == [False, True] for sides in seen.values())
+    assert len({tuple(sides) for sides in seen.values()}) == 2
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return prepare(tmp_path)

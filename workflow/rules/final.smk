@@ -49,10 +49,11 @@ rule evaluate:
         device=EXPERIMENT.device,
         gpu=GPU,
     params:
+        config=sections("augment"),
         version=VERSIONS["evaluate"],
         data=subpath(input.data, parent=True),
         network=lambda wildcards, input: stem(input.network),
     shell:
-        'exec "$python" -m nasflow evaluate --data {params.data:q} --network {params.network:q}'
-        " --search {input.search:q} --pretrain {input.pretrain:q} --out {output.metrics:q}"
-        " --log {log:q} --device {resources.device:q} --threads {threads:q}"
+        'exec "$python" -m nasflow evaluate --config {params.config:q} --data {params.data:q}'
+        " --network {params.network:q} --search {input.search:q} --pretrain {input.pretrain:q}"
+        " --out {output.metrics:q} --log {log:q} --device {resources.device:q} --threads {threads:q}"
