@@ -2,7 +2,7 @@
 
 PYTHONPATH=.:tests python docs/theory.py
 
-Ten seconds on one core. Needs the extra `docs`: pip install -e ".[docs]"
+Ten seconds on one core.
 """
 
 from __future__ import annotations

@@ -11,22 +11,29 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
+from nasflow import compare_config
+from nasflow.baselines_config import Baselines
+from nasflow.compare_config import Compare, algorithm_of
 from nasflow.search_config import MORPHISMS, OPTIMIZERS, PRECISIONS, Constraints, Search
 from nasflow.sections import ConfigError, key, parse, plain, schema
 
 __all__ = [
     "MORPHISMS",
+    "Baselines",
+    "Compare",
     "ConfigError",
     "Constraints",
     "Experiment",
     "Search",
+    "algorithm_of",
     "parse",
     "plain",
     "schema",
 ]
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-ALGORITHMS = ("nasgd", "nasagd")
+BASELINES = ("nash", "nasgraph", "random", "halving")
+ALGORITHMS = ("nasgd", "nasagd", *BASELINES, "none")
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,15 @@ class Final:
         "compute budget instead of epochs: forward FLOPs x 3 x images seen",
         above=0.0,
     )
+    total_epochs: float | None = key(
+        None,
+        "instead: passes of all networks that pretraining, search and final training have together",
+        above=0.0,
+        high=1e6,
+    )
+    total_seconds: float | None = key(
+        None, "instead: the same as wall clock; results then vary", above=0.0
+    )
     batch_size: int = key(64, "images a step", low=2, high=65536)
     optimizer: str = key("sgd", "heavy_ball, sgd or muon", choices=OPTIMIZERS)
     precision: str = key("float32", "of convolutions and head; tf32 on a GPU", choices=PRECISIONS)
@@ -160,9 +176,12 @@ class Budget:
 
     cycles: float | None = key(None, "n_steps: restarts of the cosine clock", above=0.0)
     epochs: float | None = key(None, "passes over the training images", above=0.0)
+    network_epochs: float | None = key(
+        None, "passes over the training images, those of all networks added up", above=0.0
+    )
     steps: int | None = key(None, "steps k of all siblings together", low=1)
     seconds: float | None = key(None, "wall clock of the rounds; results then vary", above=0.0)
-    rounds: int | None = key(None, "rounds", low=1)
+    rounds: int | None = key(None, "rounds; 0 trains the base net alone", low=0)
     conv_layers: int | None = key(None, "size threshold: convolutions of g_r", low=1)
     parameters: int | None = key(None, "size threshold: parameters of g_r", low=1)
     flops: float | None = key(None, "size threshold: FLOPs an image of g_r", above=0.0)
@@ -186,14 +205,29 @@ class Experiment:
     algorithms: tuple[str, ...] = key(["nasgd"], "what to run", choices=ALGORITHMS)
     seeds: tuple[int, ...] = key([0], "one search a seed", low=0, high=2**63 - 1)
     device: str = key("cpu", "where networks live", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    threads: int = key(2, "cores that a stage takes; changes no result", low=1, high=1024)
     data: Data = field(default_factory=Data)
     augment: Augment = field(default_factory=Augment)
     base: Base = field(default_factory=Base)
     pretrain: Pretrain = field(default_factory=Pretrain)
     search: Search = field(default_factory=Search)
+    baselines: Baselines = field(default_factory=Baselines)
     budget: Budget = field(default_factory=Budget)
     final: Final = field(default_factory=Final)
+    compare: Compare = field(default_factory=Compare)
     tracking: Tracking = field(default_factory=Tracking)
+
+    def variant(self, name: str) -> Experiment:
+        """The experiment as the algorithm or the ablation (`nasgd-log`) of that name runs it."""
+        changed = {
+            section: parse(
+                type(getattr(self, section)),
+                compare_config.merged(plain(getattr(self, section)), options),
+                section,
+            )
+            for section, options in compare_config.overrides(self.compare, name).items()
+        }
+        return dataclasses.replace(self, **changed)
 
     def problems(self) -> list[str]:
         """What is wrong between keys."""
@@ -203,15 +237,17 @@ class Experiment:
             problems.append(
                 f"data.train: null; expected a path, since data.source is {data.source}"
             )
-        if (final.epochs is None) == (final.flops is None):
+        lengths = ("epochs", "flops", "total_epochs", "total_seconds")
+        if sum(getattr(final, name) is not None for name in lengths) != 1:
             problems.append(
-                "final.epochs: set exactly one of final.epochs and final.flops, the other to null"
+                f"final.epochs: set exactly one of final.{', final.'.join(lengths)}, "
+                "the others to null"
             )
         if all(getattr(self.budget, f.name) is None for f in dataclasses.fields(Budget)):
             problems.append(
                 "budget: no bound is set, the search would never end; set for example budget.rounds"
             )
-        for name in ("pretrain", "search", "final"):
+        for name in ("pretrain", "search", "baselines", "final"):
             stage = getattr(self, name)
             if stage.lambda_final > stage.lambda_start:
                 problems.append(
@@ -222,4 +258,17 @@ class Experiment:
             problems.append("search.constraints.min_filters: larger than max_filters")
         if not any(search.morphisms.values()):
             problems.append("search.morphisms: all weights are 0; expected at least one above 0")
+        return problems + self._problems_of_ablations()
+
+    def _problems_of_ablations(self) -> list[str]:
+        if self.compare.of not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            return [f"compare.of: {self.compare.of!r}; expected one of {known}"]
+        problems = []
+        for name in compare_config.names(self.compare):
+            try:
+                self.variant(name)
+            except ConfigError as error:
+                where = f"compare.ablations.{name.partition('-')[2]}"
+                problems += [f"{where}.{line}" for line in str(error).splitlines()]
         return problems

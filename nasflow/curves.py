@@ -24,6 +24,8 @@ from nasflow.records import read_table
 CURVE = 200
 RUN = 9_900
 SIBLINGS = ("share", "validation_loss", "energy")
+CLIMBING = ("train_loss", "validation_loss")
+NAMED = 5  # morphisms in the name of a sibling; MLflow's names are short
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
@@ -56,12 +58,14 @@ def clock(status: Mapping[str, Any]) -> Clock:
 
 def of_round(folder: Path) -> list[Point]:
     """Share, running validation loss and energy (with NASAGD phi) of every sibling, such as
-    `share/3 widen`, over the steps of the round; tau and the entropy weight; the winner's facts."""
+    `share/3 widen`, over the steps of the round; tau and the entropy weight; the winner's facts.
+    Without particles: training losses, and what the networks were judged by."""
     status = read_json(folder / "status.json")
     particles = read_table(folder / "particles.parquet")
     names = sibling_names(read_table(folder / "architectures.parquet"))
-    driven = bool(np.any(particles["phi"].to_numpy()))  # NASAGD
-    columns = (*SIBLINGS, "phi") if driven else SIBLINGS
+    columns: tuple[str, ...] = SIBLINGS if particles["count"].null_count == 0 else CLIMBING
+    if columns == SIBLINGS and np.any(particles["phi"].to_numpy()):  # NASAGD
+        columns = (*SIBLINGS, "phi")
     most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
     node = particles["node"].to_numpy()
     time = clock(status)
@@ -127,13 +131,20 @@ def span(search: Path) -> tuple[int, int]:
 
 
 def sibling_names(architectures: pa.Table) -> dict[int, str]:
-    """Node -> `0 parent`, `3 widen`; numbers padded so that names sort as numbers do."""
+    """Node -> `0 parent`, `3 widen`, `4 widen deepen`; numbers padded so that names sort as numbers
+    do."""
     nodes, morphisms = (architectures[c].to_pylist() for c in ("node", "morphism"))
     width = len(str(max(nodes)))
     return {
-        n: f"{n:0{width}d} {morphism or 'parent'}"
+        n: f"{n:0{width}d} {_spoken(morphism) or 'parent'}"
         for n, morphism in zip(nodes, morphisms, strict=True)
     }
+
+
+def _spoken(morphism: str) -> str:
+    names = morphism.split("+")
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return " ".join(names[:NAMED]) + more
 
 
 def thinned(count: int, most: int) -> npt.NDArray[np.int64]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from nasflow.flow import Vector
 from nasflow.neighbourhood import Child
@@ -49,18 +51,29 @@ def particle_rows(history: Sequence[Step]) -> list[Row]:
     ]
 
 
+def training_row(number: int, k: int, node: int, tau: float, loss: float) -> Row:
+    """A row of a step of a baseline, which has no particles: their columns are null, and so is the
+    validation loss but at the steps that are judged."""
+    known = {"step": number, "k": k, "node": node, "tau": tau, "train_loss": loss}
+    particles = ("count", "share", "energy", "moved", "weight", "standard_error", "phi")
+    return known | dict.fromkeys((*particles, "validation_loss", "restarted"))
+
+
 def architecture_rows(
     parent: Network,
     children: Sequence[Child],
     changes: Sequence[tuple[float, float]],
     history: Sequence[Step],
     winner: int,
+    judged: Mapping[int, tuple[float, float]] | None = None,
 ) -> list[Row]:
     """A row a node as the round ended; shares and losses are null where no step was made.
 
-    `changes` are those of the output in eval and in train mode, a child each."""
+    `changes` are those of the output in eval and in train mode, a child each. `judged`: (loss,
+    accuracy) by node on the whole validation split, where a round has them: the baselines'."""
     rows = []
     last = history[-1] if history else None
+    scores = {node: score for node, score in (judged or {}).items() if np.isfinite(score[0])}
     for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
         g = network.architecture
         rows.append(
@@ -76,7 +89,8 @@ def architecture_rows(
                 "train_change": changes[node - 1][1] if node else 0.0,
                 "count": int(last.info.counts[node]) if last else None,
                 "share": float(last.info.counts[node] / last.info.counts.sum()) if last else None,
-                "validation_loss": float(last.V[node]) if last else None,
+                "validation_loss": float(last.V[node]) if last else scores.get(node, (None,))[0],
+                "validation_accuracy": scores[node][1] if node in scores else None,
                 "winner": node == winner,
             }
         )

@@ -115,7 +115,14 @@ class Particles:
 
     def _energy(self, f: Vector, V: Vector, w: float) -> Vector:
         options = self._options
-        return flow.energy(f, V, kind=options["potential"], beta=options["beta"], weight=w)
+        w = 0.0 if options["potential"] == "none" else w
+        return flow.energy(f, V, kind=_kind(options), beta=options["beta"], weight=w)
+
+
+def _kind(search: dict[str, Any]) -> str:
+    """Without entropy particles keep the clock that the power potential gives them."""
+    kind: str = search["potential"]
+    return "power" if kind == "none" else kind
 
 
 def _scale(K: Matrix, search: dict[str, Any]) -> scaling.Scale:
@@ -125,7 +132,7 @@ def _scale(K: Matrix, search: dict[str, Any]) -> scaling.Scale:
         m=len(K),
         degree=float(K[0].sum()),
         particles=search["particles"],
-        kind=search["potential"],
+        kind=_kind(search),
         beta=search["beta"],
         confidence=search["confidence"],
         min_lead=search["min_lead"],

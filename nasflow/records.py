@@ -28,7 +28,8 @@ PARTICLES = _schema(
 )  # fmt: skip
 ARCHITECTURES = _schema(
     node="n", parent="s", morphism="s", site="s", fingerprint="s", parameters="i", flops="i",
-    output_change="f", train_change="f", count="i", share="f", validation_loss="f", winner="b",
+    output_change="f", train_change="f", count="i", share="f", validation_loss="f",
+    validation_accuracy="f", winner="b",
 )  # fmt: skip
 HISTORY = _schema(
     step="i", epoch="f", tau="f", train_loss="f", validation_loss="f", validation_accuracy="f"

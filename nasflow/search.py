@@ -19,7 +19,7 @@ from nasflow.batches import Batches, Split
 from nasflow.flow import Vector
 from nasflow.history import Row, Step, architecture_rows, particle_rows
 from nasflow.neighbourhood import Child, edges, sample
-from nasflow.network import Network, forward
+from nasflow.network import Network, forward, initialise
 from nasflow.particles import Particles
 from nasflow.proposal import steepest
 from nasflow.randomness import generator
@@ -33,9 +33,11 @@ Progress = Callable[[int, int, str], None]
 
 
 class Limits(NamedTuple):
-    """What may end a round besides the stop rule: steps and seconds left of the search's budget."""
+    """What may end a round besides the stop rule: steps, steps of all networks added up, and
+    seconds left of the search's budget."""
 
     steps: float = float("inf")
+    network_steps: float = float("inf")
     seconds: float = float("inf")
 
 
@@ -56,12 +58,14 @@ class Setting(NamedTuple):
 
 
 class Round(NamedTuple):
-    """The network that goes on, why the round ended, and its records."""
+    """The network that goes on, why the round ended, and its records; `network_steps` are those of
+    all networks added up."""
 
     network: Network
     winner: int
     reason: str
     steps: int
+    network_steps: int
     k: int
     particles: list[Row]
     architectures: list[Row]
@@ -100,6 +104,7 @@ def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> 
         winner,
         stop.reason,
         len(stop.history),
+        len(stop.history) * len(stop.live),
         k + len(stop.history),
         particle_rows(stop.history),
         architecture_rows(parent, stop.children, changes, stop.history, winner),
@@ -113,7 +118,7 @@ def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> It
     """The same round, but all its siblings, for as long as the context lasts."""
     search = setting.search
     children = propose(parent, k, setting)
-    networks = [parent, *(child.network for child in children)]
+    networks = starts(parent, children, setting)
     keys = ("friction", "momentum", "weight_decay")
     step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
     average = search["weight_average"]
@@ -154,7 +159,8 @@ def _flow(
     dead = np.zeros(m, dtype=bool)
     history: list[Step] = []
     kinetic = search["second_order"]["kinetic"] and particles.second_order
-    longest = int(min(search["max_steps"], max(limits.steps, 1)))
+    left = min(limits.steps, limits.network_steps / m)
+    longest = int(min(search["max_steps"], max(left, 1)))
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
@@ -177,7 +183,7 @@ def _flow(
             return history, particles.winner, "recentred"
         if len(history) >= search["max_steps"]:
             return history, None, "max_steps"
-        if len(history) >= limits.steps or setting.ranks.agree(_spent(began, limits.seconds)):
+        if len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds)):
             return history, None, "budget"
 
 
@@ -199,6 +205,19 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     size = min(PROPOSAL_BATCH, len(setting.train))
     images, labels = Batches(setting.train, size, "proposal", key, **setting.augment)(k)
     return steepest(candidates, search["n_neigh"], images, labels)
+
+
+def starts(parent: Network, children: list[Child], setting: Setting) -> list[Network]:
+    """g_r and its children as a round begins with them. `weights: fresh` draws those of all of them
+    anew: what architectures are worth when nothing is inherited."""
+    networks = [parent, *(child.network for child in children)]
+    if setting.search["weights"] == "inherited":
+        return networks
+    device = next(iter(parent.x.values())).device
+    return [
+        initialise(n.architecture, generator("fresh", setting.seed, setting.number, i)).to(device)
+        for i, n in enumerate(networks)
+    ]
 
 
 def output_changes(

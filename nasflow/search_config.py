@@ -74,6 +74,11 @@ class Search:
         "gradient draws 4 n_neigh candidates and keeps those with the steepest loss",
         choices=("uniform", "gradient"),
     )
+    weights: str = key(
+        "inherited",
+        "children take their parent's weights, or all networks of a round start from random ones",
+        choices=("inherited", "fresh"),
+    )
     particles: int = key(1000, "N, particles on g_r at the start of a round", low=2, high=10**12)
     epochs_neigh: float = key(
         18.0, "length of a cycle of the cosine clock, epochs", above=0.0, high=1e5
@@ -104,7 +109,11 @@ class Search:
         high=1e6,
         keys=(*MORPHISMS, "siblings"),
     )
-    potential: str = key("power", "U'(f): f^beta or log f", choices=("power", "log"))
+    potential: str = key(
+        "power",
+        "U'(f): f^beta, log f, or 0, with the clock that power has",
+        choices=("power", "log", "none"),
+    )
     beta: float = key(1.0, "exponent of the power potential", above=0.0, high=100.0)
     scaling: str = key(
         "auto",

@@ -17,13 +17,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
+
 
 class ConfigError(ValueError):
     """One line a problem: key, value found, what is allowed, remedy."""
 
 
 def key(default: Any, meaning: str, **bounds: Any) -> Any:
-    """A field with its meaning and bounds: low, high, above (exclusive), choices, pattern, keys."""
+    """A field with its meaning and bounds: low, high, above (exclusive), choices, pattern, keys;
+    overrides: names -> these sections -> anything, checked where they are used."""
     metadata = {"meaning": meaning, **bounds}
     if isinstance(default, list | dict):
         frozen = tuple(default) if isinstance(default, list) else default
@@ -89,6 +92,8 @@ def _value(
         return _section(typing.cast(type, hint), raw, where, problems)
     if spec.metadata.get("keys"):
         return _weights(spec, raw, where, problems)
+    if spec.metadata.get("overrides"):
+        return _overrides(spec, raw, where, problems)
     if typing.get_origin(hint) is tuple:
         if not isinstance(raw, list | tuple) or not raw:
             problems.append(f"{where}: {raw!r}; expected a list with at least one value")
@@ -117,6 +122,22 @@ def _weights(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[
         else:
             result[name] = _scalar(float, spec, value, _join(where, name), problems)
     return result
+
+
+def _overrides(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
+    """A mapping name -> section -> options; the names are parts of paths."""
+    known = spec.metadata["overrides"]
+    if not isinstance(raw, Mapping):
+        problems.append(f"{where}: {raw!r}; expected a mapping of names to sections")
+        return {}
+    for name, sections in raw.items():
+        if not re.fullmatch(NAME, str(name)):
+            problems.append(f"{where}: {name!r}; expected names matching {NAME}")
+        elif not isinstance(sections, Mapping) or not set(sections) <= set(known):
+            problems.append(
+                f"{_join(where, name)}: {sections!r}; expected a mapping with {' or '.join(known)}"
+            )
+    return raw
 
 
 def _scalar(
@@ -199,6 +220,13 @@ def _field_schema(hint: Any, spec: dataclasses.Field[Any]) -> dict[str, Any]:
             "additionalProperties": False,
             "properties": {name: one for name in meta["keys"]},
         }
+    if meta.get("overrides"):
+        sections = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"type": "object"} for name in meta["overrides"]},
+        }
+        return entry | {"type": "object", "additionalProperties": sections}
     if typing.get_origin(hint) is tuple:
         inner = _scalar_schema(typing.get_args(hint)[0], meta)
         return entry | {"type": "array", "minItems": 1, "items": inner}

@@ -9,7 +9,7 @@ its BatchNorm in channels-last already differs between 1 and 2.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -39,6 +39,8 @@ class Siblings:
     last ones). Steps of size tau keep x in a cloud around its path that is wider the more
     parameters there are, so that larger networks look worse than they are while tau is high.
 
+    `gains`: a sibling each, what the gradient of a tensor is multiplied by (ageing); none: 1.
+
     On a GPU the step of all siblings of a rank is one CUDA graph (`captured`; without it, one
     kernel after the other). `precision` is that of convolutions and head: float32, tf32 (on a GPU)
     or bfloat16; all else stays float32.
@@ -56,6 +58,7 @@ class Siblings:
         shards: int = 1,
         average: int = 1,
         label_smoothing: float = 0.0,
+        gains: Sequence[Mapping[str, float]] = (),
         precision: str = "float32",
         captured: bool = True,
     ) -> None:
@@ -71,6 +74,7 @@ class Siblings:
             label_smoothing,
         )
         self._average, self._steps = average, 0
+        self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
         self._owner = spread(list(self._costs), ranks.size)
@@ -251,6 +255,8 @@ class Siblings:
     def _update(self, i: int, gradient: list[Tensor], tau: Tau, share: Tau) -> None:
         _, x, _, v = self._networks[i]
         with torch.no_grad():
+            if self._gains:
+                torch._foreach_mul_(gradient, self._gains[i])
             self._step(list(x.values()), list(v.values()), gradient, tau)
             if self._average > 1:
                 for mean, last in zip(self._means[i][1:3], self._networks[i][1:3], strict=True):

@@ -14,10 +14,24 @@ from typing import Any
 
 import torch
 
+from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
-from nasflow.config import Augment, Base, Budget, Data, Final, Pretrain, Search, parse, plain
+from nasflow.config import (
+    Augment,
+    Base,
+    Baselines,
+    Budget,
+    Data,
+    Experiment,
+    Final,
+    Pretrain,
+    Search,
+    algorithm_of,
+    parse,
+    plain,
+)
 from nasflow.files import read_json, write, write_json
 from nasflow.network import Network, initialise
 from nasflow.progress import progress
@@ -27,7 +41,7 @@ from nasflow.records import write_table
 from nasflow.search import Limits, Setting, run_round
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
-from nasflow.status import NO_TOTALS, round_status, size
+from nasflow.status import NO_TOTALS, no_search, round_status, size
 from nasflow.summary import summary_text
 from nasflow.train import train
 
@@ -81,11 +95,13 @@ def search_round(
     device: str,
     threads: int,
 ) -> None:
-    """One round from the parent's checkpoint, on every rank that torchrun started; the first one
-    writes."""
+    """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
+    rank that torchrun started; the first one writes."""
     began, started = time.monotonic(), time.time()
-    sections = _sections(config, search=Search, augment=Augment)
-    search = sections["search"]
+    sections = _sections(config, search=Search, baselines=Baselines, augment=Augment)
+    base = algorithm_of(algorithm)
+    run = baselines.ROUNDS.get(base, run_round)
+    search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
     device = own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     network, k, optimizer = read_checkpoint(parent)
@@ -98,9 +114,13 @@ def search_round(
     seconds = (bounds.seconds or float("inf")) - before["seconds"]
     title = f"{algorithm} seed {seed} round {round}"
     with joined() as ranks, progress(title, quiet=not ranks.first) as show:
-        limits = Limits(policy.steps_left(bounds, k, cycle, epoch), seconds)
+        limits = Limits(
+            policy.steps_left(bounds, k, cycle, epoch),
+            policy.network_steps_left(bounds, before["network_epochs"], epoch),
+            seconds,
+        )
         setting = Setting(
-            algorithm,
+            base,
             search,
             sections["augment"],
             train_split,
@@ -111,7 +131,7 @@ def search_round(
             limits=limits,
             ranks=ranks,
         )
-        result = run_round(network.to(device), k, setting, show)
+        result = run(network.to(device), k, setting, show)
     if not ranks.first:
         return
     files = {
@@ -131,22 +151,31 @@ def search_round(
     write_json(out / "status.json", status)
 
 
-def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
-    """The last round's winner under a fixed name, and the search in short."""
+def select_winner(
+    *, algorithm: str, pretrain: Path, rounds: Sequence[Path], plan: Path, out: Path
+) -> None:
+    """The last round's winner under a fixed name, and the search in short; without rounds the
+    pretrained network. `spent`: what pretraining and search took of a total budget."""
     statuses = [read_json(folder / "status.json") for folder in rounds]
     budget = parse(Budget, read_json(plan), "budget")
-    network, k, optimizer = read_checkpoint(rounds[-1] / "winner")
+    last = rounds[-1] / "winner" if rounds else pretrain.with_name("network")
+    network, k, optimizer = read_checkpoint(last)
     write_checkpoint(out, network, k, optimizer)
-    totals = statuses[-1]["totals"]
+    totals = statuses[-1]["totals"] if rounds else no_search(network.architecture)
+    before = read_json(pretrain)
     keys = (
         *("round", "morphism", "site", "reason", "steps", "parameters", "flops"),
         *("validation_loss", "validation_accuracy"),
     )
     summary = {
         "schema": 1,
-        "algorithm": statuses[-1]["algorithm"],
-        "reason": policy.finished(budget, totals),
+        "algorithm": algorithm,
+        "reason": policy.finished(budget, totals) if rounds else "none",
         **totals,
+        "spent": {
+            "epochs": before["epochs"] + totals["network_epochs"],
+            "seconds": before["seconds"] + totals["seconds"],
+        },
         "fingerprint": network.architecture.fingerprint,
         "lineage": [{key: status[key] for key in keys} for status in statuses],
     }
@@ -156,9 +185,18 @@ def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
 def final_train(
     *, config: str, data: Path, parent: Path, seed: int, out: Path, device: str, threads: int
 ) -> None:
-    """The winner, trained to convergence from its weights."""
+    """The winner, trained to convergence from its weights: as `final` says, or for what pretraining
+    and search left of its total budget."""
     sections = _sections(config, final=Final, augment=Augment)
     network = read_checkpoint(parent).network
+    final = sections["final"]
+    if final["total_epochs"] is not None or final["total_seconds"] is not None:
+        spent = read_json(parent.with_name("summary.json"))["spent"]
+        train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+        remaining = allowance.epochs_left(
+            network.to(device), train_split, validation, final, sections["augment"], spent, threads
+        )
+        sections["final"] = final | {"epochs": remaining}
     _train_stage("final", network, sections, data, seed, out, device, threads)
 
 
@@ -204,12 +242,23 @@ def evaluate(
         "pretrained_validation_accuracy": before["validation_accuracy"],
         **size(trained.architecture),
         **{key: found[key] for key in ("rounds", "recentred", "architectures", "steps")},
+        "search_epochs": found["network_epochs"],
+        "pretrain_epochs": before["epochs"],
         "final_epochs": final["epochs"],
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, trained.architecture, out.parent)
     write(out.with_name("summary.txt"), text.encode())
     write_json(out, metrics)
+
+
+def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
+    """Tables, figures and the page of a comparison of finished searches."""
+    from nasflow.comparing import compared  # imports pandas and matplotlib
+
+    experiment = parse(Experiment, json.loads(config))
+    for name, content in compared(results, experiment, methods).items():
+        write(out / name, content)
 
 
 def track(

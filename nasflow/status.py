@@ -7,7 +7,7 @@ from typing import Any
 from nasflow.architecture import Architecture
 from nasflow.search import Round
 
-NO_TOTALS = {"seconds": 0.0, "architectures": 0, "recentred": 0}
+NO_TOTALS = {"seconds": 0.0, "network_epochs": 0.0, "architectures": 0, "recentred": 0}
 
 
 def size(g: Architecture) -> dict[str, Any]:
@@ -18,6 +18,12 @@ def size(g: Architecture) -> dict[str, Any]:
         "parameters": g.parameters,
         "flops": g.flops,
     }
+
+
+def no_search(g: Architecture) -> dict[str, Any]:
+    """The totals of a search without rounds."""
+    none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0}
+    return NO_TOTALS | none | {k: v for k, v in size(g).items() if k != "fingerprint"}
 
 
 def round_status(
@@ -33,6 +39,7 @@ def round_status(
         "steps": result.k,
         "cycles": result.k / cycle,
         "epochs": result.k / epoch,
+        "network_epochs": before["network_epochs"] + result.network_steps / epoch,
         "architectures": before["architectures"] + children,
         "recentred": before["recentred"] + (result.reason == "recentred"),
         "exhausted": int(result.reason == "exhausted"),
@@ -47,6 +54,7 @@ def round_status(
         "morphism": won["morphism"],
         "site": won["site"],
         "steps": result.steps,
+        "network_steps": result.network_steps,
         "k": result.k,
         "children": children,
         **size(g),

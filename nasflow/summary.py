@@ -34,7 +34,8 @@ def summary_text(
 
 
 def _end(reason: str) -> str:
-    return "as no child is legal" if reason == "children" else f"by budget.{reason}"
+    known = {"children": "as no child is legal", "none": "before it began: the base net alone"}
+    return known.get(reason, f"by budget.{reason}")
 
 
 def _round_line(row: dict[str, Any]) -> str:

@@ -41,7 +41,12 @@ def prepare(folder: Path) -> Path:
 def arguments(folder: Path, out: str, algorithm: str = "nasgd", **search: object) -> dict[str, str]:
     """Options of a round with six nodes and at most 60 steps."""
     return {
-        "config": json.dumps({"search": {"n_neigh": 5, "max_steps": 60, **search}}),
+        "config": json.dumps(
+            {
+                "search": {"n_neigh": 5, "max_steps": 60, **search},
+                "baselines": {"n_neigh": 5, "epochs_neigh": 5},
+            }
+        ),
         "algorithm": algorithm,
         "data": str(folder / "data"),
         "parent": str(folder / "pretrain/network"),

@@ -14,10 +14,13 @@ LAYERS = [
     [
         "sections",
         "search_config",
+        "baselines_config",
+        "compare_config",
         "config",
         "randomness",
         "node",
         "architecture",
+        "ageing",
         "flow",
         "ideal",
         "average",
@@ -47,7 +50,15 @@ LAYERS = [
         "optim",
         "batches",
     ],
-    ["siblings", "train", "history", "search", "selection"],
+    [
+        "siblings",
+        "train",
+        "allowance",
+        "history",
+        "search",
+        "baselines",
+        "selection",
+    ],
     [
         "files",
         "checkpoint",
@@ -60,6 +71,15 @@ LAYERS = [
         "encoded",
     ],
     ["image_sources", "datasets", "curves", "tracking_source", "tracking_server", "tracking"],
+    [
+        "anytime",
+        "intervals",
+        "comparison",
+        "comparison_figures",
+        "comparison_report",
+        "checklist",
+        "comparing",
+    ],
     ["stages", "launch", "__main__"],
 ]
 COMMANDS = {

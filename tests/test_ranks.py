@@ -29,7 +29,7 @@ def test_no_rank_has_more_than_four_thirds_of_what_it_must(costs: list[float], s
     assert longest(costs, owner) <= 4.0 / 3.0 * bound + 1e-9 or len(costs) <= size
 
 
-@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd", "halving"])
 def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
     tmp_path: Path, algorithm: str
 ) -> None:

@@ -114,6 +114,11 @@ def folder(tmp_path: Path) -> Path:
         ("nasgd", {"validation": "independent"}),
         ("nasagd", {"second_order": {"kinetic": True}}),
         ("nasgd", {"proposal": "gradient", "n_morphisms": 2}),
+        ("nasgd", {"weights": "fresh", "potential": "none"}),
+        ("nash", {}),
+        ("nasgraph", {}),
+        ("random", {}),
+        ("halving", {}),
     ],
 )
 def test_a_round_gives_the_same_bytes_for_any_number_of_workers(

@@ -16,6 +16,8 @@ sys.path.insert(0, ROOT)
 
 from nasflow import config as schema
 from nasflow import plan as policy
+from nasflow.compare_config import FILES as COMPARISON
+from nasflow.compare_config import names as ablations
 
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 
@@ -25,11 +27,12 @@ VERSIONS = {
     "prepare": 1,
     "pretrain": 2,
     "plan": 1,
-    "search_round": 3,
-    "select_winner": 2,
-    "final_train": 2,
-    "evaluate": 3,
+    "search_round": 4,
+    "select_winner": 3,
+    "final_train": 3,
+    "evaluate": 4,
     "track": 1,
+    "compare": 1,
 }
 
 
@@ -84,13 +87,15 @@ EXPERIMENT = experiment(workflow.configfiles)
 RESULTS = f"results/{EXPERIMENT.experiment}"
 SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
 SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
+NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
+COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
 PLAN = f"{SEARCH}/search/plan.json"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 GPU = int(EXPERIMENT.device.startswith("cuda"))
 
 
 wildcard_constraints:
-    algorithm="|".join(EXPERIMENT.algorithms),
+    algorithm="|".join(NAMES),
     seed="0|[1-9][0-9]{0,18}",
     round="[1-9][0-9]{0,8}",
 
@@ -115,6 +120,15 @@ def section(name):
 
 def sections(*names):
     return text({name: schema.plain(getattr(EXPERIMENT, name)) for name in names})
+
+
+def search_sections(wildcards):
+    """What a round is a function of; an ablation replaces some of it."""
+    own = EXPERIMENT.variant(wildcards.algorithm)
+    names = ["search", "augment"]
+    if schema.algorithm_of(wildcards.algorithm) in schema.BASELINES:
+        names.append("baselines")
+    return json.dumps({name: schema.plain(getattr(own, name)) for name in names}, sort_keys=True)
 
 
 def stem(files):
@@ -146,6 +160,8 @@ def rounds(wildcards):
     this again, so files of an earlier search may stand here until their round is made anew.
     """
     files = []
+    if not policy.rounds_wanted(wildcards.algorithm, EXPERIMENT.budget):
+        return files
     for number in itertools.count(1):
         files += expand(f"{SEARCH}/search/round_{number}/status.json", **wildcards)
         last = Path(files[-1])
@@ -160,7 +176,11 @@ def rounds(wildcards):
 
 
 def last_winner(wildcards):
-    folder = Path(rounds(wildcards)[-1]).parent
+    """The winner of the last round, or the pretrained network where no round is wanted."""
+    files = rounds(wildcards)
+    if not files:
+        return expand(f"{SEARCH}/pretrain/network{{end}}", **wildcards, end=CHECKPOINT)
+    folder = Path(files[-1]).parent
     return [str(folder / f"winner{end}") for end in CHECKPOINT]
 
 
@@ -169,6 +189,8 @@ def tracked(wildcards):
     files = rounds(wildcards)
     done = sum(Path(file).exists() for file in files)
     mirrors = [f"{SEARCH}/tracking/round_{number}.json" for number in range(1, done + 1)]
+    if not files:
+        mirrors = [f"{SEARCH}/tracking/pretrain.json"]
     return expand(mirrors, **wildcards) + files
 
 

@@ -4,6 +4,7 @@ rule final_train:
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
         parent=rules.select_winner.output.winner,
+        summary=ancient(rules.select_winner.output.summary),
     output:
         network=multiext(f"{SEARCH}/final/network", *CHECKPOINT),
         history=f"{SEARCH}/final/history.parquet",
@@ -12,7 +13,7 @@ rule final_train:
         f"{SEARCH}/logs/final_train.log",
     conda:
         "../envs/nasflow.yaml"
-    threads: 2
+    threads: EXPERIMENT.threads
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
@@ -43,7 +44,7 @@ rule evaluate:
         f"{SEARCH}/logs/evaluate.log",
     conda:
         "../envs/nasflow.yaml"
-    threads: 2
+    threads: EXPERIMENT.threads
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,

@@ -12,7 +12,7 @@ rule pretrain:
         f"{SEARCH}/logs/pretrain.log",
     conda:
         "../envs/nasflow.yaml"
-    threads: 2
+    threads: EXPERIMENT.threads
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
@@ -61,14 +61,14 @@ checkpoint search_round:
         f"{SEARCH}/logs/round_{{round}}.log",
     conda:
         "../envs/nasflow.yaml"
-    threads: 2
+    threads: EXPERIMENT.threads
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
         ranks=1,
         budget=section("budget"),
     params:
-        config=sections("search", "augment"),
+        config=search_sections,
         version=VERSIONS["search_round"],
         data=subpath(input.data, parent=True),
         parent=lambda wildcards, input: stem(input.parent),
@@ -86,6 +86,7 @@ rule select_winner:
     input:
         rounds=ancient(rounds),
         winner=last_winner,
+        pretrain=ancient(f"{SEARCH}/pretrain/status.json"),
         plan=PLAN,
     output:
         winner=multiext(f"{SEARCH}/search/winner", *CHECKPOINT),
@@ -99,5 +100,6 @@ rule select_winner:
         rounds=lambda wildcards, input: [str(Path(file).parent) for file in input.rounds],
         out=lambda wildcards, output: stem(output.winner),
     shell:
-        'exec "$python" -m nasflow select_winner --rounds {params.rounds:q}'
-        " --plan {input.plan:q} --out {params.out:q} --log {log:q}"
+        'exec "$python" -m nasflow select_winner --algorithm {wildcards.algorithm:q}'
+        " --pretrain {input.pretrain:q} --rounds {params.rounds:q} --plan {input.plan:q}"
+        " --out {params.out:q} --log {log:q}"

@@ -1,0 +1,246 @@
+"""One round of the searches that NASGD is compared with, on the same children, batches and network
+code: NASH, NASGraph, a random walk and successive halving. Knows no files.
+
+All networks of a round start at rest and train by one cosine of the round's length (restarted each
+round, where NASGD's clock goes on; with halving each rung). They are judged on the whole validation
+split at their last weights, by accuracy and, where that is equal, by loss (the sources leave ties
+open). A round that the budget's epochs cut short has a shorter cosine; one that its seconds end is
+judged as it stands.
+
+`setting.search` holds the keys of config.Search with those of config.Baselines over them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nasflow import ageing, optim
+from nasflow.batches import Batches
+from nasflow.history import Row, architecture_rows, training_row
+from nasflow.neighbourhood import Child
+from nasflow.network import Network
+from nasflow.randomness import generator
+from nasflow.schedule import cosine
+from nasflow.search import Progress, Round, Setting, output_changes, propose, starts
+from nasflow.siblings import Siblings
+
+Score = tuple[float, float]  # nats, share
+
+
+class Rung(NamedTuple):
+    """Networks by node after a stretch of training, what the validation split says of them, the
+    rows and the number of steps, and whether the clock ended it."""
+
+    networks: dict[int, Network]
+    scores: dict[int, Score]
+    rows: list[Row]
+    steps: int
+    late: bool
+
+
+def nash(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+    """Hill climbing (Elsken et al. 2017): n_neigh - 1 children and the parent train epochs_neigh
+    epochs each; the most accurate goes on."""
+    return _climb(parent, k, setting, progress, aged=False)
+
+
+def nasgraph(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+    """NASH with gradient ageing (module `ageing`: our reading of an unpublished formula).
+
+    Its other novelty, that the head is morphed linearly when the map that enters it changes, is how
+    every algorithm here makes children (`rewrite`, `morphisms._refit`)."""
+    return _climb(parent, k, setting, progress, aged=True)
+
+
+def random(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+    """One of NASH's children, drawn uniformly, trains as long as NASH's would and goes on. The
+    others are not trained: a round costs 1 / n_neigh of NASH's."""
+    until = _end(setting)
+    children = _children(parent, k, setting)
+    if not children:
+        return _exhausted(parent, k, setting)
+    children = [children[drawn(len(children), setting.seed, setting.number)]]
+    networks = {1: starts(parent, children, setting)[1]}
+    rung = _train(networks, k, 0, _steps(setting, 1), setting, progress, until=until)
+    return _round(parent, k, setting, children, [rung], 1)
+
+
+def halving(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+    """Successive halving (Jamieson & Talwalkar 2016) over NASH's networks and at NASH's price.
+
+    Every rung costs the same, so that those who go on train eta times as long as before. Each is a
+    cycle of its own (SGDR with T_mult = eta), that networks be judged where tau is low."""
+    until = _end(setting)
+    children = _children(parent, k, setting)
+    if not children:
+        return _exhausted(parent, k, setting)
+    networks = dict(enumerate(starts(parent, children, setting)))
+    sizes = rungs(len(networks), setting.search["eta"])
+    price = _steps(setting, len(networks)) * len(networks) / len(sizes)  # of a rung, network steps
+    lengths = [max(1, round(price / size)) for size in sizes]
+    excess = sum(lengths) / max(1.0, setting.limits.steps)  # a survivor's steps are the round's
+    if excess > 1.0:
+        lengths = [max(1, int(length / excess)) for length in lengths]
+    done: list[Rung] = []
+    for size, length in zip(sizes, lengths, strict=True):
+        entrants = {node: networks[node] for node in _best(done, size)} if done else networks
+        before = sum(rung.steps for rung in done)
+        rung = _train(entrants, k + before, before, length, setting, progress, until=until)
+        done.append(rung)
+        networks = rung.networks
+        if rung.late:
+            break
+    return _round(parent, k, setting, children, done, _best(done, 1)[0])
+
+
+ROUNDS = {"nash": nash, "nasgraph": nasgraph, "random": random, "halving": halving}
+
+
+def drawn(children: int, seed: int, number: int) -> int:
+    """Index of the child that `random` takes in a round: uniform, and blind to all losses."""
+    return int(generator("random child", seed, number).integers(children))
+
+
+def rungs(networks: int, eta: int) -> list[int]:
+    """How many networks train in each rung, until one is left: 8, 4, 2."""
+    sizes = []
+    while networks > 1:
+        sizes.append(networks)
+        networks = max(1, networks // eta)
+    return sizes
+
+
+def ranked(scores: Mapping[int, Score]) -> list[int]:
+    """Nodes from the most accurate on; equal ones by their loss. A diverged network comes last."""
+
+    def order(node: int) -> tuple[bool, float, float]:
+        loss, accuracy = scores[node]
+        return not np.isfinite(loss), -accuracy, loss
+
+    return sorted(sorted(scores), key=order)
+
+
+def _climb(parent: Network, k: int, setting: Setting, progress: Progress, *, aged: bool) -> Round:
+    until = _end(setting)
+    children = _children(parent, k, setting)
+    if not children:
+        return _exhausted(parent, k, setting)
+    networks = dict(enumerate(starts(parent, children, setting)))
+    g, s = parent.architecture, setting.search["ageing"]
+    gains = [ageing.gains(g, n.architecture, s) for n in networks.values()] if aged else []
+    steps = _steps(setting, len(networks))
+    rung = _train(networks, k, 0, steps, setting, progress, until=until, gains=gains)
+    return _round(parent, k, setting, children, [rung], _best([rung], 1)[0])
+
+
+def _children(parent: Network, k: int, setting: Setting) -> list[Child]:
+    options = setting.search | {"n_neigh": setting.search["n_neigh"] - 1}
+    return propose(parent, k, setting._replace(search=options))
+
+
+def _end(setting: Setting) -> float:
+    return time.monotonic() + setting.limits.seconds
+
+
+def _steps(setting: Setting, networks: int) -> int:
+    """Steps of each of so many networks: epochs_neigh, or what the budget leaves."""
+    epoch = len(setting.train) // setting.search["batch_size"]
+    wanted = round(setting.search["epochs_neigh"] * epoch)
+    left = min(setting.limits.steps, setting.limits.network_steps / networks)
+    return max(1, int(min(wanted, left)))
+
+
+def _train(
+    networks: Mapping[int, Network],
+    k: int,
+    before: int,
+    steps: int,
+    setting: Setting,
+    progress: Progress,
+    *,
+    until: float,
+    gains: Sequence[Mapping[str, float]] = (),
+) -> Rung:
+    """Networks side by side on the same batches from global step k, tau by one cosine over `steps`;
+    `before` counts the steps of the round so far, `until` is the end of the time for it.
+    ValueError when every network diverges."""
+    search, nodes, rows = setting.search, list(networks), []
+    keys = ("friction", "momentum", "weight_decay")
+    step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
+    batches = Batches(
+        setting.train, search["batch_size"], "train", (setting.seed,), **setting.augment
+    )
+    late, j = False, 0
+    at_rest = [_at_rest(network) for network in networks.values()]
+    workers, ranks = setting.workers, setting.ranks
+    precision = search["precision"]
+    with Siblings(
+        at_rest, step, ranks=ranks, workers=workers, precision=precision, gains=gains
+    ) as live:
+        while j < steps and not late:
+            tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
+            losses, _ = live.step([batches(k + j)], None, tau)
+            j += 1
+            for node, loss in zip(nodes, losses, strict=True):
+                rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
+            progress(before + j, before + steps, f"{len(nodes)} networks, loss {losses.min():.3f}")
+            late = ranks.agree(time.monotonic() >= until)
+        scores = dict(zip(nodes, live.evaluate(setting.validation), strict=True))
+        trained = {node: live.network(i) for i, node in enumerate(nodes)}
+    if not any(np.isfinite(loss) for loss, _ in scores.values()):
+        raise ValueError("baselines.lambda_start: every network of a round diverged; lower it")
+    for row in rows[-len(nodes) :]:
+        row["validation_loss"] = scores[row["node"]][0]
+    return Rung(trained, scores, rows, j, late)
+
+
+def _best(done: Sequence[Rung], count: int) -> list[int]:
+    """The nodes that lead the last rung."""
+    return ranked(done[-1].scores)[:count]
+
+
+def _round(
+    parent: Network,
+    k: int,
+    setting: Setting,
+    children: list[Child],
+    done: Sequence[Rung],
+    winner: int,
+) -> Round:
+    """Records: a network that dropped out is judged as it was then."""
+    scores: dict[int, Score] = {}
+    for rung in done:
+        scores |= rung.scores
+    changes = output_changes(parent, children, setting.validation.chunk(0, 64)[0])
+    steps = sum(rung.steps for rung in done)
+    loss, accuracy = scores[winner]
+    return Round(
+        done[-1].networks[winner],
+        winner,
+        "recentred" if winner else "kept",
+        steps,
+        sum(rung.steps * len(rung.networks) for rung in done),
+        k + steps,
+        [row for rung in done for row in rung.rows],
+        architecture_rows(parent, children, changes, [], winner, scores),
+        loss,
+        accuracy,
+    )
+
+
+def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
+    """No child is legal: the parent stays, untrained."""
+    precision = setting.search["precision"]
+    with Siblings([parent], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
+        score = live.evaluate(setting.validation)[0]
+    rows = architecture_rows(parent, [], [], [], 0, {0: score})
+    return Round(parent, 0, "exhausted", 0, 0, k, [], rows, *score)
+
+
+def _at_rest(network: Network) -> Network:
+    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})

@@ -1,0 +1,44 @@
+"""What a few seeds say: means, paired bootstrap intervals, improvement over random search."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nasflow.flow import Vector
+
+
+class Interval(NamedTuple):
+    """An estimate between its bounds."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def mean_sd(values: Vector) -> tuple[float, float]:
+    """Mean and standard deviation of a sample (n - 1 below; NaN for one value)."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+
+
+def paired_bootstrap(
+    a: Vector, b: Vector, *, resamples: int, level: float, rng: np.random.Generator
+) -> Interval:
+    """Mean of a_i - b_i over seeds i, with its percentile interval (Efron 1979).
+
+    A seed shares its splits, its pretrained network and its order of images over all methods, so
+    that differences within a seed are less noisy than the methods apart. Pairs are drawn with
+    replacement. Few seeds make the interval too narrow: of normal differences a level of 95 % holds
+    75 % with three seeds, 84 % with five, 90 % with ten, 93 % with twenty (a test measures it)."""
+    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    n = len(difference)
+    means = difference[rng.integers(0, n, (resamples, n))].mean(1)
+    tail = 0.5 * (1.0 - level)
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return Interval(float(difference.mean()), float(low), float(high))
+
+
+def relative_improvement(accuracy: float, random: float) -> float:
+    """100 (accuracy - random) / random, per cent (Yang et al. 2020, arXiv 1912.12522)."""
+    return 100.0 * (accuracy - random) / random

@@ -1,0 +1,33 @@
+# Seconds are equal only where searches do not disturb each other: `threads` says how many cores a
+# stage takes, and no mirror should run beside it.
+rule comparison:
+    input:
+        data=rules.prepare.output.data,
+        metrics=[f"{search}/final/metrics.json" for search in COMPARED],
+    output:
+        [f"{RESULTS}/comparison/{name}" for name in COMPARISON],
+    log:
+        f"{RESULTS}/logs/comparison.log",
+    conda:
+        "../envs/nasflow.yaml"
+    params:
+        config=text(
+            {
+                name: value
+                for name, value in schema.plain(EXPERIMENT).items()
+                if name not in ("device", "threads", "tracking")
+            }
+        ),
+        version=VERSIONS["compare"],
+        results=lambda wildcards, input: str(Path(input.data).parents[1]),
+        methods=NAMES,
+        out=subpath(output[0], parent=True),
+    shell:
+        'exec "$python" -m nasflow compare --config {params.config:q} --results {params.results:q}'
+        " --methods {params.methods:q} --out {params.out:q} --log {log:q}"
+
+
+rule compare:
+    input:
+        rules.comparison.output,
+        [f"{search}/tracking/final.json" for search in COMPARED if EXPERIMENT.tracking.enabled],
