@@ -33,6 +33,7 @@ LAYERS = [
         "nasbench201",
         "kernels",
         "heap",
+        "machines",
     ],
     [
         "rectified",
