@@ -79,15 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage, log = options.pop("stage"), options.pop("log")
     given = {name: value for name, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # machines that part are no news
     began = time.monotonic()
     from nasflow.files import CorruptFile
+    from nasflow.machines import machines
     from nasflow.ranks import LOST, LostRankError
 
-    if given.pop("ranks", 1) > 1 and "RANK" not in os.environ:
-        from nasflow.launch import launch
-
-        return launch(options["ranks"], arguments or sys.argv[1:])
+    ranks = given.pop("ranks", 0)  # of a stage that knows no ranks
     try:
+        if ranks and "RANK" not in os.environ:
+            together = machines(os.environ)
+            if ranks * together.nodes > 1:
+                from nasflow.launch import launch
+
+                return launch(ranks, arguments or sys.argv[1:], together)
         getattr(importlib.import_module("nasflow.stages"), stage)(**given)
     except (ValueError, CorruptFile) as error:
         first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error

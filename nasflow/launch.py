@@ -2,48 +2,85 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from signal import SIGTERM
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGTERM, SIGUSR1, signal
+from types import FrameType
 
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from nasflow.machines import Machines
 from nasflow.ranks import LOST
 
-PORT = 29400
+STOPPED = 75  # exit code of a stage that a signal stopped (EX_TEMPFAIL)
+MEET = 600  # seconds for all machines to come; each first imports torch, from a slow disk perhaps
 
 
-def launch(ranks: int, arguments: Sequence[str]) -> int:
-    """Run `python -m nasflow ARGUMENTS` as that many ranks on this machine, or on each of NODES
-    machines that run this same command with MASTER_ADDR set; the exit code.
+def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
+    """Run `python -m nasflow ARGUMENTS` as that many ranks on this machine, and on each of the
+    others that run this same command; the exit code.
 
-    A rank that dies takes the others with it: the stage ends, and done again it gives the bytes
-    that it would have given."""
-    nodes, master = int(os.environ.get("NODES", "1")), os.environ.get("MASTER_ADDR", "127.0.0.1")
-    port = os.environ.get("MASTER_PORT", "0" if nodes == 1 else str(PORT))
+    SIGUSR1 goes on to the ranks of this machine. A rank that dies takes the others with it: the
+    stage ends, and done again it gives the bytes that it would have given."""
+    meeting = {"read_timeout": MEET, "join_timeout": MEET}
+    if machines.host is not None:
+        meeting["is_host"] = machines.host
     config = LaunchConfig(
-        min_nodes=nodes,
-        max_nodes=nodes,
+        min_nodes=machines.nodes,
+        max_nodes=machines.nodes,
         nproc_per_node=ranks,
         run_id=os.environ.get("SLURM_JOB_ID", "nasflow"),
         rdzv_backend="c10d",
-        rdzv_endpoint=f"{master}:{port}",
+        rdzv_endpoint=f"{machines.master}:{machines.port}",
+        rdzv_configs=meeting,
+        local_addr=machines.address,
         max_restarts=0,
         monitor_interval=0.2,
     )
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        elastic_launch(config, sys.executable)("-m", "nasflow", *arguments)
+        with _passing_on():
+            elastic_launch(config, sys.executable)("-m", "nasflow", *arguments)
     except ChildFailedError as error:
-        return _explain(error, ranks * nodes)
+        return _explain(error, ranks * machines.nodes)
+    except RendezvousError as error:
+        where = f"{machines.nodes} machines did not meet at {machines.master}:{machines.port}"
+        print(f"nasflow: {where}: {error}", file=sys.stderr)
+        return 1
+    except SignalException as error:
+        return 128 + int(error.sigval)
     return 0
+
+
+@contextmanager
+def _passing_on() -> Iterator[None]:
+    """SIGUSR1 to this process goes to its children, of which torch starts one a rank."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for children in Path("/proc/self/task").glob("*/children"):
+            for child in children.read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), number)
+
+    before = signal(SIGUSR1, pass_on)
+    try:
+        yield
+    finally:
+        signal(SIGUSR1, before)
 
 
 def _explain(error: ChildFailedError, size: int) -> int:
     own = [(rank, f) for rank, f in error.failures.items() if f.exitcode not in (LOST, -SIGTERM)]
+    if any(failure.exitcode == STOPPED for _, failure in own):
+        return STOPPED
     if not own:
         what = "a rank on another machine died"
     else:

@@ -36,6 +36,7 @@ LAYERS = [
         "nasbench201",
         "kernels",
         "heap",
+        "machines",
     ],
     [
         "rectified",

@@ -17,6 +17,7 @@ rule final_train:
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
+        launcher="",
     params:
         config=sections("final", "augment"),
         version=VERSIONS["final_train"],
@@ -24,7 +25,8 @@ rule final_train:
         parent=lambda wildcards, input: stem(input.parent),
         out=lambda wildcards, output: stem(output.network),
     shell:
-        'exec "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
+        "launcher={resources.launcher:q}; "
+        'exec $launcher "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
         " --parent {params.parent:q} --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
         " --device {resources.device:q} --threads {threads:q}"
 

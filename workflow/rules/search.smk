@@ -16,13 +16,15 @@ rule pretrain:
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
+        launcher="",
     params:
         config=sections("base", "pretrain", "augment"),
         version=VERSIONS["pretrain"],
         data=subpath(input.data, parent=True),
         out=lambda wildcards, output: stem(output.network),
     shell:
-        'exec "$python" -m nasflow pretrain --config {params.config:q} --data {params.data:q}'
+        "launcher={resources.launcher:q}; "
+        'exec $launcher "$python" -m nasflow pretrain --config {params.config:q} --data {params.data:q}'
         " --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
         " --device {resources.device:q} --threads {threads:q}"
 
@@ -65,6 +67,7 @@ checkpoint search_round:
     resources:
         device=EXPERIMENT.device,
         gpu=GPU,
+        launcher="",
         ranks=1,
         budget=section("budget"),
     params:
@@ -74,7 +77,8 @@ checkpoint search_round:
         parent=lambda wildcards, input: stem(input.parent),
         out=subpath(output.status, parent=True),
     shell:
-        'exec "$python" -m nasflow search_round --config {params.config:q}'
+        "launcher={resources.launcher:q}; "
+        'exec $launcher "$python" -m nasflow search_round --config {params.config:q}'
         " --algorithm {wildcards.algorithm:q} --data {params.data:q} --parent {params.parent:q}"
         " --budget {resources.budget:q} --seed {wildcards.seed:q} --round {wildcards.round:q}"
         " --out {params.out:q} --log {log:q} --device {resources.device:q} --threads {threads:q}"
