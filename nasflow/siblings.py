@@ -63,11 +63,31 @@ class Siblings:
     def __len__(self) -> int:
         return len(self._networks)
 
+    @property
+    def fingerprints(self) -> list[str]:
+        return [n.architecture.fingerprint for n in self._networks]
+
     def network(self, i: int) -> Network:
         """A copy of sibling i as it stands."""
         g, *parts = self._networks[i]
         x, buffers, v = ({k: t.detach().clone() for k, t in part.items()} for part in parts)
         return Network(g, x, buffers, v)
+
+    def state(self, i: int) -> Tensors:
+        """Copies, on the CPU, of all tensors of sibling i that the next step reads."""
+        plain = torch.contiguous_format
+        tensors = self._tensors(i).items()
+        return {name: t.detach().cpu().clone(memory_format=plain) for name, t in tensors}
+
+    def restore(self, states: Sequence[Tensors], steps: int) -> None:
+        """All siblings as they stood after that many steps."""
+        self._steps = steps
+        with torch.no_grad():
+            for i, state in enumerate(states):
+                live = self._tensors(i)
+                assert live.keys() == state.keys()
+                for name, t in live.items():
+                    t.copy_(state[name])
 
     def step(
         self, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
@@ -101,6 +121,13 @@ class Siblings:
         g, x, buffers, _ = self._networks[i]
         with torch.no_grad():
             return forward(g, x, buffers, images, training=False)
+
+    def _tensors(self, i: int) -> Tensors:
+        _, x, buffers, v = self._networks[i]
+        parts = {"x": x, "buffers": buffers, "v": v}
+        if self._average > 1:
+            parts |= {"mean x": self._means[i].x, "mean buffers": self._means[i].buffers}
+        return {f"{part}.{name}": t for part, group in parts.items() for name, t in group.items()}
 
     def _map(self, task: Callable[[int], tuple[float, float]]) -> list[tuple[float, float]]:
         results = dict(

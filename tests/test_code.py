@@ -42,7 +42,7 @@ LAYERS = [
         "optim",
         "batches",
     ],
-    ["siblings", "train", "history", "search", "selection"],
+    ["siblings", "snapshot", "train", "history", "search", "selection"],
     [
         "files",
         "checkpoint",
