@@ -1,6 +1,7 @@
 """nasflow STAGE --option value ...: the stages as subcommands.
 
-Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file. One line, no traceback.
+Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file, 75 stopped by a signal or another
+process is at it: try again. One line, no traceback.
 """
 
 from __future__ import annotations
@@ -65,28 +66,36 @@ def parser() -> argparse.ArgumentParser:
             options = dict(OPTIONS[name])
             required = stage != "track" and "default" not in options
             command.add_argument(f"--{name}", required=required, **options)
+    commands.add_parser("resume", help="after a crash: unlock, then Snakemake with these arguments")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage; the exit code."""
-    options = vars(parser().parse_args(arguments))
-    stage, log = options.pop("stage"), options.pop("log")
+    """Run one stage, or resume; the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options: dict[str, Any] = {"stage": "resume", "arguments": arguments[1:]}
+    module = "nasflow.resume"
+    if arguments[:1] != ["resume"] or {"-h", "--help"} & set(arguments):
+        module, options = "nasflow.stages", vars(parser().parse_args(arguments))
+    stage, log = options.pop("stage"), options.pop("log", None)
     given = {name: value for name, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     began = time.monotonic()
     from nasflow.files import CorruptFile
+    from nasflow.interruption import Stopped
+    from nasflow.lock import Held
 
+    codes = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
     try:
-        getattr(importlib.import_module("nasflow.stages"), stage)(**given)
-    except (ValueError, CorruptFile) as error:
+        code = getattr(importlib.import_module(module), stage)(**given)
+    except tuple(codes) as error:
         for line in str(error).splitlines():
             print(f"nasflow: {line}", file=sys.stderr)
-        code = 3 if isinstance(error, CorruptFile) else 2
-        _note(log, f"{stage} failed ({code}): {error}")
+        code = next(code for kind, code in codes.items() if isinstance(error, kind))
+        _note(log, f"{stage} {'failed' if code < 75 else 'not done'} ({code}): {error}")
         return code
     _note(log, f"{stage} done in {time.monotonic() - began:.1f} s")
-    return 0
+    return code or 0
 
 
 def _note(log: Path | None, line: str) -> None:

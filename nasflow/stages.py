@@ -16,8 +16,9 @@ import torch
 
 from nasflow import plan as policy
 from nasflow.architecture import chain
+from nasflow.attempt import attempt, inputs
 from nasflow.batches import Split
-from nasflow.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.checkpoint import paths, read_checkpoint, write_checkpoint
 from nasflow.config import Augment, Base, Budget, Data, Final, Pretrain, Search, parse, plain
 from nasflow.files import read_json, write, write_json
 from nasflow.network import Network, initialise
@@ -53,14 +54,16 @@ def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, thre
     facts = read_facts(data)
     base = sections["base"]
     image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
+    manifests = [data / "data.json"]
     if base["network"] is None:
         head = "flat_head" if base["head"] == "flatten" else "head"
         g = chain(tuple(base["widths"]), base["kernel"], image, classes, head)
         network = initialise(g, generator("init", seed))
     else:
         network = read_checkpoint(Path(base["network"])).network
+        manifests.append(paths(Path(base["network"]))[-1])
         _check_fits(network, image, classes, base["network"])
-    _train_stage("pretrain", network, sections, data, seed, out, device, threads)
+    _train_stage("pretrain", network, sections, data, manifests, seed, out, device, threads)
 
 
 def plan(*, config: str, out: Path) -> None:
@@ -82,7 +85,7 @@ def search_round(
     threads: int,
 ) -> None:
     """One round from the parent's checkpoint."""
-    began, started = time.monotonic(), time.time()
+    began = time.monotonic()
     sections = _sections(config, search=Search, augment=Augment)
     search = sections["search"]
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
@@ -94,8 +97,11 @@ def search_round(
     cycle = search["epochs_neigh"] * epoch
     budget = parse(Budget, read_json(plan), "budget")
     seconds = (budget.seconds or float("inf")) - before["seconds"]
-    with progress(f"{algorithm} seed {seed} round {round}") as show:
-        limits = Limits(policy.steps_left(budget, k, cycle, epoch), seconds)
+    names = {"algorithm": algorithm, "seed": seed, "round": round}
+    read = inputs(data / "data.json", paths(parent)[-1])
+    identity = {"stage": "search_round", **names, "config": sections, "inputs": read}
+    with attempt(out, identity, device) as keeper:
+        limits = Limits(policy.steps_left(budget, k, cycle, epoch), seconds - keeper.earlier)
         setting = Setting(
             algorithm,
             search,
@@ -107,22 +113,21 @@ def search_round(
             workers=threads,
             limits=limits,
         )
-        result = run_round(network.to(device), k, setting, show)
-    files = {
-        name: write_table(out / name, rows)
-        for name, rows in (
-            ("particles.parquet", result.particles),
-            ("architectures.parquet", result.architectures),
-        )
-    }
-    write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
-    status = round_status(
-        result, before, {"algorithm": algorithm, "seed": seed, "round": round}, cycle, epoch
-    )
-    taken = time.monotonic() - began
-    status["totals"]["seconds"] = before["seconds"] + taken
-    status |= {"seconds": taken, "started": started, "files": files}
-    write_json(out / "status.json", status)
+        with progress(f"{algorithm} seed {seed} round {round}") as show:
+            result = run_round(network.to(device), k, setting, show, keeper)
+        files = {
+            name: write_table(out / name, rows)
+            for name, rows in (
+                ("particles.parquet", result.particles),
+                ("architectures.parquet", result.architectures),
+            )
+        }
+        write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+        status = round_status(result, before, names, cycle, epoch)
+        taken = time.monotonic() - began + keeper.earlier
+        status["totals"]["seconds"] = before["seconds"] + taken
+        status |= {"seconds": taken, "started": keeper.started, "files": files}
+        write_json(out / "status.json", status)
 
 
 def select_winner(*, rounds: Sequence[Path], plan: Path, out: Path) -> None:
@@ -153,7 +158,8 @@ def final_train(
     """The winner, trained to convergence from its weights."""
     sections = _sections(config, final=Final, augment=Augment)
     network = read_checkpoint(parent).network
-    _train_stage("final", network, sections, data, seed, out, device, threads)
+    manifests = [data / "data.json", paths(parent)[-1]]
+    _train_stage("final", network, sections, data, manifests, seed, out, device, threads)
 
 
 def evaluate(
@@ -240,39 +246,42 @@ def _train_stage(
     network: Network,
     sections: Json,
     data: Path,
+    manifests: Sequence[Path],
     seed: int,
     out: Path,
     device: str,
     threads: int,
 ) -> None:
-    began, started = time.monotonic(), time.time()
-    stage = sections[name]
+    began, stage = time.monotonic(), sections[name]
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-    with progress(f"{name} seed {seed}") as show:
-        trained, rows, facts = train(
-            network.to(device),
-            train_split,
-            validation,
-            stage,
-            sections["augment"],
-            purpose=name,
-            seed=seed,
-            workers=threads,
-            progress=show,
-        )
-    write_checkpoint(out, trained, 0, stage["optimizer"])
-    history = write_table(out.with_name("history.parquet"), rows)
-    status = {
-        "schema": 1,
-        "stage": name,
-        "seed": seed,
-        **facts,
-        **size(trained.architecture),
-        "seconds": time.monotonic() - began,
-        "started": started,
-        "files": {"history.parquet": history},
-    }
-    write_json(out.with_name("status.json"), status)
+    identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
+    with attempt(out.parent, identity, device) as keeper:
+        with progress(f"{name} seed {seed}") as show:
+            trained, rows, facts = train(
+                network.to(device),
+                train_split,
+                validation,
+                stage,
+                sections["augment"],
+                purpose=name,
+                seed=seed,
+                workers=threads,
+                progress=show,
+                keeper=keeper,
+            )
+        write_checkpoint(out, trained, 0, stage["optimizer"])
+        history = write_table(out.with_name("history.parquet"), rows)
+        status = {
+            "schema": 1,
+            "stage": name,
+            "seed": seed,
+            **facts,
+            **size(trained.architecture),
+            "seconds": time.monotonic() - began + keeper.earlier,
+            "started": keeper.started,
+            "files": {"history.parquet": history},
+        }
+        write_json(out.with_name("status.json"), status)
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

@@ -53,8 +53,20 @@ LAYERS = [
         "status",
         "pictures",
         "encoded",
+        "lock",
+        "interruption",
+        "generations",
+        "attempt",
     ],
-    ["image_sources", "datasets", "curves", "tracking_source", "tracking_server", "tracking"],
+    [
+        "image_sources",
+        "datasets",
+        "curves",
+        "tracking_source",
+        "tracking_server",
+        "tracking",
+        "resume",
+    ],
     ["stages", "__main__"],
 ]
 COMMANDS = {
