@@ -16,6 +16,7 @@ sys.path.insert(0, ROOT)
 
 from nasflow import config as schema
 from nasflow import plan as policy
+from nasflow.lock import Held, take
 
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 
