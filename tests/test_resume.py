@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from nasflow import attempt as attempts
-from nasflow import stages
+from nasflow import stages, train
 from nasflow.attempt import Attempt, attempt
 from nasflow.generations import Generation, generations, write_generation
 from nasflow.interruption import Stopped, interruption
@@ -65,8 +65,8 @@ def _pretrain(folder: Path, out: Path, seed: int = 0) -> None:
     stages.pretrain(config=json.dumps(sections), out=out / "network", **_given(folder, seed))
 
 
-def _final(folder: Path, out: Path, seed: int = 0) -> None:
-    parent, config = folder / "pretrain/network", json.dumps({"final": TRAINED})
+def _final(folder: Path, out: Path, seed: int = 0, **more: Any) -> None:
+    parent, config = folder / "pretrain/network", json.dumps({"final": TRAINED | more})
     given = _given(folder, seed)
     stages.final_train(config=config, parent=parent, out=out / "network", **given)
 
@@ -220,6 +220,27 @@ def test_state_that_lacks_a_part_is_noticed(
     monkeypatch.setattr(attempts, "generations", damaged)
     STAGES[name](folder, tmp_path)
     assert _results(tmp_path) != whole[name]
+
+
+def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
+    folder: Path, stop: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """35 steps with rows after the looks, at 4 and 7, and every 17 steps."""
+    monkeypatch.setattr(train, "ROWS_PER_RUN", 2)
+    _final(folder, tmp_path / "whole", epochs=5.0)
+    stop(6)
+    for out in ("stopped", "lacking"):
+        _stop(_final, folder, tmp_path / out, epochs=5.0)
+    _final(folder, tmp_path / "stopped", epochs=5.0)
+    assert _results(tmp_path / "stopped") == _results(tmp_path / "whole")
+
+    def damaged(path: Path) -> Iterator[Generation]:
+        for g in generations(path):
+            yield g._replace(snapshot=_shorter("recent", g.snapshot))
+
+    monkeypatch.setattr(attempts, "generations", damaged)
+    _final(folder, tmp_path / "lacking", epochs=5.0)
+    assert _results(tmp_path / "lacking") != _results(tmp_path / "whole")
 
 
 def test_averages_that_forget_their_length_are_noticed(
