@@ -1,6 +1,7 @@
 """nasflow STAGE --option value ...: the stages as subcommands.
 
-Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file. One line, no traceback.
+Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file, 75 stopped by a signal or another
+process is at it: try again. One line, no traceback.
 """
 
 from __future__ import annotations
@@ -70,21 +71,29 @@ def parser() -> argparse.ArgumentParser:
             options = dict(OPTIONS[name])
             required = stage != "track" and "default" not in options
             command.add_argument(f"--{name}", required=required, **options)
+    commands.add_parser("resume", help="after a crash: unlock, then Snakemake with these arguments")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage; the exit code."""
-    options = vars(parser().parse_args(arguments))
-    stage, log = options.pop("stage"), options.pop("log")
+    """Run one stage, or resume; the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options: dict[str, Any] = {"stage": "resume", "arguments": arguments[1:]}
+    module = "nasflow.resume"
+    if arguments[:1] != ["resume"] or {"-h", "--help"} & set(arguments):
+        module, options = "nasflow.stages", vars(parser().parse_args(arguments))
+    stage, log = options.pop("stage"), options.pop("log", None)
     given = {name: value for name, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # machines that part are no news
     began = time.monotonic()
     from nasflow.files import CorruptFile
+    from nasflow.interruption import Stopped
+    from nasflow.lock import Held
     from nasflow.machines import machines
     from nasflow.ranks import LOST, LostRankError
 
+    codes = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
     ranks = given.pop("ranks", 0)  # of a stage that knows no ranks
     try:
         if ranks and "RANK" not in os.environ:
@@ -92,19 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if ranks * together.nodes > 1:
                 from nasflow.launch import launch
 
-                return launch(ranks, arguments or sys.argv[1:], together)
-        getattr(importlib.import_module("nasflow.stages"), stage)(**given)
-    except (ValueError, CorruptFile) as error:
+                return launch(ranks, arguments, together)
+        code = getattr(importlib.import_module(module), stage)(**given)
+    except tuple(codes) as error:
         first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
         for line in str(error).splitlines() if first else ():
             print(f"nasflow: {line}", file=sys.stderr)
-        code = 3 if isinstance(error, CorruptFile) else 2
-        _note(log, f"{stage} failed ({code}): {error}")
+        code = next(code for kind, code in codes.items() if isinstance(error, kind))
+        _note(log, f"{stage} {'failed' if code < 75 else 'not done'} ({code}): {error}")
         return code
     except LostRankError:  # nasflow.launch says which
         return LOST
     _note(log, f"{stage} done in {time.monotonic() - began:.1f} s")
-    return 0
+    return code or 0
 
 
 def _note(log: Path | None, line: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from nasflow.flow import Vector
@@ -39,6 +41,13 @@ class Average:
         self._last = d
         self._mass = a * self._mass + b
         self._mass_square = a * a * self._mass_square + b * b
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All of it, for `restore`."""
+        return {name: np.array(value) for name, value in vars(self).items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        vars(self).update({name: a if a.ndim else a.item() for name, a in state.items()})
 
     @property
     def V(self) -> Vector:

@@ -28,6 +28,7 @@ from nasflow.randomness import generator
 from nasflow.schedule import cosine
 from nasflow.search import Progress, Round, Setting, output_changes, propose, starts
 from nasflow.siblings import Siblings
+from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
 
 Score = tuple[float, float]  # nats, share
 
@@ -43,21 +44,27 @@ class Rung(NamedTuple):
     late: bool
 
 
-def nash(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+def nash(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
     """Hill climbing (Elsken et al. 2017): n_neigh - 1 children and the parent train epochs_neigh
     epochs each; the most accurate goes on."""
-    return _climb(parent, k, setting, progress, aged=False)
+    return _climb(parent, k, setting, progress, keeper, aged=False)
 
 
-def nasgraph(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+def nasgraph(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
     """NASH with gradient ageing (module `ageing`: our reading of an unpublished formula).
 
     Its other novelty, that the head is morphed linearly when the map that enters it changes, is how
     every algorithm here makes children (`rewrite`, `morphisms._refit`)."""
-    return _climb(parent, k, setting, progress, aged=True)
+    return _climb(parent, k, setting, progress, keeper, aged=True)
 
 
-def random(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+def random(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
     """One of NASH's children, drawn uniformly, trains as long as NASH's would and goes on. The
     others are not trained: a round costs 1 / n_neigh of NASH's."""
     until = _end(setting)
@@ -66,15 +73,18 @@ def random(parent: Network, k: int, setting: Setting, progress: Progress) -> Rou
         return _exhausted(parent, k, setting)
     children = [children[drawn(len(children), setting.seed, setting.number)]]
     networks = {1: starts(parent, children, setting)[1]}
-    rung = _train(networks, k, 0, _steps(setting, 1), setting, progress, until=until)
+    rung = _train(networks, k, 0, _steps(setting, 1), setting, progress, keeper, until=until)
     return _round(parent, k, setting, children, [rung], 1)
 
 
-def halving(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+def halving(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
     """Successive halving (Jamieson & Talwalkar 2016) over NASH's networks and at NASH's price.
 
     Every rung costs the same, so that those who go on train eta times as long as before. Each is a
-    cycle of its own (SGDR with T_mult = eta), that networks be judged where tau is low."""
+    cycle of its own (SGDR with T_mult = eta), that networks be judged where tau is low. State is
+    kept in the first rung only; a crash in a later one costs the round."""
     until = _end(setting)
     children = _children(parent, k, setting)
     if not children:
@@ -90,7 +100,8 @@ def halving(parent: Network, k: int, setting: Setting, progress: Progress) -> Ro
     for size, length in zip(sizes, lengths, strict=True):
         entrants = {node: networks[node] for node in _best(done, size)} if done else networks
         before = sum(rung.steps for rung in done)
-        rung = _train(entrants, k + before, before, length, setting, progress, until=until)
+        own = FORGETFUL if done else keeper
+        rung = _train(entrants, k + before, before, length, setting, progress, own, until=until)
         done.append(rung)
         networks = rung.networks
         if rung.late:
@@ -125,7 +136,9 @@ def ranked(scores: Mapping[int, Score]) -> list[int]:
     return sorted(sorted(scores), key=order)
 
 
-def _climb(parent: Network, k: int, setting: Setting, progress: Progress, *, aged: bool) -> Round:
+def _climb(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper, *, aged: bool
+) -> Round:
     until = _end(setting)
     children = _children(parent, k, setting)
     if not children:
@@ -134,7 +147,7 @@ def _climb(parent: Network, k: int, setting: Setting, progress: Progress, *, age
     g, s = parent.architecture, setting.search["ageing"]
     gains = [ageing.gains(g, n.architecture, s) for n in networks.values()] if aged else []
     steps = _steps(setting, len(networks))
-    rung = _train(networks, k, 0, steps, setting, progress, until=until, gains=gains)
+    rung = _train(networks, k, 0, steps, setting, progress, keeper, until=until, gains=gains)
     return _round(parent, k, setting, children, [rung], _best([rung], 1)[0])
 
 
@@ -162,6 +175,7 @@ def _train(
     steps: int,
     setting: Setting,
     progress: Progress,
+    keeper: Keeper,
     *,
     until: float,
     gains: Sequence[Mapping[str, float]] = (),
@@ -169,7 +183,8 @@ def _train(
     """Networks side by side on the same batches from global step k, tau by one cosine over `steps`;
     `before` counts the steps of the round so far, `until` is the end of the time for it.
     ValueError when every network diverges."""
-    search, nodes, rows = setting.search, list(networks), []
+    search, nodes = setting.search, list(networks)
+    rows: list[Row] = []
     keys = ("friction", "momentum", "weight_decay")
     step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
     batches = Batches(
@@ -182,6 +197,14 @@ def _train(
     with Siblings(
         at_rest, step, ranks=ranks, workers=workers, precision=precision, gains=gains
     ) as live:
+        if kept := keeper.before(live.fingerprints, steps):
+            live.restore(kept.siblings, kept.step)
+            j, rows = kept.step, kept.facts["rows"]
+
+        def snapshot() -> Snapshot:
+            states = [live.state(i) for i in range(len(nodes))]
+            return Snapshot(j, {"rows": rows}, {}, states)
+
         while j < steps and not late:
             tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
             losses, _ = live.step([batches(k + j)], None, tau)
@@ -189,7 +212,9 @@ def _train(
             for node, loss in zip(nodes, losses, strict=True):
                 rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
             progress(before + j, before + steps, f"{len(nodes)} networks, loss {losses.min():.3f}")
-            late = ranks.agree(time.monotonic() >= until)
+            late = bool(ranks.agree(time.monotonic() >= until)[0])
+            if j < steps and not late:
+                keeper.keep(j, snapshot)
         scores = dict(zip(nodes, live.evaluate(setting.validation), strict=True))
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
     if not any(np.isfinite(loss) for loss, _ in scores.values()):

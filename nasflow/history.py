@@ -11,6 +11,7 @@ from nasflow.flow import Vector
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
 from nasflow.particles import Info
+from nasflow.snapshot import Arrays, flat, group
 
 Row = dict[str, Any]
 
@@ -25,6 +26,24 @@ class Step(NamedTuple):
     standard_error: Vector
     train_loss: Vector
     info: Info
+
+
+def pack(history: Sequence[Step]) -> dict[str, np.ndarray]:
+    """The steps as arrays, (steps,) and (steps, m), exactly."""
+    plain = [name for name in Step._fields if name != "info"]
+    columns = {name: np.array([getattr(s, name) for s in history]) for name in plain}
+    info = {name: np.array([getattr(s.info, name) for s in history]) for name in Info._fields}
+    return flat(step=columns, info=info)
+
+
+def unpack(arrays: Arrays) -> list[Step]:
+    """The steps of `pack`."""
+    columns, info = group(arrays, "step"), group(arrays, "info")
+
+    def row(parts: Arrays, i: int) -> Row:
+        return {name: a[i] if a.ndim > 1 else a[i].item() for name, a in parts.items()}
+
+    return [Step(**row(columns, i), info=Info(**row(info, i))) for i in range(len(columns["k"]))]
 
 
 def particle_rows(history: Sequence[Step]) -> list[Row]:

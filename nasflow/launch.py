@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGTERM, SIGUSR1, signal
+from signal import SIGTERM, signal
 from types import FrameType
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -17,6 +17,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from nasflow.interruption import SIGNALS
 from nasflow.machines import Machines
 from nasflow.ranks import LOST
 
@@ -28,8 +29,8 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
     """Run `python -m nasflow ARGUMENTS` as that many ranks on this machine, and on each of the
     others that run this same command; the exit code.
 
-    SIGUSR1 goes on to the ranks of this machine. A rank that dies takes the others with it: the
-    stage ends, and done again it gives the bytes that it would have given."""
+    Signals that stop a stage go on to the ranks of this machine. A rank that dies takes the others
+    with it: the stage ends, and the same command goes on from what it kept, to the same bytes."""
     meeting = {"read_timeout": MEET, "join_timeout": MEET}
     if machines.host is not None:
         meeting["is_host"] = machines.host
@@ -44,6 +45,7 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
         local_addr=machines.address,
         max_restarts=0,
         monitor_interval=0.2,
+        signals_to_handle="SIGHUP,SIGQUIT",  # of the others torch would make a signal's exit code
     )
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
@@ -62,7 +64,7 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
 
 @contextmanager
 def _passing_on() -> Iterator[None]:
-    """SIGUSR1 to this process goes to its children, of which torch starts one a rank."""
+    """What stops a stage goes to the children of this process, of which torch starts one a rank."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for children in Path("/proc/self/task").glob("*/children"):
@@ -70,11 +72,12 @@ def _passing_on() -> Iterator[None]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(child), number)
 
-    before = signal(SIGUSR1, pass_on)
+    before = {number: signal(number, pass_on) for number in SIGNALS}
     try:
         yield
     finally:
-        signal(SIGUSR1, before)
+        for number, handler in before.items():
+            signal(number, handler)
 
 
 def _explain(error: ChildFailedError, size: int) -> int:

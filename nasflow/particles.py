@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,13 @@ class Particles:
         self._scale = _scale(K, search)
         self.counts = flow.init(search["particles"], len(K) - 1)
         self.phi = np.zeros(len(K))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that steps change, for `restore`."""
+        return {"counts": self.counts, "phi": self.phi}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.counts, self.phi = state["counts"], state["phi"]
 
     @property
     def leader(self) -> int:

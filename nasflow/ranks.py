@@ -50,9 +50,14 @@ class Ranks(NamedTuple):
         result: Matrix = table.numpy()
         return result
 
-    def agree(self, wish: bool) -> bool:
-        """Whether any rank wishes it; what follows a clock or a signal must hold for all."""
-        return bool(self.merge({0: (float(wish),)}, 1, 1)[0, 0]) if self.size > 1 else wish
+    def agree(self, *wishes: float) -> list[float]:
+        """The largest of all ranks' wishes, place by place; none ends before the last has asked.
+        What follows a clock or a signal must hold for all."""
+        table = torch.tensor(wishes or (0.0,), dtype=torch.float64)
+        if self.size > 1:
+            with _all_there():
+                dist.all_reduce(table, dist.ReduceOp.MAX)
+        return [float(wish) for wish in table]
 
     def broadcast(self, tensors: Sequence[Tensor], source: int) -> None:
         """Every rank's tensors become those of `source`, in place."""

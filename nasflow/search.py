@@ -17,7 +17,7 @@ from nasflow import optim
 from nasflow.average import Average
 from nasflow.batches import Batches, Split
 from nasflow.flow import Vector
-from nasflow.history import Row, Step, architecture_rows, particle_rows
+from nasflow.history import Row, Step, architecture_rows, pack, particle_rows, unpack
 from nasflow.neighbourhood import Child, edges, sample
 from nasflow.network import Network, forward, initialise
 from nasflow.particles import Particles
@@ -26,6 +26,7 @@ from nasflow.randomness import generator
 from nasflow.ranks import ALONE, Ranks
 from nasflow.schedule import sgdr
 from nasflow.siblings import Batch, Siblings
+from nasflow.snapshot import FORGETFUL, Keeper, Snapshot, flat, group
 
 PROPOSED = 4
 PROPOSAL_BATCH = 256
@@ -85,11 +86,13 @@ class Stop(NamedTuple):
     step: optim.Step
 
 
-def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> Round:
+def run_round(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
     (but for limits.seconds). Where no child is legal it ends at once, `exhausted`. ValueError when
     every sibling diverges."""
-    with stopped(parent, k, setting, progress) as stop:
+    with stopped(parent, k, setting, progress, keeper) as stop:
         winner = stop.winner or 0
         network = stop.live.network(winner)
         workers, ranks = setting.workers, setting.ranks
@@ -114,7 +117,9 @@ def run_round(parent: Network, k: int, setting: Setting, progress: Progress) -> 
 
 
 @contextmanager
-def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> Iterator[Stop]:
+def stopped(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Iterator[Stop]:
     """The same round, but all its siblings, for as long as the context lasts."""
     search = setting.search
     children = propose(parent, k, setting)
@@ -135,7 +140,7 @@ def stopped(parent: Network, k: int, setting: Setting, progress: Progress) -> It
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])
             price = search["size_weight"] * np.log2(sizes / sizes[0])
-            history, winner, reason = _flow(live, particles, price, k, setting, progress)
+            history, winner, reason = _flow(live, particles, price, k, setting, progress, keeper)
         else:
             history, winner, reason = [], None, "exhausted"
         yield Stop(live, children, history, winner, reason, step)
@@ -148,6 +153,7 @@ def _flow(
     k: int,
     setting: Setting,
     progress: Progress,
+    keeper: Keeper,
 ) -> tuple[list[Step], int | None, str]:
     """Steps until a child has twice the particles of g_r, or the round or the budget ends."""
     search, limits = setting.search, setting.limits
@@ -161,6 +167,20 @@ def _flow(
     kinetic = search["second_order"]["kinetic"] and particles.second_order
     left = min(limits.steps, limits.network_steps / m)
     longest = int(min(search["max_steps"], max(left, 1)))
+    if before := keeper.before(live.fingerprints, longest):
+        live.restore(before.siblings, before.step)
+        average.restore(group(before.arrays, "average"))
+        particles.restore(group(before.arrays, "particles"))
+        dead = before.arrays["siblings.dead"]
+        history = unpack(before.arrays)
+        k += before.step
+
+    def snapshot() -> Snapshot:
+        arrays = flat(
+            average=average.state(), particles=particles.state(), siblings={"dead": dead}
+        ) | pack(history)
+        return Snapshot(len(history), {}, arrays, [live.state(i) for i in range(m)])
+
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
@@ -183,8 +203,9 @@ def _flow(
             return history, particles.winner, "recentred"
         if len(history) >= search["max_steps"]:
             return history, None, "max_steps"
-        if len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds)):
+        if len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds))[0]:
             return history, None, "budget"
+        keeper.keep(len(history), snapshot)
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:

@@ -73,7 +73,7 @@ class Siblings:
             shards,
             label_smoothing,
         )
-        self._average, self._steps = average, 0
+        self._average, self._steps, self._measured = average, 0, 0
         self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
@@ -98,6 +98,10 @@ class Siblings:
     def __len__(self) -> int:
         return len(self._owner)
 
+    @property
+    def fingerprints(self) -> list[str]:
+        return [n.architecture.fingerprint for n in self._start]
+
     def network(self, i: int) -> Network:
         """A copy of sibling i as it stands."""
         return self._copy(self._networks.get(i, self._start[i]), i)
@@ -112,6 +116,32 @@ class Siblings:
         x, buffers, v = ({k: t.detach().clone() for k, t in part.items()} for part in parts)
         self._ranks.broadcast(_tensors(Network(g, x, buffers, v)), self._owner[i])
         return Network(g, x, buffers, v)
+
+    def state(self, i: int) -> Tensors:
+        """Copies, on the CPU, of all tensors of sibling i that the next step reads."""
+        parts = {"": self.network(i)}
+        if self._average > 1:
+            parts["mean "] = self.averaged(i)._replace(v={})
+        return {
+            f"{kind}{part}.{name}": t.cpu().clone(memory_format=torch.contiguous_format)
+            for kind, network in parts.items()
+            for part, tensors in network._asdict().items()
+            if part != "architecture"
+            for name, t in tensors.items()
+        }
+
+    def restore(self, states: Sequence[Tensors], steps: int) -> None:
+        """All siblings as they stood after that many steps."""
+        self._steps = steps
+        with torch.no_grad():
+            for i in self._mine():
+                live = {"": self._networks[i]}
+                if self._average > 1:
+                    live["mean "] = self._means[i]
+                for kind, network in live.items():
+                    for part in ("x", "buffers", "v"):
+                        for name, t in getattr(network, part).items():
+                            t.copy_(states[i][f"{kind}{part}.{name}"])
 
     def step(
         self, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
@@ -129,7 +159,8 @@ class Siblings:
             rows = list(self._each(lambda i: self._timed(i, train, validation, tau, share), mine))
         table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 3)
         self._seconds += table[:, 2]
-        if self._steps == MEASURED and self._captured is None:
+        self._measured += 1
+        if self._measured == MEASURED and self._captured is None:
             self._rebalance()
         return table[:, 0], table[:, 1]
 
@@ -165,7 +196,7 @@ class Siblings:
 
     def _rebalance(self) -> None:
         """Order, and where it pays distribute, the siblings by the seconds that they took."""
-        self._costs = self._seconds / self._steps
+        self._costs = self._seconds / self._measured
         costs = list(self._costs)
         owner = spread(costs, self._ranks.size)
         if longest(costs, owner) > WORTH * longest(costs, self._owner):

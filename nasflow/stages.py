@@ -17,7 +17,8 @@ import torch
 from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
-from nasflow.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.attempt import attempt, inputs
+from nasflow.checkpoint import paths, read_checkpoint, write_checkpoint
 from nasflow.config import (
     Augment,
     Base,
@@ -67,14 +68,16 @@ def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, thre
     facts = read_facts(data)
     base = sections["base"]
     image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
+    manifests = [data / "data.json"]
     if base["network"] is None:
         head = "flat_head" if base["head"] == "flatten" else "head"
         g = chain(tuple(base["widths"]), base["kernel"], image, classes, head)
         network = initialise(g, generator("init", seed))
     else:
         network = read_checkpoint(Path(base["network"])).network
+        manifests.append(paths(Path(base["network"]))[-1])
         _check_fits(network, image, classes, base["network"])
-    _train_stage("pretrain", network, sections, data, seed, out, device, threads)
+    _train_stage("pretrain", network, sections, data, manifests, seed, out, device, threads)
 
 
 def plan(*, config: str, out: Path) -> None:
@@ -97,7 +100,7 @@ def search_round(
 ) -> None:
     """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
     rank that torchrun started; the first one writes."""
-    began, started = time.monotonic(), time.time()
+    began = time.monotonic()
     sections = _sections(config, search=Search, baselines=Baselines, augment=Augment)
     base = algorithm_of(algorithm)
     run = baselines.ROUNDS.get(base, run_round)
@@ -112,12 +115,14 @@ def search_round(
     cycle = search["epochs_neigh"] * epoch
     bounds = parse(Budget, json.loads(budget), "budget")
     seconds = (bounds.seconds or float("inf")) - before["seconds"]
-    title = f"{algorithm} seed {seed} round {round}"
-    with joined() as ranks, progress(title, quiet=not ranks.first) as show:
+    names = {"algorithm": algorithm, "seed": seed, "round": round}
+    read = inputs(data / "data.json", paths(parent)[-1])
+    identity = {"stage": "search_round", **names, "config": sections, "inputs": read}
+    with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
         limits = Limits(
             policy.steps_left(bounds, k, cycle, epoch),
             policy.network_steps_left(bounds, before["network_epochs"], epoch),
-            seconds,
+            seconds - keeper.earlier,
         )
         setting = Setting(
             base,
@@ -131,24 +136,24 @@ def search_round(
             limits=limits,
             ranks=ranks,
         )
-        result = run(network.to(device), k, setting, show)
-    if not ranks.first:
-        return
-    files = {
-        name: write_table(out / name, rows)
-        for name, rows in (
-            ("particles.parquet", result.particles),
-            ("architectures.parquet", result.architectures),
-        )
-    }
-    write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
-    status = round_status(
-        result, before, {"algorithm": algorithm, "seed": seed, "round": round}, cycle, epoch
-    )
-    taken = time.monotonic() - began
-    status["totals"]["seconds"] = before["seconds"] + taken
-    status |= {"seconds": taken, "started": started, "files": files}
-    write_json(out / "status.json", status)
+        title = f"{algorithm} seed {seed} round {round}"
+        with progress(title, quiet=not ranks.first) as show:
+            result = run(network.to(device), k, setting, show, keeper)
+        if not ranks.first:
+            return
+        files = {
+            name: write_table(out / name, rows)
+            for name, rows in (
+                ("particles.parquet", result.particles),
+                ("architectures.parquet", result.architectures),
+            )
+        }
+        write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+        status = round_status(result, before, names, cycle, epoch)
+        taken = time.monotonic() - began + keeper.earlier
+        status["totals"]["seconds"] = before["seconds"] + taken
+        status |= {"seconds": taken, "started": keeper.started, "files": files}
+        write_json(out / "status.json", status)
 
 
 def select_winner(
@@ -190,6 +195,7 @@ def final_train(
     sections = _sections(config, final=Final, augment=Augment)
     network = read_checkpoint(parent).network
     final = sections["final"]
+    manifests = [data / "data.json", paths(parent)[-1]]
     if final["total_epochs"] is not None or final["total_seconds"] is not None:
         spent = read_json(parent.with_name("summary.json"))["spent"]
         train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
@@ -197,7 +203,7 @@ def final_train(
             network.to(device), train_split, validation, final, sections["augment"], spent, threads
         )
         sections["final"] = final | {"epochs": remaining}
-    _train_stage("final", network, sections, data, seed, out, device, threads)
+    _train_stage("final", network, sections, data, manifests, seed, out, device, threads)
 
 
 def evaluate(
@@ -302,39 +308,42 @@ def _train_stage(
     network: Network,
     sections: Json,
     data: Path,
+    manifests: Sequence[Path],
     seed: int,
     out: Path,
     device: str,
     threads: int,
 ) -> None:
-    began, started = time.monotonic(), time.time()
-    stage = sections[name]
+    began, stage = time.monotonic(), sections[name]
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-    with progress(f"{name} seed {seed}") as show:
-        trained, rows, facts = train(
-            network.to(device),
-            train_split,
-            validation,
-            stage,
-            sections["augment"],
-            purpose=name,
-            seed=seed,
-            workers=threads,
-            progress=show,
-        )
-    write_checkpoint(out, trained, 0, stage["optimizer"])
-    history = write_table(out.with_name("history.parquet"), rows)
-    status = {
-        "schema": 1,
-        "stage": name,
-        "seed": seed,
-        **facts,
-        **size(trained.architecture),
-        "seconds": time.monotonic() - began,
-        "started": started,
-        "files": {"history.parquet": history},
-    }
-    write_json(out.with_name("status.json"), status)
+    identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
+    with attempt(out.parent, identity, device) as keeper:
+        with progress(f"{name} seed {seed}") as show:
+            trained, rows, facts = train(
+                network.to(device),
+                train_split,
+                validation,
+                stage,
+                sections["augment"],
+                purpose=name,
+                seed=seed,
+                workers=threads,
+                progress=show,
+                keeper=keeper,
+            )
+        write_checkpoint(out, trained, 0, stage["optimizer"])
+        history = write_table(out.with_name("history.parquet"), rows)
+        status = {
+            "schema": 1,
+            "stage": name,
+            "seed": seed,
+            **facts,
+            **size(trained.architecture),
+            "seconds": time.monotonic() - began + keeper.earlier,
+            "started": keeper.started,
+            "files": {"history.parquet": history},
+        }
+        write_json(out.with_name("status.json"), status)
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

@@ -12,6 +12,7 @@ from nasflow.batches import Batches, Split, join
 from nasflow.network import Network
 from nasflow.schedule import cosine
 from nasflow.siblings import Siblings
+from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
 
 Row = dict[str, float | int | None]
 ROWS_PER_RUN = 200
@@ -38,6 +39,7 @@ def train(
     seed: int,
     workers: int,
     progress: Callable[[int, int, str], None],
+    keeper: Keeper = FORGETFUL,
 ) -> tuple[Network, list[Row], dict[str, Any]]:
     """The trained network, rows of its history and facts (steps, epochs, losses, accuracy).
 
@@ -74,10 +76,19 @@ def train(
         label_smoothing=stage["label_smoothing"],
         precision=stage["precision"],
     ) as live:
-        loss, accuracy, seen = float("nan"), float("nan"), ""
+        loss, accuracy, seen, first = float("nan"), float("nan"), "", 0
         if not steps:
             loss, accuracy = live.evaluate(validation)[0]
-        for k in range(steps):
+        elif before := keeper.before(live.fingerprints, steps):
+            first, facts = before.step, before.facts
+            live.restore(before.siblings, first)
+            rows, recent, (loss, accuracy) = facts["rows"], facts["recent"], facts["look"]
+
+        def snapshot() -> Snapshot:
+            facts = {"rows": rows, "recent": recent, "look": (loss, accuracy)}
+            return Snapshot(k + 1, facts, {}, [live.state(0)])
+
+        for k in range(first, steps):
             tau = cosine(k, steps, stage["lambda_start"], stage["lambda_final"]) * min(
                 1.0, (k + 1) / max(rise, 1.0)
             )
@@ -105,6 +116,8 @@ def train(
                 )
                 recent.clear()
             progress(k + 1, steps, f"loss {train_loss:.3f}" + seen)
+            if k + 1 < steps:
+                keeper.keep(k + 1, snapshot)
         facts = {
             "steps": steps,
             "epochs": steps / batches.steps_per_epoch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,9 +86,11 @@ def run(
     return folder / out
 
 
-def start(options: dict[str, str], **more: object) -> subprocess.Popen[str]:
-    """A round as a user's command."""
+def start(options: dict[str, str], every: str = "60", **more: object) -> subprocess.Popen[str]:
+    """A round as a user's command, which keeps its state `every` so many seconds."""
     given = {**options, **more}
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "nasflow", "search_round", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | {"NASFLOW_CHECKPOINT_SECONDS": every}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)

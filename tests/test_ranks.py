@@ -105,7 +105,47 @@ def test_a_rank_that_dies_ends_the_round_in_one_line_and_the_round_can_be_run_ag
     assert not (folder / "killed/status.json").exists()
 
 
-def _worker(launcher: int, rank: int) -> int:
+def test_ranks_that_are_stopped_or_lost_go_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """Two ranks stopped by SIGTERM, four of which one is killed, and one that ends the round."""
+    folder = prepare(tmp_path)
+    long = {"max_steps": 400, "warmup_steps": 390}
+    whole = run(folder, "whole", 1, **long)
+    options, out = arguments(folder, "parts", **long), folder / "parts"
+    process = start(options, every="0", ranks=2, threads=2)
+    first = _kept(out, 0)
+    process.terminate()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 75, error
+    assert error.count("nasflow: stopped by SIGTERM after step") == 1
+    process = start(options, every="0", ranks=4, threads=2)
+    second = _kept(out, first + 5)
+    os.kill(_worker(process.pid, rank=3, after=0.0), signal.SIGKILL)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, error
+    assert f"goes on after step {_step(error)}" in error
+    assert _step(error) >= first
+    error = start(options).communicate(timeout=60)[1]
+    assert _step(error) >= second
+    for name in RESULTS + TABLES:
+        assert (whole / name).read_bytes() == (out / name).read_bytes(), name
+
+
+def _step(error: str) -> int:
+    return int(error.split("goes on after step ")[1].split(",")[0])
+
+
+def _kept(out: Path, more_than: int) -> int:
+    """The newest state's step, once it is past that one."""
+    for _ in range(1200):
+        time.sleep(0.05)
+        names = [p.name for p in (out / ".resume").glob("*-*") if not p.name.endswith(".tmp")]
+        step = max((int(name.split("-")[0]) for name in names), default=-1)
+        if step > more_than:
+            return step
+    raise AssertionError("no state was kept")
+
+
+def _worker(launcher: int, rank: int, after: float = 6.0) -> int:
     """The process of a rank, once it trains."""
     for _ in range(600):
         time.sleep(0.1)
@@ -116,6 +156,6 @@ def _worker(launcher: int, rank: int) -> int:
             except (OSError, ValueError):
                 continue
             if parent == launcher and f"RANK={rank}".encode() in names:
-                time.sleep(6.0)
+                time.sleep(after)
                 return int(entry.name)
     raise AssertionError("no worker appeared")

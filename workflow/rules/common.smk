@@ -18,6 +18,7 @@ from nasflow import config as schema
 from nasflow import plan as policy
 from nasflow.compare_config import FILES as COMPARISON
 from nasflow.compare_config import names as ablations
+from nasflow.lock import Held, take
 
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 
