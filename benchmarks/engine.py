@@ -264,44 +264,45 @@ def _activations(network: Network) -> int:
 
 
 def one_round(arguments: argparse.Namespace) -> None:
-    """A round of at least 30 seconds on digits: how much of it is Snakemake and the process."""
-    root = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = {
-            "experiment": "overhead",
-            "base": {"widths": [32, 64, 128]},
-            "pretrain": {"epochs": 1},
-            "search": {
-                "constraints": {"max_flops": None},
-                "max_steps": arguments.steps,
-                "warmup_steps": arguments.steps,
-            },
-            "budget": {"rounds": 1},
-        }
-        own = Path(folder) / "overhead.json"
-        own.write_text(json.dumps(config))
-        command = [
-            *(str(Path(sys.executable).with_name("snakemake")), "--cores", "2"),
-            *("--snakefile", str(root / "Snakefile"), "--directory", folder, "--quiet", "all"),
-            *("--profile", str(root / "profiles/default"), "--configfile", str(own), "--"),
-        ]
-        search = "results/overhead/nasgd/seed_0"
-        first = [f"{search}/pretrain/status.json"]
-        subprocess.run([*command, *first], check=True, capture_output=True)
-        began = time.perf_counter()
-        target = [f"{search}/search/round_1/status.json"]
-        subprocess.run([*command, *target], check=True, capture_output=True)
-        whole = time.perf_counter() - began
-        status = json.loads((Path(folder) / target[0]).read_text())
-    stage, steps = status["seconds"], status["seconds_training"]
+    """A round on digits with as many steps, and one with half of them: what a step takes, and what
+    is there besides, in the stage and around it."""
+    (half, _), (stage, whole) = (_round(steps) for steps in (arguments.steps // 2, arguments.steps))
+    training = 2.0 * (stage - half)
     print("| part | seconds | share |\n| --- | --- | --- |")
     for name, value in {
-        f"training of {status['steps']} steps": steps,
-        "children, judging, files": stage - steps,
+        f"{arguments.steps} steps": training,
+        "children, judging, files": stage - training,
         "process and Snakemake": whole - stage,
         "all": whole,
     }.items():
         print(f"| {name} | {value:.1f} | {value / whole:.0%} |")
+
+
+def _round(steps: int) -> tuple[float, float]:
+    """Seconds of the stage, by its own clock, and of the command that ran it."""
+    root, search = Path(__file__).parents[1], "results/overhead/nasgd/seed_0"
+    quiet = {"max_steps": steps, "warmup_steps": steps, "constraints": {"max_flops": None}}
+    config = {
+        "experiment": "overhead",
+        "base": {"widths": [32, 64, 128]},
+        "pretrain": {"epochs": 1},
+        "search": quiet,
+        "budget": {"rounds": 1},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "overhead.json"
+        own.write_text(json.dumps(config))
+        command = [
+            *(str(Path(sys.executable).with_name("snakemake")), "--cores", "2"),
+            *("--snakefile", str(root / "Snakefile"), "--directory", folder),
+            *("--profile", str(root / "profiles/default"), "--configfile", str(own), "--"),
+        ]
+        before, target = f"{search}/pretrain/status.json", f"{search}/search/round_1/status.json"
+        subprocess.run([*command, before], check=True, capture_output=True)
+        began = time.perf_counter()
+        subprocess.run([*command, target], check=True, capture_output=True)
+        whole = time.perf_counter() - began
+        return float(json.loads((Path(folder) / target).read_text())["seconds"]), whole
 
 
 def main() -> None:
@@ -323,7 +324,7 @@ def main() -> None:
             command.add_argument("--turns", type=int, default=7)
             command.add_argument("--steps", type=int, default=4, help="of a turn")
         if name == "round":
-            command.add_argument("--steps", type=int, default=300)
+            command.add_argument("--steps", type=int, default=1000)
         if name == "contestant":
             command.add_argument("kind", choices=("loop", "engine"))
         if name in ("contestant", "peak"):

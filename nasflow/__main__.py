@@ -124,4 +124,9 @@ def _note(log: Path | None, line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    done = main()
+    if sys.argv[1] not in ("track", "ui"):  # torch takes half a second to take itself apart
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(done)
+    sys.exit(done)

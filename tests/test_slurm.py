@@ -34,7 +34,7 @@ CONFIG = {
     "tracking": {"enabled": False},
 }
 # A stage that keeps what it has done says so; one that cannot dies of the signal.
-STOPPED = 75 if importlib.util.find_spec("nasflow.interruption") else -signal.SIGUSR1
+STOPPED = 75
 
 plugin = pytest.mark.skipif(
     importlib.util.find_spec("snakemake_executor_plugin_slurm") is None,
