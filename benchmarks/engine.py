@@ -4,6 +4,7 @@
     python benchmarks/engine.py particles   # the particles' step against their number
     python benchmarks/engine.py memory      # peak of a step against weights and activations
     python benchmarks/engine.py round       # a round of the pipeline: steps, process, Snakemake
+    python benchmarks/engine.py scale       # against children, image size and ranks (docs/scale.md)
 
 Contestants are processes of their own (the engine changes allocator settings of its process, which
 the plain loop must not have) that wait for one another and run in turn. Times are medians over
@@ -21,7 +22,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from nasflow import optim
 from nasflow.architecture import chain
 from nasflow.config import Search, parse, plain
-from nasflow.neighbourhood import edges, sample
+from nasflow.neighbourhood import sample
 from nasflow.network import Network, forward, initialise
 from nasflow.particles import Particles
 from nasflow.randomness import generator
@@ -43,15 +43,15 @@ POSITIVE = ("deepen", "widen", "connect_concat", "connect_add")
 Run = Callable[[int], None]
 
 
-def family(width: int) -> list[Network]:
-    """A base net of width, 2 width and 4 width filters on 32 x 32 images, and eight children."""
+def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network]:
+    """A base net of width, 2 width and 4 width filters on size x size images, and its children."""
     search = plain(parse(Search, {}, "search"))
     base = initialise(
-        chain((width, 2 * width, 4 * width), 3, (3, 32, 32), 10), generator("init", 0)
+        chain((width, 2 * width, 4 * width), 3, (3, size, size), 10), generator("init", 0)
     )
     children = sample(
         base,
-        SIBLINGS - 1,
+        siblings - 1,
         n_morphisms=1,
         morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
         constraints=search["constraints"] | {"max_flops": None},
@@ -60,10 +60,10 @@ def family(width: int) -> list[Network]:
     return [base, *(child.network for child in children)]
 
 
-def batch(size: int) -> Batch:
-    draw = torch.Generator().manual_seed(size)
-    images = torch.randn(size, 32, 32, 3, generator=draw).permute(0, 3, 1, 2)
-    return images, torch.randint(0, 10, (size,), generator=draw)
+def batch(count: int, size: int = 32) -> Batch:
+    draw = torch.Generator().manual_seed(count)
+    images = torch.randn(count, size, size, 3, generator=draw).permute(0, 3, 1, 2)
+    return images, torch.randint(0, 10, (count,), generator=draw)
 
 
 def plain_loop(networks: list[Network], threads: int) -> Run:
@@ -89,7 +89,8 @@ def plain_loop(networks: list[Network], threads: int) -> Run:
 
 def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
     """Siblings, spread over ranks and workers."""
-    X, Y = [batch(TRAINING)], [batch(VALIDATION)]
+    size = networks[0].architecture.size[0]
+    X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
     live = Siblings(networks, STEP, ranks=ranks, workers=workers)
 
     def run(steps: int) -> None:
@@ -204,20 +205,8 @@ def particles(arguments: argparse.Namespace) -> None:
     for exponent in range(2, 10):
         row = []
         for algorithm in ("nasgd", "nasagd"):
-            search = plain(parse(Search, {"particles": 10**exponent}, "search"))
-            live = Particles(algorithm, edges([], search) + _complete(SIBLINGS), search)
-            rng, V = generator("benchmark"), np.linspace(1.0, 1.1, SIBLINGS)
-            error, times = np.full(SIBLINGS, 0.01), []
-            for _ in range(2000):
-                began = time.perf_counter()
-                live.step(rng, V, error, 0.01, still=False)
-                times.append(time.perf_counter() - began)
-            row.append(f"{np.median(times) * 1e6:.0f}")
+            row.append(f"{_particle_step(algorithm, SIBLINGS, 10**exponent):.0f}")
         print(f"| 1e{exponent} | {' | '.join(row)} |")
-
-
-def _complete(m: int) -> Any:
-    return np.ones((m, m)) - np.eye(m)
 
 
 def memory(arguments: argparse.Namespace) -> None:
@@ -305,6 +294,62 @@ def _round(steps: int) -> tuple[float, float]:
         return float(json.loads((Path(folder) / target).read_text())["seconds"]), whole
 
 
+def scale(arguments: argparse.Namespace) -> None:
+    """What docs/scale.md adds up: a step, its children, its particles and its exchange."""
+    print("| siblings | image | ms a step | GFLOP/s | ms a child made | us a particle step |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for siblings, size in ((3, 32), (9, 32), (17, 32), (33, 32), (9, 16), (9, 64)):
+        began = time.perf_counter()
+        networks = family(16, siblings, size)
+        made = (time.perf_counter() - began) / (siblings - 1)
+        run = engine(networks, 2)
+        run(12)
+        seconds = min(_seconds(run, 4) for _ in range(5)) / 4
+        work = sum(n.architecture.flops for n in networks) * (3 * TRAINING + VALIDATION)
+        print(
+            f"| {siblings} | {size} | {seconds * 1e3:.0f} | {work / seconds / 1e9:.0f} "
+            f"| {made * 1e3:.0f} | {_particle_step('nasgd', siblings, 1000):.0f} |"
+        )
+    print(f"\nparticles of 1001 nodes: {_particle_step('nasgd', 1001, 10**6) / 1e3:.1f} ms a step")
+    for ranks in (2, 4):
+        for siblings in (9, 1001):
+            command = [sys.executable, __file__, "exchange", str(siblings)]
+            places = [_place(rank, ranks, 29800 + ranks + siblings) for rank in range(ranks)]
+            processes = [
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | place)
+                for place in places
+            ]
+            answers = [process.communicate()[0] for process in processes]
+            print(f"exchange of {siblings} siblings over {ranks} ranks: {float(answers[0]):.0f} us")
+
+
+def exchange(arguments: argparse.Namespace) -> None:
+    with joined() as ranks:
+        mine = {i: (1.0, 1.0, 1.0) for i in range(ranks.rank, arguments.siblings, ranks.size)}
+        times = [
+            _seconds(lambda _: ranks.merge(mine, arguments.siblings, 3), 1) for _ in range(300)
+        ]
+    print(np.median(times) * 1e6)
+
+
+def _seconds(run: Callable[[int], object], steps: int) -> float:
+    began = time.perf_counter()
+    run(steps)
+    return time.perf_counter() - began
+
+
+def _particle_step(algorithm: str, nodes: int, number: int) -> float:
+    """Microseconds, with the scaling."""
+    search = plain(parse(Search, {"particles": number}, "search"))
+    live = Particles(algorithm, np.ones((nodes, nodes)) - np.eye(nodes), search)
+    rng, V, error = generator("benchmark"), np.linspace(1.0, 1.1, nodes), np.full(nodes, 0.01)
+    times = [
+        _seconds(lambda _: live.step(rng, V, error, 0.01, still=False), 1)
+        for _ in range(max(20, 18_000 // nodes))
+    ]
+    return float(np.median(times) * 1e6)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
@@ -313,6 +358,8 @@ def main() -> None:
         "particles": particles,
         "memory": memory,
         "round": one_round,
+        "scale": scale,
+        "exchange": exchange,
         "contestant": contestant,
         "peak": peak,
     }.items():
@@ -325,6 +372,8 @@ def main() -> None:
             command.add_argument("--steps", type=int, default=4, help="of a turn")
         if name == "round":
             command.add_argument("--steps", type=int, default=1000)
+        if name == "exchange":
+            command.add_argument("siblings", type=int)
         if name == "contestant":
             command.add_argument("kind", choices=("loop", "engine"))
         if name in ("contestant", "peak"):
