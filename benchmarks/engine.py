@@ -52,7 +52,7 @@ def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network
     children = sample(
         base,
         siblings - 1,
-        n_morphisms=1,
+        n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small net has few children of one
         morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
         constraints=search["constraints"] | {"max_flops": None},
         rng=generator("morphism", 0),
@@ -298,16 +298,17 @@ def scale(arguments: argparse.Namespace) -> None:
     """What docs/scale.md adds up: a step, its children, its particles and its exchange."""
     print("| siblings | image | ms a step | GFLOP/s | ms a child made | us a particle step |")
     print("| --- | --- | --- | --- | --- | --- |")
+    family(4)
     for siblings, size in ((3, 32), (9, 32), (17, 32), (33, 32), (9, 16), (9, 64)):
         began = time.perf_counter()
         networks = family(16, siblings, size)
-        made = (time.perf_counter() - began) / (siblings - 1)
+        made = (time.perf_counter() - began) / (len(networks) - 1)
         run = engine(networks, 2)
         run(12)
         seconds = min(_seconds(run, 4) for _ in range(5)) / 4
         work = sum(n.architecture.flops for n in networks) * (3 * TRAINING + VALIDATION)
         print(
-            f"| {siblings} | {size} | {seconds * 1e3:.0f} | {work / seconds / 1e9:.0f} "
+            f"| {len(networks)} | {size} | {seconds * 1e3:.0f} | {work / seconds / 1e9:.0f} "
             f"| {made * 1e3:.0f} | {_particle_step('nasgd', siblings, 1000):.0f} |"
         )
     print(f"\nparticles of 1001 nodes: {_particle_step('nasgd', 1001, 10**6) / 1e3:.1f} ms a step")
