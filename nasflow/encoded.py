@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow import pictures
+from nasflow.sections import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
@@ -36,21 +37,21 @@ def folder(path: str, key: str) -> Encoded:
     class folder must be a picture."""
     top = Path(path)
     if not top.is_dir():
-        raise ValueError(f"{key}: '{path}' is no folder; expected a folder of class folders")
+        raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
     classes = [entry for entry in _visible(top) if entry.is_dir()]
     if not classes:
         raise ValueError(
-            f"{key}: '{path}' has no class folders; put the images of each class in a folder"
+            f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
         )
     pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
     for file, _ in pairs:
         if file.is_dir():
             raise ValueError(
-                f"{key}: '{file}' is a folder in a class folder; expected images;"
+                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
                 f" point {key} at the folder of the class folders"
             )
     return Encoded(
-        [str(file) for file, _ in pairs],
+        [printable(str(file)) for file, _ in pairs],
         [file for file, _ in pairs],
         np.array([label for _, label in pairs], dtype=np.int64),
         tuple(entry.name for entry in classes),
@@ -61,7 +62,9 @@ def parquet(path: str, key: str) -> Encoded:
     """Parquet as Hugging Face writes it, one file or a glob (`**` too)."""
     files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     if not files:
-        raise ValueError(f"{key}: '{path}' is no file and matches none; expected a file or a glob")
+        raise ValueError(
+            f"{key}: {shown(path)} is no file and matches none; expected a file or a glob"
+        )
     parts = [_parquet_file(Path(file), key) for file in files]
     for file, part in zip(files, parts, strict=True):
         if part.classes != parts[0].classes:
@@ -85,6 +88,8 @@ def _parquet_file(file: Path, key: str) -> Encoded:
 
     if file.is_dir():
         raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
+    if not file.is_file():
+        raise ValueError(f"{file}: no regular file; expected a Parquet file")
     with file.open("rb") as stream:
         problem = pictures.foreign(stream.read(200))
     if problem:
