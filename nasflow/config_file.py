@@ -156,7 +156,8 @@ def _misread(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
             yield f"{where}: a number of {len(digits)} digits; expected fewer"
         elif ":" in digits or (digits.startswith("0") and digits != "0"):
             found = shown(yaml.safe_load(node.value))
-            yield f"{where}: {node.value}; YAML reads it as {found}, write the number that is meant"
+            meant = "write the number that is meant"
+            yield f"{where}: {node.value:.60}; YAML reads it as {found}, {meant}"
 
 
 def _misread_mapping(node: yaml.MappingNode, where: str, seen: set[int]) -> Iterator[str]:

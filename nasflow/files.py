@@ -45,9 +45,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
         raise CorruptFile(f"{path}: missing; rerun the stage that writes it") from error
-    except OSError as error:
-        raise CorruptFile(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CorruptFile(f"{path}: not JSON ({error}); rerun the stage that writes it") from error
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,7 +42,8 @@ def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | N
 
     Image.init()  # registers the formats; not safe in threads
     blocks = [slice(start, start + BLOCK) for start in range(0, len(names), BLOCK)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is lower
         tasks = pool.map(partial(_block, names, contents, size), blocks)
         pixels = [array for block in tasks for array in block]
     for name, array in zip(names, pixels, strict=True):
