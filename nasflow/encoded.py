@@ -18,6 +18,8 @@ from nasflow import pictures
 from nasflow.sections import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
+UNPACKED = 1_000_000_000  # bytes
+BATCH = 128  # rows
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
@@ -98,7 +100,7 @@ def _parquet_file(file: Path, key: str) -> Encoded:
         schema = parquet.read_schema(file)
         image = _column(file, schema.names, IMAGE_COLUMNS)
         label = _column(file, schema.names, LABEL_COLUMNS)
-        table = parquet.read_table(file, columns=[image, label], page_checksum_verification=True)
+        table = _table(file, [image, label])
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{file}: no readable Parquet file ({reason}); replace it") from error
@@ -108,6 +110,26 @@ def _parquet_file(file: Path, key: str) -> Encoded:
         _labels(table.column(label), f"{file}, column '{label}'"),
         _class_names(schema.metadata, label),
     )
+
+
+def _table(file: Path, columns: list[str]) -> Any:
+    """These columns, batch by batch, as long as they are not many times their file: pictures are
+    compressed already, but one that a dictionary holds once may stand in a billion rows."""
+    import pyarrow
+    from pyarrow import parquet
+
+    limit, total, batches = UNPACKED + 100 * file.stat().st_size, 0, []
+    with parquet.ParquetFile(file, page_checksum_verification=True) as reader:
+        for batch in reader.iter_batches(BATCH, columns=columns):
+            total += batch.nbytes
+            if total > limit:
+                raise ValueError(
+                    f"{file}: more than {limit} bytes once unpacked; expected at most {UNPACKED}"
+                    " and a hundred times the file; split it"
+                )
+            batches.append(batch)
+        schema = batches[0].schema if batches else reader.read(columns=columns).schema
+    return pyarrow.Table.from_batches(batches, schema)
 
 
 def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:

@@ -33,7 +33,7 @@ from PIL import Image, ImageFile
 from rounds import arguments, prepare
 from safetensors.torch import load, save
 
-from nasflow import pictures
+from nasflow import encoded, pictures
 from nasflow.__main__ import main
 from nasflow.config import ConfigError, Experiment, parse, plain
 from nasflow.files import CorruptFile, write_json
@@ -582,6 +582,21 @@ def _archive(member: str) -> Make:
     return make
 
 
+def _repeated(folder: Path) -> Callable[[], object]:
+    """A picture that a dictionary holds once and 50,000 rows name."""
+    picture = pa.array([images(1)[0] + bytes(2000)])
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000, np.int32)), picture)
+    table = pa.table({"image": column, "label": np.arange(50_000) % 2})
+    pq.write_table(table, folder / "a.parquet", store_schema=False)
+
+    def call() -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(encoded, "UNPACKED", 10_000_000)
+            return main(reads(folder, source="parquet", train=str(folder / "a.parquet")))
+
+    return call
+
+
 def _special(folder: Path) -> list[str]:
     """Reading a pipe would never end."""
     options = _folder(folder, {"a": 4, "b": 4})
@@ -626,6 +641,7 @@ DATA = [
     Case(70, "pixels", pictured("x.png", huge(9000, 9000)), ["x.png: too large (9000 x 9000"]),
     Case(70, "warned of", pictured("x.png", huge(12000, 9000)), ["too large (12000 x 9000"]),
     Case(70, "side", pictured("x.png", huge(1025, 8)), ["too large", "data.size resizes"]),
+    Case(70, "picture in many rows", _repeated, ["a.parquet: more than", "split it"]),
     Case(70, "pipe for a picture", _special, ["pipe.png: no regular file"]),
 ]
 
