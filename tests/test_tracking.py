@@ -516,7 +516,8 @@ def no_database(results: Path) -> Iterator[str]:
 
 @contextmanager
 def deleted(results: Path) -> Iterator[str]:
-    tracking.track_all(results, uri(results))
+    with multiprocessing.get_context("fork").Pool(1) as pool:  # this process knows no database yet
+        pool.apply(tracking.track_all, (results, uri(results)))
     (results / "mlflow.db").unlink()
     yield uri(results)
 
