@@ -150,7 +150,7 @@ def _misread(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
             yield from _misread(item, where, seen)
     elif isinstance(node, yaml.MappingNode):
         yield from _misread_mapping(node, where, seen)
-    elif node.tag == f"{PLAIN}int" and not node.style:
+    elif isinstance(node, yaml.ScalarNode) and node.tag == f"{PLAIN}int" and not node.style:
         digits = node.value.lstrip("+-")
         if len(digits) > 400:
             yield f"{where}: a number of {len(digits)} digits; expected fewer"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PATIENCE = 7.0  # seconds; mlflow takes two to load
+FIRST = 30.0  # where a database is made: seconds of work on a busy machine, no waiting
 BATCH = 1000  # MLflow's limit; 50 times faster than point by point
 PROXIED = "mlflow-artifacts:/"
 PARENT = "mlflow.parentRunId"
@@ -73,12 +74,13 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 
 
 def track(source: Source, uri: str) -> dict[str, Any]:
-    """Mirror one stage in at most PATIENCE seconds, the loading of mlflow not counted."""
-    began = time.monotonic()
+    """Mirror one stage in at most PATIENCE seconds, or FIRST, the loading of mlflow not counted."""
+    began, path = time.monotonic(), tracking_server.database(uri)
     away = _within(PATIENCE, uri, lambda: tracking_server.absence(uri))
     if away is not None:
         return _pending(uri, away)
-    left = PATIENCE - (time.monotonic() - began)
+    patience = PATIENCE if path is None or path.exists() else FIRST
+    left = patience - (time.monotonic() - began)
     tracking_server.prepare_environment()
     import mlflow  # noqa: F401
 
@@ -94,7 +96,7 @@ def _within(seconds: float, uri: str, call: Callable[[], str | None]) -> str | N
     thread = Thread(target=lambda: answers.append(call()), daemon=True)
     thread.start()
     thread.join(seconds)
-    late = f"{uri}: not done after {PATIENCE:.0f} s; `nasflow track --all` makes it good"
+    late = f"{uri}: not done in time; `nasflow track --all` makes it good"
     return late if thread.is_alive() else answers[0]
 
 
