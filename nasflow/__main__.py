@@ -72,17 +72,20 @@ def parser() -> argparse.ArgumentParser:
             required = stage != "track" and "default" not in options
             command.add_argument(f"--{name}", required=required, **options)
     commands.add_parser("resume", help="after a crash: unlock, then Snakemake with these arguments")
+    check = commands.add_parser("check", help="say what is wrong with a configuration")
+    check.add_argument("files", type=Path, nargs="+", help="as for Snakemake's --configfile")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage, or resume; the exit code."""
+    """Run one stage, resume or check; the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options: dict[str, Any] = {"stage": "resume", "arguments": arguments[1:]}
     module = "nasflow.resume"
     if arguments[:1] != ["resume"] or {"-h", "--help"} & set(arguments):
         module, options = "nasflow.stages", vars(parser().parse_args(arguments))
     stage, log = options.pop("stage"), options.pop("log", None)
+    module = "nasflow.config_file" if stage == "check" else module
     given = {name: value for name, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # machines that part are no news
@@ -92,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from nasflow.lock import Held
     from nasflow.machines import machines
     from nasflow.ranks import LOST, LostRankError
+    from nasflow.sections import printable
 
     codes = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
     ranks = given.pop("ranks", 0)  # of a stage that knows no ranks
@@ -105,10 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = getattr(importlib.import_module(module), stage)(**given)
     except tuple(codes) as error:
         first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
-        for line in str(error).splitlines() if first else ():
+        lines = [printable(line) for line in str(error).split("\n")]
+        for line in lines if first else ():
             print(f"nasflow: {line}", file=sys.stderr)
         code = next(code for kind, code in codes.items() if isinstance(error, kind))
-        _note(log, f"{stage} {'failed' if code < 75 else 'not done'} ({code}): {error}")
+        _note(log, f"{stage} {'failed' if code < 75 else 'not done'} ({code}): {'; '.join(lines)}")
         return code
     except LostRankError:  # nasflow.launch says which
         return LOST
@@ -125,8 +130,6 @@ def _note(log: Path | None, line: str) -> None:
 
 if __name__ == "__main__":
     done = main()
-    if sys.argv[1] not in ("track", "ui"):  # torch takes half a second to take itself apart
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(done)
-    sys.exit(done)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(done)  # torch takes half a second to take itself apart, a silent MLflow longer

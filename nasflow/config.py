@@ -15,7 +15,7 @@ from nasflow import compare_config
 from nasflow.baselines_config import Baselines
 from nasflow.compare_config import Compare, algorithm_of
 from nasflow.search_config import MORPHISMS, OPTIMIZERS, PRECISIONS, Constraints, Search
-from nasflow.sections import ConfigError, key, parse, plain, schema
+from nasflow.sections import ConfigError, key, parse, plain, printable, schema, shown
 
 __all__ = [
     "MORPHISMS",
@@ -28,6 +28,7 @@ __all__ = [
     "algorithm_of",
     "parse",
     "plain",
+    "printable",
     "schema",
 ]
 
@@ -181,7 +182,7 @@ class Budget:
     )
     steps: int | None = key(None, "steps k of all siblings together", low=1)
     seconds: float | None = key(None, "wall clock of the rounds; results then vary", above=0.0)
-    rounds: int | None = key(None, "rounds; 0 trains the base net alone", low=0)
+    rounds: int | None = key(None, "rounds; 0 trains the base net alone", low=0, high=10**9 - 1)
     conv_layers: int | None = key(None, "size threshold: convolutions of g_r", low=1)
     parameters: int | None = key(None, "size threshold: parameters of g_r", low=1)
     flops: float | None = key(None, "size threshold: FLOPs an image of g_r", above=0.0)
@@ -255,7 +256,10 @@ class Experiment:
                     f"expected at most lambda_start, {stage.lambda_start}"
                 )
         if search.constraints.min_filters > search.constraints.max_filters:
-            problems.append("search.constraints.min_filters: larger than max_filters")
+            problems.append(
+                f"search.constraints.min_filters: {search.constraints.min_filters}; "
+                f"expected at most max_filters, {search.constraints.max_filters}"
+            )
         if not any(search.morphisms.values()):
             problems.append("search.morphisms: all weights are 0; expected at least one above 0")
         return problems + self._problems_of_ablations()
@@ -263,7 +267,7 @@ class Experiment:
     def _problems_of_ablations(self) -> list[str]:
         if self.compare.of not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
-            return [f"compare.of: {self.compare.of!r}; expected one of {known}"]
+            return [f"compare.of: {shown(self.compare.of)}; expected one of {known}"]
         problems = []
         for name in compare_config.names(self.compare):
             try:

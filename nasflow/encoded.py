@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow import pictures
+from nasflow.sections import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
+UNPACKED = 1_000_000_000  # bytes
+BATCH = 128  # rows
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
@@ -36,21 +39,21 @@ def folder(path: str, key: str) -> Encoded:
     class folder must be a picture."""
     top = Path(path)
     if not top.is_dir():
-        raise ValueError(f"{key}: '{path}' is no folder; expected a folder of class folders")
+        raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
     classes = [entry for entry in _visible(top) if entry.is_dir()]
     if not classes:
         raise ValueError(
-            f"{key}: '{path}' has no class folders; put the images of each class in a folder"
+            f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
         )
     pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
     for file, _ in pairs:
         if file.is_dir():
             raise ValueError(
-                f"{key}: '{file}' is a folder in a class folder; expected images;"
+                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
                 f" point {key} at the folder of the class folders"
             )
     return Encoded(
-        [str(file) for file, _ in pairs],
+        [printable(str(file)) for file, _ in pairs],
         [file for file, _ in pairs],
         np.array([label for _, label in pairs], dtype=np.int64),
         tuple(entry.name for entry in classes),
@@ -61,7 +64,9 @@ def parquet(path: str, key: str) -> Encoded:
     """Parquet as Hugging Face writes it, one file or a glob (`**` too)."""
     files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     if not files:
-        raise ValueError(f"{key}: '{path}' is no file and matches none; expected a file or a glob")
+        raise ValueError(
+            f"{key}: {shown(path)} is no file and matches none; expected a file or a glob"
+        )
     parts = [_parquet_file(Path(file), key) for file in files]
     for file, part in zip(files, parts, strict=True):
         if part.classes != parts[0].classes:
@@ -85,6 +90,8 @@ def _parquet_file(file: Path, key: str) -> Encoded:
 
     if file.is_dir():
         raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
+    if not file.is_file():
+        raise ValueError(f"{file}: no regular file; expected a Parquet file")
     with file.open("rb") as stream:
         problem = pictures.foreign(stream.read(200))
     if problem:
@@ -93,7 +100,7 @@ def _parquet_file(file: Path, key: str) -> Encoded:
         schema = parquet.read_schema(file)
         image = _column(file, schema.names, IMAGE_COLUMNS)
         label = _column(file, schema.names, LABEL_COLUMNS)
-        table = parquet.read_table(file, columns=[image, label], page_checksum_verification=True)
+        table = _table(file, [image, label])
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{file}: no readable Parquet file ({reason}); replace it") from error
@@ -103,6 +110,26 @@ def _parquet_file(file: Path, key: str) -> Encoded:
         _labels(table.column(label), f"{file}, column '{label}'"),
         _class_names(schema.metadata, label),
     )
+
+
+def _table(file: Path, columns: list[str]) -> Any:
+    """These columns, batch by batch, as long as they are not many times their file: pictures are
+    compressed already, but one that a dictionary holds once may stand in a billion rows."""
+    import pyarrow
+    from pyarrow import parquet
+
+    limit, total, batches = UNPACKED + 100 * file.stat().st_size, 0, []
+    with parquet.ParquetFile(file, page_checksum_verification=True) as reader:
+        for batch in reader.iter_batches(BATCH, columns=columns):
+            total += batch.nbytes
+            if total > limit:
+                raise ValueError(
+                    f"{file}: more than {limit} bytes once unpacked; expected at most {UNPACKED}"
+                    " and a hundred times the file; split it"
+                )
+            batches.append(batch)
+        schema = batches[0].schema if batches else reader.read(columns=columns).schema
+    return pyarrow.Table.from_batches(batches, schema)
 
 
 def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +30,9 @@ Images = npt.NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 GREY = ("1", "L", "LA", "La")
+LARGEST = 50_000_000  # pixels that are decoded, by what the picture's header says
+SIDE = 1024  # pixels of a side where nothing resizes, as for data.size
+HEAVIEST = 200_000_000  # bytes of an encoded picture
 BLOCK = 256  # pictures a task: a future costs as much as decoding a 32 x 32 JPEG
 
 
@@ -38,7 +42,8 @@ def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | N
 
     Image.init()  # registers the formats; not safe in threads
     blocks = [slice(start, start + BLOCK) for start in range(0, len(names), BLOCK)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is lower
         tasks = pool.map(partial(_block, names, contents, size), blocks)
         pixels = [array for block in tasks for array in block]
     for name, array in zip(names, pixels, strict=True):
@@ -85,19 +90,42 @@ def _block(
 def _open(name: str, content: bytes | Path, size: int | None) -> Images:
     from PIL import Image, UnidentifiedImageError
 
-    encoded = content.read_bytes() if isinstance(content, Path) else content
+    encoded = _read(name, content) if isinstance(content, Path) else content
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-            mode = picture.mode
+            mode, (width, height) = picture.mode, picture.size
+            if width * height > LARGEST or (size is None and max(width, height) > SIDE):
+                raise _TooLargeError(f"{width} x {height} pixels")
             if not mode.startswith(("I", "F")):
                 return _pixels(picture.convert("L" if mode in GREY else "RGB"), size)
     except Exception as error:  # Pillow's readers raise what they please on broken bytes
-        if isinstance(error, UnidentifiedImageError):
+        if isinstance(error, _TooLargeError | Image.DecompressionBombError):
+            problem = (
+                f"too large ({error}); expected at most {SIDE} x {SIDE}, or {LARGEST} pixels where"
+                " data.size resizes them"
+            )
+        elif isinstance(error, UnidentifiedImageError):
             problem = foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"
         else:
             problem = f"corrupt picture ({' '.join(str(error).split())}); replace or remove it"
         raise ValueError(f"{name}: {problem}") from error
     raise ValueError(f"{name}: mode {mode}; expected 8 bits a channel; convert it to 8 bits")
+
+
+class _TooLargeError(Exception):
+    """By its header; nothing has been decoded."""
+
+
+def _read(name: str, path: Path) -> bytes:
+    """A picture's file, unless reading it would never end or fill the memory."""
+    try:
+        if not path.is_file():
+            raise ValueError(f"{name}: no regular file; expected a picture; remove it")
+        if path.stat().st_size > HEAVIEST:
+            raise ValueError(f"{name}: {path.stat().st_size} bytes; expected at most {HEAVIEST}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{name}: cannot be read ({error.strerror})") from error
 
 
 def _pixels(picture: Image.Image, size: int | None) -> Images:

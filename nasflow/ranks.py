@@ -9,6 +9,7 @@ depends on how many ranks there are.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -19,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nasflow.flow import Matrix
+from nasflow.sections import shown
 
 LOST = 70  # exit code of a rank that lost another (EX_SOFTWARE)
 
@@ -109,8 +111,20 @@ def joined() -> Iterator[Ranks]:
 
 
 def own_device(device: str) -> str:
-    """`cuda` as the GPU of this rank on its machine; others as they are."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+    """`cuda` as the GPU of this rank on its machine; others as they are. ValueError where there is
+    no such device: nothing falls back to the CPU."""
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", device):
+        raise ValueError(f"device: {shown(device)}; expected cpu, cuda or cuda:N")
+    if device == "cpu":
+        return device
+    own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+    count = torch.cuda.device_count()
+    if int(own.partition(":")[2]) >= count:
+        raise ValueError(
+            f"device: {device}; torch {torch.__version__} finds {count} CUDA GPUs here;"
+            f" {'set device: cpu' if not count else f'expected cuda:0 to cuda:{count - 1}'}"
+        )
+    return own
 
 
 def spread(costs: Sequence[float], size: int) -> list[int]:

@@ -148,7 +148,9 @@ class Search:
     )
     window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
     warmup_steps: int = key(50, "steps of a round before particles move", low=0, high=10**9)
-    max_steps: int = key(300, "steps after which a round ends without a new centre", low=1)
+    max_steps: int = key(
+        300, "steps after which a round ends without a new centre", low=1, high=10**8
+    )
     morphisms: Mapping[str, float] = key(
         {
             "deepen": 1.0,

@@ -11,9 +11,10 @@ import dataclasses
 import difflib
 import math
 import re
+import reprlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -22,6 +23,26 @@ NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
 
 class ConfigError(ValueError):
     """One line a problem: key, value found, what is allowed, remedy."""
+
+
+class _Brief(reprlib.Repr):
+    """A value of a config on one line, however large it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring = 2, 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() < 130 else f"a number of {x.bit_length()} bits"
+
+
+shown = _Brief().repr
+
+
+def printable(text: str) -> str:
+    """The text with line breaks, control characters and bytes that are no UTF-8 written as escapes:
+    one line, which no terminal takes for a command."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def key(default: Any, meaning: str, **bounds: Any) -> Any:
@@ -68,21 +89,24 @@ def schema(cls: type) -> dict[str, Any]:
 
 def _section(cls: type, raw: Any, where: str, problems: list[str]) -> Any:
     if not isinstance(raw, Mapping):
-        problems.append(f"{where or 'config'}: {raw!r}; expected a mapping of keys")
+        problems.append(f"{where or 'config'}: {shown(raw)}; expected a mapping of keys")
         return None
     hints = typing.get_type_hints(cls)
     known = {f.name: f for f in dataclasses.fields(cls)}
     for name in raw:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            problems.append(f"{_join(where, name)}: unknown key; {hint}")
+            problems.append(f"{_join(where, name)}: unknown key; {_hint(name, known)}")
     values = {
         name: _value(hints[name], known[name], raw[name], _join(where, name), problems)
         for name in known
         if name in raw
     }
     return None if problems else cls(**values)
+
+
+def _hint(name: Any, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if isinstance(name, str) else []
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
 
 
 def _value(
@@ -96,13 +120,11 @@ def _value(
         return _overrides(spec, raw, where, problems)
     if typing.get_origin(hint) is tuple:
         if not isinstance(raw, list | tuple) or not raw:
-            problems.append(f"{where}: {raw!r}; expected a list with at least one value")
+            problems.append(f"{where}: {shown(raw)}; expected a list with at least one value")
             return ()
         inner = typing.get_args(hint)[0]
-        if (len(set(map(repr, raw))) < len(raw) and inner is not int) or (
-            where == "seeds" and len(set(raw)) < len(raw)
-        ):
-            problems.append(f"{where}: {raw!r}; a value stands twice")
+        if (inner is not int or where == "seeds") and len(set(map(shown, raw))) < len(raw):
+            problems.append(f"{where}: {shown(raw)}; a value stands twice")
         return tuple(_scalar(inner, spec, item, where, problems) for item in raw)
     return _scalar(hint, spec, raw, where, problems)
 
@@ -110,15 +132,13 @@ def _value(
 def _weights(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
     """A mapping name -> number; names left out keep their default."""
     if not isinstance(raw, Mapping):
-        problems.append(f"{where}: {raw!r}; expected a mapping of names to numbers")
+        problems.append(f"{where}: {shown(raw)}; expected a mapping of names to numbers")
         return {}
     names = spec.metadata["keys"]
     result = dict(spec.default_factory())  # type: ignore[operator]
     for name, value in raw.items():
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
-            problems.append(f"{_join(where, name)}: unknown key; {hint}")
+            problems.append(f"{_join(where, name)}: unknown key; {_hint(name, names)}")
         else:
             result[name] = _scalar(float, spec, value, _join(where, name), problems)
     return result
@@ -128,14 +148,19 @@ def _overrides(spec: dataclasses.Field[Any], raw: Any, where: str, problems: lis
     """A mapping name -> section -> options; the names are parts of paths."""
     known = spec.metadata["overrides"]
     if not isinstance(raw, Mapping):
-        problems.append(f"{where}: {raw!r}; expected a mapping of names to sections")
+        problems.append(f"{where}: {shown(raw)}; expected a mapping of names to sections")
         return {}
     for name, sections in raw.items():
         if not re.fullmatch(NAME, str(name)):
-            problems.append(f"{where}: {name!r}; expected names matching {NAME}")
-        elif not isinstance(sections, Mapping) or not set(sections) <= set(known):
+            problems.append(f"{where}: {shown(name)}; expected names matching {NAME}")
+        elif (
+            not isinstance(sections, Mapping)
+            or not set(sections) <= set(known)
+            or not all(isinstance(options, Mapping) for options in sections.values())
+        ):
             problems.append(
-                f"{_join(where, name)}: {sections!r}; expected a mapping with {' or '.join(known)}"
+                f"{_join(where, name)}: {shown(sections)}; expected a mapping with"
+                f" {' or '.join(known)}, each a mapping of keys"
             )
     return raw
 
@@ -153,14 +178,21 @@ def _scalar(
         float: isinstance(raw, int | float) and not isinstance(raw, bool),
         str: isinstance(raw, str),
     }[kind]
-    if not ok or (kind is float and not math.isfinite(raw)):
-        problems.append(f"{where}: {raw!r}; expected {_expected(kind, kinds, raw)}")
+    if not ok or (kind is float and not _finite(raw)):
+        problems.append(f"{where}: {shown(raw)}; expected {_expected(kind, kinds, raw)}")
         return raw
     value = float(raw) if kind is float else raw
     problem = _out_of_bounds(spec.metadata, value)
     if problem:
-        problems.append(f"{where}: {raw!r}; expected {problem}")
+        problems.append(f"{where}: {shown(raw)}; expected {problem}")
     return value
+
+
+def _finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _expected(kind: type, kinds: tuple[Any, ...], raw: Any) -> str:
@@ -178,12 +210,15 @@ def _expected(kind: type, kinds: tuple[Any, ...], raw: Any) -> str:
         dotted = base if "." in base else base + ".0"
         sign = exponent if exponent[0] in "+-" else "+" + exponent
         name += f" (YAML reads {raw} as text; write {dotted}e{sign})"
+    if kind is int and isinstance(raw, float) and raw.is_integer():
+        name += f" (write {raw:.0f})"
     return name
 
 
 def _out_of_bounds(bounds: Mapping[str, Any], value: Any) -> str | None:
     if "choices" in bounds and value not in bounds["choices"]:
-        near = difflib.get_close_matches(str(value), map(str, bounds["choices"]), n=1)
+        names = map(str, bounds["choices"])
+        near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
         hint = f" (did you mean '{near[0]}'?)" if near else ""
         return f"one of {', '.join(map(str, bounds['choices']))}{hint}"
     if "pattern" in bounds and not re.fullmatch(bounds["pattern"], value):
@@ -201,7 +236,8 @@ def _out_of_bounds(bounds: Mapping[str, Any], value: Any) -> str | None:
 
 
 def _join(where: str, name: Any) -> str:
-    return f"{where}.{name}" if where else str(name)
+    text = printable(name) if isinstance(name, str) else shown(name)
+    return f"{where}.{text}" if where else text
 
 
 # --- schema ----------------------------------------------------------------------------------

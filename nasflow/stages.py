@@ -40,6 +40,7 @@ from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
 from nasflow.records import write_table
 from nasflow.search import Limits, Setting, run_round
+from nasflow.sections import shown
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
 from nasflow.status import NO_TOTALS, no_search, round_status, size
@@ -107,6 +108,8 @@ def search_round(
     search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
     device = own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+    for key, split in (("batch_size", train_split), ("validation_batch_size", validation)):
+        _check_batch(f"search.{key}", search[key], len(split))
     network, k, optimizer = read_checkpoint(parent)
     if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
         network = _still(network)
@@ -192,7 +195,7 @@ def final_train(
 ) -> None:
     """The winner, trained to convergence from its weights: as `final` says, or for what pretraining
     and search left of its total budget."""
-    sections = _sections(config, final=Final, augment=Augment)
+    sections, device = _sections(config, final=Final, augment=Augment), own_device(device)
     network = read_checkpoint(parent).network
     final = sections["final"]
     manifests = [data / "data.json", paths(parent)[-1]]
@@ -219,7 +222,7 @@ def evaluate(
 ) -> None:
     """The one look at the test set. Where training images are mirrored, the accuracy of the mean
     over an image and its mirror image is told apart."""
-    began = time.monotonic()
+    began, device = time.monotonic(), own_device(device)
     split = read_split(data, "test", device)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
@@ -314,8 +317,10 @@ def _train_stage(
     device: str,
     threads: int,
 ) -> None:
-    began, stage = time.monotonic(), sections[name]
+    began, stage, device = time.monotonic(), sections[name], own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+    images = len(train_split) + len(validation) * stage.get("use_validation", False)
+    _check_batch(f"{name}.batch_size", stage["batch_size"], images)
     identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
     with attempt(out.parent, identity, device) as keeper:
         with progress(f"{name} seed {seed}") as show:
@@ -356,9 +361,16 @@ def _check_fits(network: Network, image: tuple[int, int, int], classes: int, whe
         )
 
 
+def _check_batch(key: str, size: int, images: int) -> None:
+    if size > images:
+        raise ValueError(f"{key}: {size}; expected at most the {images} images there are")
+
+
 def _sections(config: str, **classes: type) -> Json:
     """The named sections of a JSON text, checked, as plain data."""
     raw = json.loads(config)
+    if not isinstance(raw, dict):
+        raise ValueError(f"--config: {shown(raw)}; expected a JSON object of sections")
     return {name: plain(parse(cls, raw.get(name, {}), name)) for name, cls in classes.items()}
 
 

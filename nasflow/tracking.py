@@ -10,16 +10,18 @@ of it. The same digest is left alone; another one, or none (an interrupted call)
 A parent is extended while its points agree with the files, and replaced otherwise: a run id is no
 lasting name, the key is. Replaced runs are hidden until `mlflow gc`.
 
-Best effort: a server that does not answer or a locked database costs less than 10 s and becomes
-{"status": "pending", "error": ...}, never an exception.
+Best effort: a server that is away, silent or slow, or a locked database, costs a stage less than
+10 s and becomes {"status": "pending", "error": ...}, never an exception.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from nasflow import curves, tracking_server, tracking_source
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+PATIENCE = 7.0  # seconds; mlflow takes two to load
+FIRST = 30.0  # where a database is made: seconds of work on a busy machine, no waiting
 BATCH = 1000  # MLflow's limit; 50 times faster than point by point
 PROXIED = "mlflow-artifacts:/"
 PARENT = "mlflow.parentRunId"
@@ -70,9 +74,30 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 
 
 def track(source: Source, uri: str) -> dict[str, Any]:
-    """Mirror one stage, if the server answers."""
-    away = tracking_server.absence(uri)
-    return _attempt(source, uri) if away is None else _pending(uri, away)
+    """Mirror one stage in at most PATIENCE seconds, or FIRST, the loading of mlflow not counted."""
+    began, path = time.monotonic(), tracking_server.database(uri)
+    away = _within(PATIENCE, uri, lambda: tracking_server.absence(uri))
+    if away is not None:
+        return _pending(uri, away)
+    patience = PATIENCE if path is None or path.exists() else FIRST
+    left = patience - (time.monotonic() - began)
+    tracking_server.prepare_environment()
+    import mlflow  # noqa: F401
+
+    facts: list[dict[str, Any]] = []
+    late = _within(left, uri, lambda: facts.append(_attempt(source, uri)))
+    return facts[0] if late is None else _pending(uri, late)
+
+
+def _within(seconds: float, uri: str, call: Callable[[], str | None]) -> str | None:
+    """What the call answers, or that it took too long. A thread: SQLite waits for a lock where no
+    signal reaches it. It is left behind, and ends with the process."""
+    answers: list[str | None] = []
+    thread = Thread(target=lambda: answers.append(call()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    late = f"{uri}: not done in time; `nasflow track --all` makes it good"
+    return late if thread.is_alive() else answers[0]
 
 
 def _attempt(source: Source, uri: str) -> dict[str, Any]:

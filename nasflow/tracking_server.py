@@ -62,7 +62,7 @@ def absence(uri: str) -> str | None:
         return None
     except urllib.error.HTTPError as error:
         return f"{uri} answers {error.code}" if error.code >= 500 else None
-    except (OSError, http.client.HTTPException, sqlite3.Error) as error:
+    except (OSError, ValueError, http.client.HTTPException, sqlite3.Error) as error:
         return f"{uri}: {error}"
 
 

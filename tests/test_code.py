@@ -63,6 +63,7 @@ LAYERS = [
     ],
     [
         "files",
+        "config_file",
         "checkpoint",
         "records",
         "splits",

@@ -10,7 +10,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -450,6 +451,145 @@ def test_four_processes_make_one_database_at_once(tmp_path: Path) -> None:
     statuses = [f["status"] for facts in outputs for f in facts.values()]
     assert sorted(statuses) == ["logged"] * 2 + ["unchanged"] * 6
     assert len(runs(uri(results))) == 4
+
+
+class Dripping(Server):
+    """A byte now and then, so that no wait for the next one is long."""
+
+    def do_GET(self) -> None:
+        with suppress(OSError):
+            for _ in range(40):
+                self.wfile.write(b"H")
+                time.sleep(0.5)
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@contextmanager
+def refusing(_: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def silent(_: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def locked(results: Path) -> Iterator[str]:
+    with closing(sqlite3.connect(results / "mlflow.db")) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield uri(results)
+        connection.rollback()
+
+
+@contextmanager
+def locked_later(results: Path) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, locked(results) as where:
+        patch.setattr(tracking_server, "absence", lambda _: None)
+        patch.setattr(tracking, "PATIENCE", 2.0)
+        yield where
+
+
+@contextmanager
+def taken(results: Path) -> Iterator[str]:
+    lock = tracking_server.lock_of(uri(results), results)
+    with pytest.MonkeyPatch.context() as patch, tracking_server.turn(lock):
+        patch.setattr(tracking, "PATIENCE", 2.0)
+        yield uri(results)
+
+
+@contextmanager
+def no_database(results: Path) -> Iterator[str]:
+    (results / "mlflow.db").write_bytes(b"not SQLite, but long enough to be looked at as if" * 99)
+    yield uri(results)
+    (results / "mlflow.db").unlink()
+
+
+@contextmanager
+def deleted(results: Path) -> Iterator[str]:
+    with multiprocessing.get_context("fork").Pool(1) as pool:  # this process knows no database yet
+        pool.apply(tracking.track_all, (results, uri(results)))
+    (results / "mlflow.db").unlink()
+    yield uri(results)
+
+
+TROUBLES: dict[str, Callable[[Path], Any]] = {
+    "refuses": refusing,
+    "accepts and never answers": silent,
+    "hangs later": lambda _: serving(Server),
+    "drips": lambda _: serving(Dripping),
+    "locked": locked,
+    "locked later": locked_later,
+    "another writer's turn": taken,
+    "no database": no_database,
+    "deleted": deleted,
+    "no address": lambda _: nullcontext("http://[::1"),
+}
+
+
+def files_of(results: Path) -> dict[str, bytes]:
+    """Everything but the mirror."""
+    files = (path for path in results.rglob("*") if path.is_file())
+    parts = ((path, str(path.relative_to(results))) for path in files)
+    return {name: path.read_bytes() for path, name in parts if not name.startswith("ml")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty: Path) -> dict[str, Any]:
+    """What a mirror says that nothing happened to."""
+    results = tmp_path_factory.mktemp("undisturbed") / "results"
+    write_search(results, rounds=1)
+    shutil.copy(empty, results / "mlflow.db")
+    tracking.track_all(results, uri(results))
+    return content(uri(results))
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_costs_seconds_and_no_byte_and_is_made_good(
+    trouble: str, results: Path, undisturbed: dict[str, Any]
+) -> None:
+    search = write_search(results, rounds=1)
+    before = files_of(results)
+    with TROUBLES[trouble](results) as where:
+        begin = time.monotonic()
+        facts = tracking.track_round(search / "search/round_1", round=1, uri=where, **PLACE)
+        assert time.monotonic() - begin < 10
+    assert facts["status"] == ("logged" if trouble == "deleted" else "pending")
+    assert bool(facts["error"]) == (trouble != "deleted")
+    again = tracking.track_all(results, uri(results))
+    assert [one["error"] for one in again.values()] == [None] * 3
+    assert content(uri(results)) == undisturbed
+    assert files_of(results) == before
+
+
+def _timed(results: Path, seed: int) -> float:
+    begin = time.monotonic()
+    folder = results / f"digits/nasgd/seed_{seed}/pretrain"
+    tracking.track_pretrain(folder, uri=uri(results), **PLACE | {"seed": seed})
+    return time.monotonic() - begin
+
+
+def test_four_searches_may_begin_at_once(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for seed in range(4):
+        write_training(results / f"digits/nasgd/seed_{seed}/pretrain", "", STARTED, 0.9)
+    before = files_of(results)
+    with multiprocessing.get_context("fork").Pool(4) as pool:  # fork: mlflow is loaded already
+        took = pool.starmap(_timed, [(results, seed) for seed in range(4)], chunksize=1)
+    assert max(took) < 10
+    facts = tracking.track_all(results, uri(results))
+    assert [one["error"] for one in facts.values()] == [None] * 4
+    assert len(runs(uri(results))) == 8
+    assert files_of(results) == before
 
 
 def test_a_server_takes_and_serves_what_the_files_say(results: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 # The package beside the workflow, installed or not.
@@ -15,12 +14,12 @@ ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
 sys.path.insert(0, ROOT)
 
 from nasflow import config as schema
+from nasflow import config_file
 from nasflow import plan as policy
 from nasflow.compare_config import FILES as COMPARISON
 from nasflow.compare_config import names as ablations
+from nasflow.config_file import CHECKPOINT
 from nasflow.lock import Held, take
-
-CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 
 # A stage's number goes up when its program gives other results than before: shell rules do not
 # see a changed program. Results of that stage and of all after it are then made anew.
@@ -37,51 +36,14 @@ VERSIONS = {
 }
 
 
-def misread(node, where=""):
-    """Problems that a parsed YAML file no longer shows: keys given twice, 010 for 8, 1:30 for 90."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from misread(item, where)
-    elif isinstance(node, yaml.MappingNode):
-        lines = {}
-        for name, value in node.value:
-            inner = f"{where}.{name.value}" if where else str(name.value)
-            line = name.start_mark.line + 1
-            if name.value in lines:
-                yield f"{inner}: stands twice, in lines {lines[name.value]} and {line}"
-            lines[name.value] = line
-            yield from misread(value, inner)
-    elif node is not None and node.tag == "tag:yaml.org,2002:int" and not node.style:
-        digits = node.value.lstrip("+-")
-        if ":" in digits or digits.startswith("0") and digits != "0":
-            found = yaml.safe_load(node.value)
-            yield f"{where}: {node.value}; YAML reads it as {found}, write the number that is meant"
-
-
 def experiment(files):
     """The validated configuration; one line a problem and exit code 2 otherwise."""
-    problems = []
-    for file in files:
-        with contextlib.suppress(yaml.YAMLError):  # JSON with tabs, say, which Snakemake has read
-            problems += misread(yaml.compose(Path(file).read_text()))
     try:
-        result = schema.parse(schema.Experiment, config)
+        return config_file.experiment([file for file in map(Path, files) if file.is_file()], config)
     except schema.ConfigError as error:
-        problems += str(error).splitlines()
-    else:
-        network = result.base.network
-        missing = [
-            network + end for end in CHECKPOINT if network and not Path(network + end).exists()
-        ]
-        if missing:
-            problems.append(
-                f"base.network: {network}; no checkpoint there, {missing[0]} is missing"
-            )
-    if problems:
-        names = ", ".join(map(str, files))
-        print(*(f"nasflow: {names}: {problem}" for problem in problems), sep="\n", file=sys.stderr)
+        lines = (f"nasflow: {schema.printable(line)}" for line in str(error).split("\n"))
+        print(*lines, sep="\n", file=sys.stderr)
         sys.exit(2)
-    return result
 
 
 EXPERIMENT = experiment(workflow.configfiles)
