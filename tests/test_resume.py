@@ -217,7 +217,7 @@ LACKING = {
     "nasgd average._product": partial(_zero, "average._product"),
     "nasgd average._mass_product": partial(_zero, "average._mass_product"),
     "nasgd counts": partial(_instead, "particles.counts", [1, 9, 9]),
-    "nasgd dead": partial(_instead, "siblings.dead", [False, True, False]),
+    "nasgd dead": partial(_instead, "deaths.at", [0, 2, 0]),
 }
 
 
