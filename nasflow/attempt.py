@@ -27,7 +27,7 @@ from nasflow.lock import writer
 from nasflow.ranks import ALONE, Ranks
 from nasflow.snapshot import Snapshot
 
-STATE = 2  # goes up when the loops or the form of their state change
+STATE = 3  # goes up when the loops or the form of their state change
 FOLDER, STARTS = ".resume", "starts.json"
 MOST_STARTS = 3
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"

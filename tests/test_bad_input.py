@@ -750,16 +750,6 @@ PARQUET = [
 ]
 CASES = [*CONFIG, *CHECKPOINT, *DATA, *PARQUET]
 # Readers of checkpoints, splits and tables that take these for sound, or end with a traceback.
-PENDING = {
-    *("43 0 bytes, manifest agrees", "46 header of 2**40", "47 header not JSON"),
-    *("48 header not UTF-8", "49 overlapping tensors", "50 trailing bytes", "51 shape overflows"),
-    *("52 unknown type", "53 a tensor's name twice, manifest agrees"),
-    *("56 pickle named safetensors", "58 manifest of a file elsewhere", "58 manifest is a list"),
-    *("64 cycle", "64 width 0", "65 step -1", "65 step is text"),
-    *("67 CHW for HWC in prepared data", "68 floats in prepared data", "69 label C"),
-    *("69 fewer labels than images", "72 NaN"),
-}
-
 
 # --- the tests -------------------------------------------------------------------------------
 
@@ -801,8 +791,7 @@ def test_the_list_is_complete() -> None:
 
 def parameter(case: Case) -> Any:
     name = f"{case.number} {case.name}"
-    late = [pytest.mark.xfail(reason="the reader does not see it")] if name in PENDING else []
-    return pytest.param(case, id=name, marks=late)
+    return pytest.param(case, id=name)
 
 
 @pytest.mark.parametrize("case", map(parameter, CASES))
