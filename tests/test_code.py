@@ -74,6 +74,7 @@ LAYERS = [
         "lock",
         "interruption",
         "generations",
+        "surroundings",
         "attempt",
     ],
     [
