@@ -41,7 +41,7 @@ def _of_cuda() -> list[str]:
     cudnn = torch.backends.cudnn
     return [
         f"cuda={torch.version.cuda}",
-        f"cudnn={cudnn.version()}",
+        f"cudnn={cudnn.version()}",  # type: ignore[no-untyped-call]
         f"benchmark={cudnn.benchmark}",
         f"deterministic={cudnn.deterministic}",
         f"CUBLAS_WORKSPACE_CONFIG={os.environ.get('CUBLAS_WORKSPACE_CONFIG', '')}",

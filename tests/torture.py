@@ -69,7 +69,7 @@ class Bench(NamedTuple):
 
 def kills(bench: Bench) -> Iterator[Row]:
     """SIGKILL at random moments, in the midst of saves too."""
-    wanted, least = bench.some(12, 240), bench.some(4, 24)
+    wanted, least = bench.some(8, 200), bench.some(3, 24)
     done, halves, runs, resumed, wrong = 0, 0, 0, set(), 0
     on_two = 0
     durations: dict[tuple[str, int], float] = {}
