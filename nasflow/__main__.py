@@ -1,7 +1,7 @@
 """nasflow STAGE --option value ...: the stages as subcommands.
 
-Exit codes: 0 done, 2 bad input, 3 a damaged or mismatched file, 75 stopped by a signal or another
-process is at it: try again. One line, no traceback.
+Exit codes: 0 done, 2 bad input or no memory left, 3 a damaged or mismatched file, 75 stopped by a
+signal or another process is at it: try again. One line, no traceback.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def parser() -> argparse.ArgumentParser:
             options = dict(OPTIONS[name])
             required = stage != "track" and "default" not in options
             command.add_argument(f"--{name}", required=required, **options)
+    verify = commands.add_parser("verify", help="check every file under a results folder")
+    verify.add_argument("results", type=Path, help="results, or a folder below it")
+    verify.add_argument("-v", "--verbose", action="store_true", help="name unknown files too")
     commands.add_parser("resume", help="after a crash: unlock, then Snakemake with these arguments")
     return top
 
@@ -83,10 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] != ["resume"] or {"-h", "--help"} & set(arguments):
         module, options = "nasflow.stages", vars(parser().parse_args(arguments))
     stage, log = options.pop("stage"), options.pop("log", None)
+    if stage == "verify":
+        module = "nasflow.verify"
     given = {name: value for name, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # machines that part are no news
     began = time.monotonic()
+    from nasflow import memory
     from nasflow.files import CorruptFile
     from nasflow.interruption import Stopped
     from nasflow.lock import Held
@@ -112,6 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except LostRankError:  # nasflow.launch says which
         return LOST
+    except (MemoryError, RuntimeError) as error:
+        if not memory.exhausted(error):
+            raise
+        reason = (str(error).splitlines() or ["no memory left"])[0]
+        line = f"out of memory ({reason}); lower batch_size or n_neigh, or set search.max_memory"
+        print(f"nasflow: {stage}: {line}", file=sys.stderr)
+        _note(log, f"{stage} failed (2): {line}")
+        return 2
     _note(log, f"{stage} done in {time.monotonic() - began:.1f} s")
     return code or 0
 

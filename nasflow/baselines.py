@@ -21,6 +21,7 @@ import torch
 
 from nasflow import ageing, optim
 from nasflow.batches import Batches
+from nasflow.deaths import CAUSES, Deaths
 from nasflow.history import Row, architecture_rows, training_row
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
@@ -35,13 +36,14 @@ Score = tuple[float, float]  # nats, share
 
 class Rung(NamedTuple):
     """Networks by node after a stretch of training, what the validation split says of them, the
-    rows and the number of steps, and whether the clock ended it."""
+    rows and the number of steps, whether the clock ended it, and who diverged when."""
 
     networks: dict[int, Network]
     scores: dict[int, Score]
     rows: list[Row]
     steps: int
     late: bool
+    died: dict[int, tuple[int, str]]
 
 
 def nash(
@@ -104,7 +106,7 @@ def halving(
         rung = _train(entrants, k + before, before, length, setting, progress, own, until=until)
         done.append(rung)
         networks = rung.networks
-        if rung.late:
+        if rung.late or len(rung.died) == len(networks):
             break
     return _round(parent, k, setting, children, done, _best(done, 1)[0])
 
@@ -182,7 +184,7 @@ def _train(
 ) -> Rung:
     """Networks side by side on the same batches from global step k, tau by one cosine over `steps`;
     `before` counts the steps of the round so far, `until` is the end of the time for it.
-    ValueError when every network diverges."""
+    One that diverges trains no more and its score is NaN."""
     search, nodes = setting.search, list(networks)
     rows: list[Row] = []
     keys = ("friction", "momentum", "weight_decay")
@@ -192,36 +194,55 @@ def _train(
     )
     late, j = False, 0
     at_rest = [_at_rest(network) for network in networks.values()]
+    deaths = Deaths(len(nodes))
     workers, ranks = setting.workers, setting.ranks
     precision = search["precision"]
     with Siblings(
-        at_rest, step, ranks=ranks, workers=workers, precision=precision, gains=gains
+        at_rest,
+        step,
+        ranks=ranks,
+        workers=workers,
+        precision=precision,
+        gains=gains,
+        spare=search["on_oom"] == "drop",
     ) as live:
         if kept := keeper.before(live.fingerprints, steps):
             live.restore(kept.siblings, kept.step)
             j, rows = kept.step, kept.facts["rows"]
+            deaths.restore(kept.arrays)
+            live.rest(deaths.dead)
 
         def snapshot() -> Snapshot:
             states = [live.state(i) for i in range(len(nodes))]
-            return Snapshot(j, {"rows": rows}, {}, states)
+            return Snapshot(j, {"rows": rows}, deaths.state(), states)
 
-        while j < steps and not late:
+        while j < steps and not late and not deaths.dead.all():
             tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
             losses, _ = live.step([batches(k + j)], None, tau)
             j += 1
+            deaths.note(before + j, "memory", live.starved)
+            deaths.note(before + j, "training loss", ~np.isfinite(losses))
+            live.rest(deaths.dead)
             for node, loss in zip(nodes, losses, strict=True):
                 rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
-            progress(before + j, before + steps, f"{len(nodes)} networks, loss {losses.min():.3f}")
+            alive = losses.min(initial=np.inf, where=~deaths.dead)
+            progress(before + j, before + steps, f"{len(nodes)} networks, loss {alive:.3f}")
             late = bool(ranks.agree(time.monotonic() >= until)[0])
             if j < steps and not late:
                 keeper.keep(j, snapshot)
-        scores = dict(zip(nodes, live.evaluate(setting.validation), strict=True))
+        judged = live.evaluate(setting.validation)
+        found = np.array([loss for loss, _ in judged])
+        deaths.note(before + j, "validation loss", ~np.isfinite(found))
+        deaths.note(before + j, "weights", ~live.finite())
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
-    if not any(np.isfinite(loss) for loss, _ in scores.values()):
-        raise ValueError("baselines.lambda_start: every network of a round diverged; lower it")
+    gone = (float("nan"), 0.0)
+    scores = {n: gone if deaths.at[i] else judged[i] for i, n in enumerate(nodes)}
+    died = {
+        n: (int(deaths.at[i]), CAUSES[deaths.of[i]]) for i, n in enumerate(nodes) if deaths.at[i]
+    }
     for row in rows[-len(nodes) :]:
         row["validation_loss"] = scores[row["node"]][0]
-    return Rung(trained, scores, rows, j, late)
+    return Rung(trained, scores, rows, j, late, died)
 
 
 def _best(done: Sequence[Rung], count: int) -> list[int]:
@@ -237,22 +258,30 @@ def _round(
     done: Sequence[Rung],
     winner: int,
 ) -> Round:
-    """Records: a network that dropped out is judged as it was then."""
+    """Records: a network that dropped out is judged as it was then. Where all of the last ones
+    diverged, the parent goes on as it came."""
     scores: dict[int, Score] = {}
+    deaths = Deaths(1 + len(children))
     for rung in done:
         scores |= rung.scores
+        for node, (step, cause) in rung.died.items():
+            deaths.note(step, cause, np.arange(1 + len(children)) == node)
+    network, reason = done[-1].networks[winner], "recentred" if winner else "kept"
+    if winner in done[-1].died:
+        network, winner, reason = parent, 0, "diverged"
+        scores[0] = _score(parent, setting)
     changes = output_changes(parent, children, setting.validation.chunk(0, 64)[0])
     steps = sum(rung.steps for rung in done)
     loss, accuracy = scores[winner]
     return Round(
-        done[-1].networks[winner],
+        network,
         winner,
-        "recentred" if winner else "kept",
+        reason,
         steps,
         sum(rung.steps * len(rung.networks) for rung in done),
         k + steps,
         [row for rung in done for row in rung.rows],
-        architecture_rows(parent, children, changes, [], winner, scores),
+        architecture_rows(parent, children, changes, [], winner, deaths, scores),
         loss,
         accuracy,
     )
@@ -260,11 +289,15 @@ def _round(
 
 def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
     """No child is legal: the parent stays, untrained."""
-    precision = setting.search["precision"]
-    with Siblings([parent], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
-        score = live.evaluate(setting.validation)[0]
-    rows = architecture_rows(parent, [], [], [], 0, {0: score})
+    score = _score(parent, setting)
+    rows = architecture_rows(parent, [], [], [], 0, Deaths(1), {0: score})
     return Round(parent, 0, "exhausted", 0, 0, k, [], rows, *score)
+
+
+def _score(network: Network, setting: Setting) -> Score:
+    precision = setting.search["precision"]
+    with Siblings([network], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
+        return live.evaluate(setting.validation)[0]
 
 
 def _at_rest(network: Network) -> Network:

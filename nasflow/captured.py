@@ -35,8 +35,9 @@ class Captured:
         validation: Sequence[Batch] | None,
         tau: float,
         share: float,
-    ) -> list[tuple[float, float, float]]:
-        """Training and validation loss of each, and 0 where others tell seconds."""
+    ) -> list[tuple[float, float, float, float]]:
+        """Training and validation loss of each, and zeros where others tell seconds and that memory
+        ran out."""
         if self._graph is None:
             self._capture(mine, train, validation)
         assert self._graph is not None
@@ -45,7 +46,7 @@ class Captured:
             _copy(self._validation, validation)
         self._clock.copy_(torch.tensor([tau, share]))
         self._graph.replay()
-        return [(a, b, 0.0) for a, b in self._losses.tolist()]
+        return [(a, b, 0.0, 0.0) for a, b in self._losses.tolist()]
 
     def _capture(
         self, mine: Sequence[int], train: Sequence[Batch], validation: Sequence[Batch] | None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nasflow.architecture import Architecture
@@ -31,8 +32,8 @@ def paths(stem: Path) -> tuple[Path, Path, Path]:
     )  # type: ignore[return-value]
 
 
-def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> None:
-    """Replace the checkpoint at `stem`."""
+def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> str:
+    """Replace the checkpoint at `stem`; returns the sha256 of the manifest."""
     architecture, tensors, manifest = paths(stem)
     parts = {"parameters": network.x, "buffers": network.buffers, "velocity": network.v}
     flat = {
@@ -44,17 +45,23 @@ def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> No
         architecture.name: write(architecture, network.architecture.to_json().encode()),
         tensors.name: write(tensors, save(flat)),
     }
-    write_json(manifest, {"schema": 1, "k": k, "optimizer": optimizer, "files": files})
+    return write_json(manifest, {"schema": 1, "k": k, "optimizer": optimizer, "files": files})
 
 
 def read_checkpoint(stem: Path) -> Checkpoint:
     """Verified: sha256, names, shapes, types, finite values. CorruptFile otherwise."""
     architecture, tensors, manifest = paths(stem)
-    facts = read_json(manifest)
-    if facts.get("schema") != 1:
-        raise CorruptFile(f"{manifest}: schema {facts.get('schema')}; this nasflow reads 1")
-    g = Architecture.from_json(verified(architecture, facts["files"][architecture.name]).decode())
-    flat = load(verified(tensors, facts["files"][tensors.name]))
+    k, optimizer, files = _facts(manifest, architecture.name, tensors.name)
+    described = verified(architecture, files[architecture.name])
+    content = verified(tensors, files[tensors.name])
+    try:
+        g = Architecture.from_json(described.decode())
+    except ValueError as error:
+        raise CorruptFile(f"{architecture}: {error}") from error
+    try:
+        flat = load(content)
+    except SafetensorError as error:
+        raise CorruptFile(f"{tensors}: not safetensors ({error})") from error
     expected = {f"parameters.{n}": s for n, s in g.tensors.items()}
     expected |= {f"velocity.{n}": s for n, s in g.tensors.items()}
     expected |= {f"buffers.{n}": s for n, s in g.buffers.items()}
@@ -67,4 +74,19 @@ def read_checkpoint(stem: Path) -> Checkpoint:
     buffers = {n: flat[f"buffers.{n}"] for n in g.buffers}
     v = {n: flat[f"velocity.{n}"] for n in g.tensors}
     network = Network(g, x, buffers, v)
-    return Checkpoint(network, facts["k"], facts["optimizer"])
+    return Checkpoint(network, k, optimizer)
+
+
+def _facts(manifest: Path, *names: str) -> tuple[int, str, dict[str, str]]:
+    """k, the optimiser, and the sha256 of the named files."""
+    facts = read_json(manifest)
+    try:
+        k, optimizer = facts["k"], facts["optimizer"]
+        files = {name: str(facts["files"][name]) for name in names}
+    except (LookupError, TypeError) as error:
+        raise CorruptFile(
+            f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
+        ) from error
+    if type(k) is not int or k < 0 or not isinstance(optimizer, str):
+        raise CorruptFile(f"{manifest}: k {k}, optimizer {optimizer}; no manifest of a checkpoint")
+    return k, optimizer, files

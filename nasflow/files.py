@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+SCHEMA = 1  # of JSON records; newer ones are refused
+SEAL = "sha256"
+
 
 class CorruptFile(Exception):
     """A file that is not what was written: one line, exit code 3."""
@@ -35,18 +38,46 @@ def write(path: Path, content: bytes) -> str:
 
 
 def write_json(path: Path, data: Any) -> str:
-    """Readable JSON; a NaN or infinity becomes null, since JSON has none."""
-    return write(path, (json.dumps(_finite(data), indent=1, allow_nan=False) + "\n").encode())
+    """Readable JSON; a NaN or infinity becomes null, since JSON has none. A mapping ends with its
+    seal, the sha256 of the text before it."""
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key != SEAL}
+    text = json.dumps(_finite(data), indent=1, allow_nan=False).encode()
+    if isinstance(data, dict) and data:
+        body = text.removesuffix(b"\n}")
+        return write(path, body + _seal(body))
+    return write(path, text + b"\n")
 
 
 def read_json(path: Path) -> Any:
-    """CorruptFile names the file when it is missing or no JSON."""
+    """The data without its seal. CorruptFile names the file when it is missing, no JSON, not what
+    was sealed, or of a newer schema. Files from before seals have none."""
     try:
-        return json.loads(path.read_text())
+        content = path.read_bytes()
+        data = json.loads(content)
     except FileNotFoundError as error:
         raise CorruptFile(f"{path}: missing; rerun the stage that writes it") from error
     except ValueError as error:
         raise CorruptFile(f"{path}: not JSON ({error}); rerun the stage that writes it") from error
+    if not isinstance(data, dict):
+        return data
+    body = content[: -len(_seal(b""))]
+    seal = _seal(body)
+    damaged = SEAL not in data and seal[-68:-4] in content  # the key itself is hit
+    if damaged or (SEAL in data and content != body + seal):
+        raise CorruptFile(f"{path}: not what was sealed; rerun the stage that writes it")
+    check_schema(path, data.get("schema", SCHEMA), SCHEMA)
+    return {key: value for key, value in data.items() if key != SEAL}
+
+
+def check_schema(path: Path, found: object, known: int) -> None:
+    """CorruptFile unless the version of a file's form is one of 1 to `known`."""
+    if not isinstance(found, int) or not 1 <= found <= known:
+        reads = "1" if known == 1 else f"1 to {known}"
+        raise CorruptFile(
+            f"{path}: schema {found}; this nasflow reads schema {reads}; "
+            "read it with the nasflow that wrote it"
+        )
 
 
 def verified(path: Path, sha256: str) -> bytes:
@@ -60,6 +91,10 @@ def verified(path: Path, sha256: str) -> bytes:
             f"{path}: sha256 {found[:12]}, expected {sha256[:12]}; rerun the stage that writes it"
         )
     return content
+
+
+def _seal(body: bytes) -> bytes:
+    return f',\n "{SEAL}": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
 
 
 def _finite(data: Any) -> Any:

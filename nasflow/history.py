@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasflow.deaths import Deaths
 from nasflow.flow import Vector
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
@@ -84,6 +85,7 @@ def architecture_rows(
     changes: Sequence[tuple[float, float]],
     history: Sequence[Step],
     winner: int,
+    deaths: Deaths,
     judged: Mapping[int, tuple[float, float]] | None = None,
 ) -> list[Row]:
     """A row a node as the round ended; shares and losses are null where no step was made.
@@ -112,5 +114,6 @@ def architecture_rows(
                 "validation_accuracy": scores[node][1] if node in scores else None,
                 "winner": node == winner,
             }
+            | deaths.row(node)
         )
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,19 +64,21 @@ def sample(
     morphisms: Mapping[str, float],
     constraints: Mapping[str, Any],
     rng: np.random.Generator,
+    fits: Callable[[Architecture], bool] = lambda g: True,
 ) -> list[Child]:
     """Up to n_neigh children, different from one another and from the parent by fingerprint.
 
-    A child is made by n_morphisms in a row; every network on the way keeps the constraints. The
+    A child is made by n_morphisms in a row; every network on the way keeps the constraints and
+    `fits`. The
     kind is drawn by its weight among the kinds that have sites left, then a site uniformly. With
     one morphism sites are drawn without replacement, so that fewer children than n_neigh come back
     only where no site is left; with several, after PATIENCE draws in vain."""
     seen = {parent.architecture.fingerprint}
     children: list[Child] = []
     if n_morphisms == 1:
-        draws = _single(parent, morphisms, constraints, rng)
+        draws = _single(parent, morphisms, constraints, rng, fits)
     else:
-        draws = _several(parent, n_morphisms, morphisms, constraints, rng)
+        draws = _several(parent, n_morphisms, morphisms, constraints, rng, fits)
     failures = 0
     for child in draws:
         failures += 1
@@ -94,6 +96,7 @@ def _single(
     morphisms: Mapping[str, float],
     constraints: Mapping[str, Any],
     rng: np.random.Generator,
+    fits: Callable[[Architecture], bool],
 ) -> Iterator[Child | None]:
     """Children by one morphism each until no site is left; None for what must not be."""
     g = parent.architecture
@@ -107,7 +110,7 @@ def _single(
         except ValueError:  # a site whose child would not be a legal graph
             yield None
             continue
-        kept = legal(network.architecture, constraints)
+        kept = legal(network.architecture, constraints) and fits(network.architecture)
         yield Child(network, (name,), (site,)) if kept else None
 
 
@@ -117,13 +120,14 @@ def _several(
     morphisms: Mapping[str, float],
     constraints: Mapping[str, Any],
     rng: np.random.Generator,
+    fits: Callable[[Architecture], bool],
 ) -> Iterator[Child | None]:
     """Children by n_morphisms each, without end; None where a walk got stuck."""
     while True:
         child: Child | None = Child(parent, (), ())
         for _ in range(n_morphisms):
             assert child is not None
-            steps = _single(child.network, morphisms, constraints, rng)
+            steps = _single(child.network, morphisms, constraints, rng, fits)
             step = next((step for step in steps if step is not None), None)
             if step is None:
                 child = None

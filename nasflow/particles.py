@@ -63,10 +63,14 @@ class Particles:
         tau: float,
         *,
         still: bool,
+        dead: np.ndarray | None = None,
     ) -> Info:
         """One step at the losses V (with |v|^2 / 2 added where the kinetic term is wanted).
 
-        `still` reports without moving: the warm-up of the averages."""
+        `still` reports without moving: the warm-up of the averages. Particles leave the children
+        that are `dead` (m,) before all else, and none comes back."""
+        if dead is not None and dead.any():
+            self._leave(rng, dead)
         w, clock = self._scale(V, standard_error, tau)
         f = self._share()
         E = self._energy(f, V, w)
@@ -79,6 +83,19 @@ class Particles:
             Q = flow.first_order_rates(E, self._K)  # (D.1, step 2)
             self.counts, moved = flow.move(rng, self.counts, Q, clock)
         return Info(self.counts, f, E, moved, self.phi, restarted, w, clock)
+
+    def _leave(self, rng: np.random.Generator, dead: np.ndarray) -> None:
+        """The particles of dead children go along their edges to nodes that live (to g_r where no
+        edge leads to one); then the edges go. Ghosts stay."""
+        counts = self.counts.copy()
+        for node in np.flatnonzero(dead[1:] & (counts[1:] > 1)) + 1:
+            weights = np.where(dead, 0.0, self._K[node])
+            if not weights.any():
+                weights[0] = 1.0
+            counts += rng.multinomial(counts[node] - 1, weights / weights.sum())
+            counts[node] = 1
+        self.counts = counts
+        self._K = np.where(dead[:, None] | dead[None, :], 0.0, self._K)
 
     def _second(
         self, rng: np.random.Generator, V: Vector, w: float, clock: float

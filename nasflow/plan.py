@@ -11,9 +11,11 @@ from nasflow.config import Budget, algorithm_of
 def finished(budget: Budget, totals: Mapping[str, float]) -> str | None:
     """The first bound of the budget that `totals` (rounds, steps, cycles, epochs, network_epochs,
     seconds, conv_layers, parameters, flops) has reached, or None; `children` where none
-    is legal any more."""
+    is legal any more, `diverged` where every network of the last round did."""
     if totals.get("exhausted"):
         return "children"
+    if totals.get("diverged"):
+        return "diverged"
     for field in dataclasses.fields(budget):
         bound = getattr(budget, field.name)
         if bound is not None and totals[field.name] >= bound:

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nasflow import optim
+from nasflow import memory, optim
+from nasflow.architecture import Architecture
 from nasflow.average import Average
 from nasflow.batches import Batches, Split
+from nasflow.deaths import Deaths
 from nasflow.flow import Vector
 from nasflow.history import Row, Step, architecture_rows, pack, particle_rows, unpack
 from nasflow.neighbourhood import Child, edges, sample
@@ -76,7 +78,7 @@ class Round(NamedTuple):
 
 class Stop(NamedTuple):
     """The siblings at the moment a round ends, g_r first, live; `winner` is None where no child
-    leads, `step` is how they are trained."""
+    leads, `step` is how they are trained; `deaths` are those that are out."""
 
     live: Siblings
     children: list[Child]
@@ -84,17 +86,21 @@ class Stop(NamedTuple):
     winner: int | None
     reason: str
     step: optim.Step
+    deaths: Deaths
 
 
 def run_round(
     parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
 ) -> Round:
     """One round from global step k, on the device of the splits; a function of its arguments
-    (but for limits.seconds). Where no child is legal it ends at once, `exhausted`. ValueError when
-    every sibling diverges."""
+    (but for limits.seconds). Where no child is legal it ends at once, `exhausted`.
+
+    A child that diverges is out; the others do not notice. Where g_r itself does, the child with
+    the lowest loss goes on at once, `parent_diverged`; where all do, the parent does as it came,
+    `diverged`."""
     with stopped(parent, k, setting, progress, keeper) as stop:
         winner = stop.winner or 0
-        network = stop.live.network(winner)
+        network = parent if stop.reason == "diverged" else stop.live.network(winner)
         workers, ranks = setting.workers, setting.ranks
         precision = setting.search["precision"]
         with Siblings(
@@ -110,7 +116,7 @@ def run_round(
         len(stop.history) * len(stop.live),
         k + len(stop.history),
         particle_rows(stop.history),
-        architecture_rows(parent, stop.children, changes, stop.history, winner),
+        architecture_rows(parent, stop.children, changes, stop.history, winner, stop.deaths),
         loss,
         accuracy,
     )
@@ -135,20 +141,25 @@ def stopped(
         workers=workers,
         average=average,
         precision=search["precision"],
+        spare=search["on_oom"] == "drop",
     ) as live:
+        deaths = Deaths(len(networks))
         if children:
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])
             price = search["size_weight"] * np.log2(sizes / sizes[0])
-            history, winner, reason = _flow(live, particles, price, k, setting, progress, keeper)
+            history, winner, reason = _flow(
+                live, particles, deaths, price, k, setting, progress, keeper
+            )
         else:
             history, winner, reason = [], None, "exhausted"
-        yield Stop(live, children, history, winner, reason, step)
+        yield Stop(live, children, history, winner, reason, step, deaths)
 
 
 def _flow(
     live: Siblings,
     particles: Particles,
+    deaths: Deaths,
     price: Vector,
     k: int,
     setting: Setting,
@@ -162,7 +173,6 @@ def _flow(
     Y = _streams("validation", setting.validation, search["validation_batch_size"], setting, m, {})
     cycle = search["epochs_neigh"] * X[0].steps_per_epoch
     average = Average(m, search["window"])
-    dead = np.zeros(m, dtype=bool)
     history: list[Step] = []
     kinetic = search["second_order"]["kinetic"] and particles.second_order
     left = min(limits.steps, limits.network_steps / m)
@@ -171,40 +181,57 @@ def _flow(
         live.restore(before.siblings, before.step)
         average.restore(group(before.arrays, "average"))
         particles.restore(group(before.arrays, "particles"))
-        dead = before.arrays["siblings.dead"]
+        deaths.restore(group(before.arrays, "deaths"))
+        live.rest(deaths.dead)
         history = unpack(before.arrays)
         k += before.step
 
     def snapshot() -> Snapshot:
         arrays = flat(
-            average=average.state(), particles=particles.state(), siblings={"dead": dead}
+            average=average.state(), particles=particles.state(), deaths=deaths.state()
         ) | pack(history)
         return Snapshot(len(history), {}, arrays, [live.state(i) for i in range(m)])
 
     while True:
         tau = sgdr(k, cycle, search["lambda_start"], search["lambda_final"])
         train_loss, losses = live.step(_batches(X, k), _batches(Y, k), tau)  # steps 1 and 2
-        losses = _alive(losses, train_loss, dead)
+        _note(deaths, len(history) + 1, live, train_loss, losses)
+        if deaths.dead.all():
+            return history, None, "diverged"
+        losses = deaths.judged(losses)
         average.update(losses)
-        V, error = average.V, average.standard_error
+        V, error = deaths.judged(average.V), np.where(deaths.dead, 0.0, average.standard_error)
+        train_loss = np.where(deaths.dead, np.nan, train_loss)
+        v = live.kinetic_energies() if kinetic else 0.0
         info = particles.step(
             generator("particles", setting.seed, setting.number, k),
-            V + price + (live.kinetic_energies() if kinetic else 0.0),
+            V + price + np.where(deaths.dead, 0.0, v),
             error,
             tau,
-            still=len(history) < search["warmup_steps"],
+            still=len(history) < search["warmup_steps"] or bool(deaths.dead[0]),
+            dead=deaths.dead,
         )
         history.append(Step(k, tau, losses, V, error, train_loss, info))
         k += 1
         leader = particles.leader
         share = info.counts[leader] / info.counts.sum()
         progress(len(history), longest, f"leader {leader} with {share:.0%} loss {V[leader]:.3f}")
-        if particles.winner is not None:
-            return history, particles.winner, "recentred"
-        if len(history) >= search["max_steps"]:
-            return history, None, "max_steps"
-        if len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds))[0]:
-            return history, None, "budget"
+        winner, reason = particles.winner, ""
+        if winner is not None:
+            reason = "recentred"
+        elif len(history) >= search["max_steps"]:
+            reason = "max_steps"
+        elif len(history) >= left or setting.ranks.agree(_spent(began, limits.seconds))[0]:
+            reason = "budget"
+        if reason or deaths.dead[0]:
+            deaths.note(len(history), "weights", ~live.finite())
+            if deaths.dead.all():
+                return history, None, "diverged"
+            if deaths.dead[0]:
+                return history, deaths.heir(V + price), "parent_diverged"
+            if winner is None or not deaths.dead[winner]:
+                return history, winner, reason
+            live.rest(deaths.dead)  # the round goes on without its winner
         keeper.keep(len(history), snapshot)
 
 
@@ -219,6 +246,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         morphisms=search["morphisms"],
         constraints=search["constraints"],
         rng=generator("morphism", setting.seed, setting.number),
+        fits=_fits(parent, search),
     )
     if not chosen:
         return candidates
@@ -226,6 +254,21 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     size = min(PROPOSAL_BATCH, len(setting.train))
     images, labels = Batches(setting.train, size, "proposal", key, **setting.augment)(k)
     return steepest(candidates, search["n_neigh"], images, labels)
+
+
+def _fits(parent: Network, search: dict[str, Any]) -> Callable[[Architecture], bool]:
+    """Whether a network keeps to its even share of `max_memory`, of g_r and n_neigh children.
+    ValueError where g_r itself does not."""
+    most, batch, m = search["max_memory"], search["batch_size"], search["n_neigh"] + 1
+    if most is None:
+        return lambda g: True
+    taken = memory.megabytes(parent.architecture, batch)
+    if taken > most / m:
+        raise ValueError(
+            f"search.max_memory: {most:g}; g_r takes some {taken:.1f} MB, and so do {m} like it "
+            f"{taken * m:.1f}; raise it, or lower n_neigh or batch_size"
+        )
+    return lambda g: memory.megabytes(g, batch) <= most / m
 
 
 def starts(parent: Network, children: list[Child], setting: Setting) -> list[Network]:
@@ -283,10 +326,8 @@ def _batches(streams: list[Batches], k: int) -> list[Batch]:
     return [stream(k) for stream in streams]
 
 
-def _alive(losses: Vector, train_loss: Vector, dead: np.ndarray) -> Vector:
-    """Losses with a diverged sibling's replaced by 10 nats above the worst: its particles leave.
-    `dead` remembers; ValueError when none is left."""
-    dead |= ~(np.isfinite(losses) & np.isfinite(train_loss))
-    if dead.all():
-        raise ValueError("search.lambda_start: every sibling diverged; lower it")
-    return np.where(dead, losses[~dead].max() + 10.0, losses)
+def _note(deaths: Deaths, step: int, live: Siblings, train_loss: Vector, losses: Vector) -> None:
+    deaths.note(step, "memory", live.starved)
+    deaths.note(step, "training loss", ~np.isfinite(train_loss))
+    deaths.note(step, "validation loss", ~np.isfinite(losses))
+    live.rest(deaths.dead)

@@ -149,6 +149,16 @@ class Search:
     window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
     warmup_steps: int = key(50, "steps of a round before particles move", low=0, high=10**9)
     max_steps: int = key(300, "steps after which a round ends without a new centre", low=1)
+    max_memory: float | None = key(
+        None,
+        "MB of all networks of a round, by estimate; children above an even share are not drawn",
+        above=0.0,
+    )
+    on_oom: str = key(
+        "fail",
+        "memory runs out in a child's step: the round fails, or drops the child (on a GPU: fails)",
+        choices=("fail", "drop"),
+    )
     morphisms: Mapping[str, float] = key(
         {
             "deepen": 1.0,

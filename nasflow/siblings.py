@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow import heap, optim
+from nasflow import heap, memory, optim
 from nasflow.batches import Split
 from nasflow.captured import Captured
 from nasflow.flow import Vector
@@ -45,6 +45,9 @@ class Siblings:
     kernel after the other). `precision` is that of convolutions and head: float32, tf32 (on a GPU)
     or bfloat16; all else stays float32.
 
+    Where memory runs out in a sibling's step, that raises, or with `spare` the sibling's losses are
+    NaN and it is named in `starved` (m,), that of the latest step; on a GPU it always raises.
+
     `shards` splits every training batch into equal parts with BatchNorm statistics of their own
     (running statistics: their mean), so that a family of one also fills the workers."""
 
@@ -61,6 +64,7 @@ class Siblings:
         gains: Sequence[Mapping[str, float]] = (),
         precision: str = "float32",
         captured: bool = True,
+        spare: bool = False,
     ) -> None:
         torch.set_num_threads(1)
         single = "tf32" if precision == "tf32" else "ieee"
@@ -77,6 +81,9 @@ class Siblings:
         self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
+        self._spare = spare
+        self.starved = np.zeros(len(networks), dtype=bool)
+        self._resting = np.zeros(len(networks), dtype=bool)
         self._owner = spread(list(self._costs), ranks.size)
         self._start = list(networks)
         self._networks = {i: _live(networks[i]) for i in self._mine()}
@@ -151,14 +158,18 @@ class Siblings:
         self._steps += 1
         share = 1.0 / min(self._average, self._steps + 1)
         mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the dearest first
+        rows: list[Sequence[float]]
         if self._captured is not None:
-            rows = self._captured.run(mine, train, validation, tau, share)
+            rows = [*self._captured.run(mine, train, validation, tau, share)]
         elif self._shards > 1:
             rows = [self._sharded(i, train, validation, tau, share) for i in mine]
         else:
+            mine = [i for i in mine if not self._resting[i]]
             rows = list(self._each(lambda i: self._timed(i, train, validation, tau, share), mine))
-        table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 3)
+        table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 4)
         self._seconds += table[:, 2]
+        self.starved = table[:, 3] > 0.0
+        table[self._resting] = float("nan")
         self._measured += 1
         if self._measured == MEASURED and self._captured is None:
             self._rebalance()
@@ -177,6 +188,19 @@ class Siblings:
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
+
+    def rest(self, dead: np.ndarray) -> None:
+        """Those that are `dead` (m,) train no more; their losses are NaN."""
+        self._resting = dead
+
+    def finite(self) -> np.ndarray:
+        """Whether all that makes up a sibling is finite, (m,)."""
+        mine = {
+            i: (float(all(bool(torch.isfinite(t).all()) for t in _tensors(n))),)
+            for i, n in self._networks.items()
+        }
+        sound: np.ndarray = self._ranks.merge(mine, len(self), 1)[:, 0] > 0.0
+        return sound
 
     def kinetic_energies(self) -> Vector:
         """|v|^2 / 2 of every sibling, (m,)."""
@@ -225,10 +249,15 @@ class Siblings:
         validation: Sequence[Batch] | None,
         tau: float,
         share: float,
-    ) -> tuple[float, float, float]:
-        began = time.perf_counter()
-        losses = self._both(i, train, validation, tau, share)
-        return losses[0].item(), losses[1].item(), time.perf_counter() - began
+    ) -> Sequence[float]:
+        began, nan = time.perf_counter(), float("nan")
+        try:
+            losses = self._both(i, train, validation, tau, share)
+        except (MemoryError, RuntimeError) as error:
+            if not self._spare or not memory.exhausted(error):
+                raise
+            return nan, nan, time.perf_counter() - began, 1.0
+        return losses[0].item(), losses[1].item(), time.perf_counter() - began, 0.0
 
     def _both(
         self,
@@ -250,7 +279,7 @@ class Siblings:
         validation: Sequence[Batch] | None,
         tau: float,
         share: float,
-    ) -> tuple[float, float, float]:
+    ) -> Sequence[float]:
         began = time.perf_counter()
         images, labels = train[i % len(train)]
         parts = zip(images.chunk(self._shards), labels.chunk(self._shards), strict=True)
@@ -268,7 +297,7 @@ class Siblings:
                 running.copy_(torch.stack([c[name] for c in copies]).mean(0))
         self._update(i, gradient, tau, share)
         loss = float(np.mean([loss.item() for loss, _ in done]))
-        return loss, self._validate(i, validation).item(), time.perf_counter() - began
+        return loss, self._validate(i, validation).item(), time.perf_counter() - began, 0.0
 
     def _forward(self, network: Network, images: Tensor, *, training: bool) -> Tensor:
         g, x, buffers, _ = network

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save
 from safetensors.torch import load
 
 from nasflow.batches import Split
-from nasflow.files import read_json, verified, write, write_json
+from nasflow.files import CorruptFile, read_json, verified, write, write_json
+
+SPLITS = ("train", "validation", "test")
 
 
 def write_splits(
@@ -32,9 +35,25 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def read_split(folder: Path, name: str, device: str) -> Split:
-    """One split, verified, on the device."""
+    """One split, verified (sha256, shapes, types, labels), on the device."""
     facts = read_facts(folder)
     file = f"{name}.safetensors"
-    tensors = load(verified(folder / file, facts["files"][file]))
-    mean, std = (torch.tensor(facts[key], dtype=torch.float32) for key in ("mean", "std"))
-    return Split(tensors["images"], tensors["labels"], mean, std).to(device)
+    try:
+        tensors = load(verified(folder / file, facts["files"][file]))
+        images, labels = tensors["images"], tensors["labels"]
+        mean, std = (torch.tensor(facts[key], dtype=torch.float32) for key in ("mean", "std"))
+        shape, classes = _image(facts), len(facts["classes"])
+    except (LookupError, TypeError, ValueError, SafetensorError) as error:
+        raise CorruptFile(f"{folder / file}: not a split ({error!r}); rerun prepare") from error
+    fits = images.dtype == torch.uint8 and images.shape == (len(labels), *shape)
+    counted = labels.dtype == torch.int64 and len(labels) > 0
+    if not fits or not counted or not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise CorruptFile(
+            f"{folder / file}: images {tuple(images.shape)} {images.dtype}, labels {labels.dtype}; "
+            f"data.json has images {shape} of {classes} classes; rerun prepare"
+        )
+    return Split(images, labels, mean, std).to(device)
+
+
+def _image(facts: Mapping[str, Any]) -> tuple[int, int, int]:
+    return facts["height"], facts["width"], facts["channels"]

@@ -7,6 +7,7 @@ status (or manifest) last.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,13 +149,21 @@ def search_round(
                 ("architectures.parquet", result.architectures),
             )
         }
-        write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+        winner = write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+        files["winner.json"] = winner
         status = round_status(result, before, names, cycle, epoch)
         taken = time.monotonic() - began + keeper.earlier
         status["totals"]["seconds"] = before["seconds"] + taken
         status |= {"seconds": taken, "started": keeper.started}
         status |= {"machine": keeper.machine, "files": files}
         write_json(out / "status.json", status)
+    if result.reason == "diverged":
+        section = "baselines" if base in baselines.ROUNDS else "search"
+        print(
+            f"nasflow: {title}: all {len(result.architectures)} networks diverged; their parent "
+            f"stays and the search ends; lower {section}.lambda_start",
+            file=sys.stderr,
+        )
 
 
 def select_winner(
@@ -255,8 +264,8 @@ def evaluate(
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, trained.architecture, out.parent)
-    write(out.with_name("summary.txt"), text.encode())
-    write_json(out, metrics)
+    sha256 = write(out.with_name("summary.txt"), text.encode())
+    write_json(out, metrics | {"files": {"summary.txt": sha256}})
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
@@ -332,7 +341,7 @@ def _train_stage(
                 progress=show,
                 keeper=keeper,
             )
-        write_checkpoint(out, trained, 0, stage["optimizer"])
+        manifest = write_checkpoint(out, trained, 0, stage["optimizer"])
         history = write_table(out.with_name("history.parquet"), rows)
         status = {
             "schema": 1,
@@ -343,7 +352,7 @@ def _train_stage(
             "seconds": time.monotonic() - began + keeper.earlier,
             "started": keeper.started,
             "machine": keeper.machine,
-            "files": {"history.parquet": history},
+            "files": {"history.parquet": history, f"{out.name}.json": manifest},
         }
         write_json(out.with_name("status.json"), status)
 

@@ -22,7 +22,7 @@ def size(g: Architecture) -> dict[str, Any]:
 
 def no_search(g: Architecture) -> dict[str, Any]:
     """The totals of a search without rounds."""
-    none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0}
+    none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0, "diverged": 0}
     return NO_TOTALS | none | {k: v for k, v in size(g).items() if k != "fingerprint"}
 
 
@@ -41,8 +41,9 @@ def round_status(
         "epochs": result.k / epoch,
         "network_epochs": before["network_epochs"] + result.network_steps / epoch,
         "architectures": before["architectures"] + children,
-        "recentred": before["recentred"] + (result.reason == "recentred"),
+        "recentred": before["recentred"] + bool(result.winner),
         "exhausted": int(result.reason == "exhausted"),
+        "diverged": int(result.reason == "diverged"),
         **{key: value for key, value in size(g).items() if key != "fingerprint"},
     }
     return {
@@ -57,6 +58,7 @@ def round_status(
         "network_steps": result.network_steps,
         "k": result.k,
         "children": children,
+        "died": sum(row["died_at"] is not None for row in result.architectures),
         **size(g),
         "validation_loss": result.validation_loss,
         "validation_accuracy": result.validation_accuracy,

@@ -34,7 +34,11 @@ def summary_text(
 
 
 def _end(reason: str) -> str:
-    known = {"children": "as no child is legal", "none": "before it began: the base net alone"}
+    known = {
+        "children": "as no child is legal",
+        "diverged": "as every network of a round diverged: lower lambda_start",
+        "none": "before it began: the base net alone",
+    }
     return known.get(reason, f"by budget.{reason}")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from nasflow import stages
+from nasflow.files import read_json
 from nasflow.snapshot import Snapshot
 from nasflow.splits import write_splits
 
@@ -119,7 +120,7 @@ LONG: dict[str, Run] = {
 def results(out: Path) -> dict[str, bytes]:
     """All files but the clock's, and what the status says besides it."""
     files = {p.name: p.read_bytes() for p in out.iterdir() if p.name != STATUS}
-    status = json.loads((out / STATUS).read_text())
+    status = read_json(out / STATUS)
     del status["seconds"], status["started"]
     status.get("totals", {}).pop("seconds", None)
     return files | {STATUS: json.dumps(status).encode()}

@@ -42,6 +42,7 @@ LAYERS = [
         "rectified",
         "ranks",
         "captured",
+        "memory",
         "network",
         "rewrite",
         "channels",
@@ -53,6 +54,7 @@ LAYERS = [
     ],
     [
         "siblings",
+        "deaths",
         "snapshot",
         "train",
         "allowance",
@@ -84,6 +86,7 @@ LAYERS = [
         "tracking_source",
         "tracking_server",
         "tracking",
+        "verify",
         "resume",
     ],
     [

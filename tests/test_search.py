@@ -262,9 +262,12 @@ def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None
         stages.pretrain(config=json.dumps(sections), out=folder / "no/network", **given)
 
 
-def test_a_diverging_search_says_which_key_to_lower(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"search\.lambda_start"):
-        run(folder, "d", 1, lambda_start=10.0, lambda_final=10.0, friction=100.0)
+def test_a_diverging_search_says_which_key_to_lower(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run(folder, "d", 1, lambda_start=10.0, lambda_final=10.0, friction=100.0)
+    assert json.loads((out / "status.json").read_text())["reason"] == "diverged"
+    assert "search.lambda_start" in capsys.readouterr().err
 
 
 def test_equal_networks_make_equal_bytes_and_damage_is_seen(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ VERSIONS = {
     "prepare": 1,
     "pretrain": 2,
     "plan": 1,
-    "search_round": 4,
+    "search_round": 5,
     "select_winner": 3,
     "final_train": 3,
     "evaluate": 4,
