@@ -267,14 +267,14 @@ def test_large_neighbourhoods_stay_under_the_limit_of_a_run(tmp_path: Path) -> N
     particles = read_table(folder / "particles.parquet").to_pylist()
     siblings = read_table(folder / "architectures.parquet").to_pylist()
     more = range(0, 27 * 3, 9)
-    write_table(
-        folder / "particles.parquet",
-        [row | {"node": row["node"] + n} for n in more for row in particles],
-    )
-    write_table(
-        folder / "architectures.parquet",
-        [row | {"node": row["node"] + n} for n in more for row in siblings],
-    )
+    tables = {"particles.parquet": particles, "architectures.parquet": siblings}
+    files = {
+        name: write_table(
+            folder / name, [row | {"node": row["node"] + n} for n in more for row in rows]
+        )
+        for name, rows in tables.items()
+    }
+    write_json(folder / "status.json", read_json(folder / "status.json") | {"files": files})
     points = curves.of_round(folder)
     assert len({p.key for p in points if p.key.startswith("share/")}) == 81
     assert "share/04 deepen" in {p.key for p in points}
