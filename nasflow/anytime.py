@@ -17,7 +17,6 @@ import numpy as np
 from nasflow import curves
 from nasflow.files import read_json
 from nasflow.flow import Matrix, Vector
-from nasflow.records import read_table
 
 Look = tuple[float, float, float]  # seconds, epochs, validation accuracy
 
@@ -61,7 +60,7 @@ def _training(folder: Path, seconds: float, epochs: float) -> Iterator[Look]:
     status = read_json(folder / "status.json")
     if not status["steps"]:
         yield seconds + status["seconds"], epochs, status["validation_accuracy"]
-    for row in read_table(folder / "history.parquet").to_pylist():
+    for row in curves.table(folder, status, "history.parquet").to_pylist():
         if row["validation_accuracy"] is not None:
             share = row["step"] / status["steps"]
             passed = seconds + share * status["seconds"]

@@ -18,14 +18,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nasflow.files import CorruptFile, read_json, write_json
 from nasflow.generations import Generation, drop, generations, write_generation
 from nasflow.interruption import Interruption, Stopped, interruption
 from nasflow.lock import writer
 from nasflow.ranks import ALONE, Ranks
 from nasflow.snapshot import Snapshot
+from nasflow.surroundings import surroundings
 
 STATE = 3  # goes up when the loops or the form of their state change
 FOLDER, STARTS = ".resume", "starts.json"
@@ -52,7 +51,7 @@ def attempt(
 
 class Attempt:
     """The Keeper of a stage. `earlier` seconds of work stand behind what it goes on from, the first
-    of them began at `started`."""
+    of them began at `started`; `machine`: the surroundings of this attempt."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Attempt:
         self._ranks = ranks
         self._folder, self._signals, self._began = folder, signals, time.monotonic()
         self._key = _digest({"state": STATE, **identity})
-        self._machine = _machine(device)
+        self.machine = surroundings(device)
         found, starts = self._standing() if ranks.first else (None, 1)
         self._found = self._shared(found)
         about = self._found.about if self._found else {"seconds": 0.0, "started": time.time()}
@@ -97,10 +96,8 @@ class Attempt:
             return None
         self._say(f"goes on after step {step}, {self.earlier:.0f} s into the stage")
         for name, was in found.about["machine"].items():
-            if self._machine[name] != was:
-                self._say(
-                    f"{name} was {was}, is {self._machine[name]}: the result may differ in bits"
-                )
+            if (now := self.machine.get(name)) != was:
+                self._say(f"{name} was {was}, is {now}: the result may differ in bits")
         return found.snapshot
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
@@ -127,7 +124,7 @@ class Attempt:
         return {
             "key": self._key,
             "siblings": self._siblings,
-            "machine": self._machine,
+            "machine": self.machine,
             "seconds": self.seconds,
             "started": self.started,
         }
@@ -189,13 +186,6 @@ def inputs(*files: Path) -> list[str]:
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-def _machine(device: str) -> dict[str, str]:
-    """What the bits of a result depend on besides the identity."""
-    where = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-    cpu = torch.backends.cpu.get_cpu_capability()
-    return {"torch": torch.__version__, "cpu": cpu, "device": where}
 
 
 def _every() -> float:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nasflow.files import read_json
+from nasflow.files import read_json, verified
 from nasflow.records import read_table
 
 CURVE = 200
@@ -56,13 +56,20 @@ def clock(status: Mapping[str, Any]) -> Clock:
     return Clock(status["started"], status["seconds"], status["steps"])
 
 
+def table(folder: Path, status: Mapping[str, Any], name: str) -> pa.Table:
+    """A table of a stage, once it is the one that the stage's status names: page checksums do not
+    cover the footer."""
+    verified(folder / name, status["files"][name])
+    return read_table(folder / name)
+
+
 def of_round(folder: Path) -> list[Point]:
     """Share, running validation loss and energy (with NASAGD phi) of every sibling, such as
     `share/3 widen`, over the steps of the round; tau and the entropy weight; the winner's facts.
     Without particles: training losses, and what the networks were judged by."""
     status = read_json(folder / "status.json")
-    particles = read_table(folder / "particles.parquet")
-    names = sibling_names(read_table(folder / "architectures.parquet"))
+    particles = table(folder, status, "particles.parquet")
+    names = sibling_names(table(folder, status, "architectures.parquet"))
     columns: tuple[str, ...] = SIBLINGS if particles["count"].null_count == 0 else CLIMBING
     if columns == SIBLINGS and np.any(particles["phi"].to_numpy()):  # NASAGD
         columns = (*SIBLINGS, "phi")
@@ -83,7 +90,7 @@ def of_round(folder: Path) -> list[Point]:
 def of_training(folder: Path) -> list[Point]:
     """The columns of history.parquet over the steps, and the facts that are no curve."""
     status = read_json(folder / "status.json")
-    history = read_table(folder / "history.parquet")
+    history = table(folder, status, "history.parquet")
     time = clock(status)
     points = [p for c in TRAINING for p in _curve(c, history, c, time, CURVE)]
     curves = {point.key for point in points}

@@ -157,7 +157,8 @@ def search_round(
         status = round_status(result, before, names, cycle, epoch)
         taken = time.monotonic() - began + keeper.earlier
         status["totals"]["seconds"] = before["seconds"] + taken
-        status |= {"seconds": taken, "started": keeper.started, "files": files}
+        status |= {"seconds": taken, "started": keeper.started}
+        status |= {"machine": keeper.machine, "files": files}
         write_json(out / "status.json", status)
     if result.reason == "diverged":
         section = "baselines" if base in baselines.ROUNDS else "search"
@@ -355,6 +356,7 @@ def _train_stage(
             **size(trained.architecture),
             "seconds": time.monotonic() - began + keeper.earlier,
             "started": keeper.started,
+            "machine": keeper.machine,
             "files": {"history.parquet": history, f"{out.name}.json": manifest},
         }
         write_json(out.with_name("status.json"), status)

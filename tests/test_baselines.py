@@ -352,9 +352,9 @@ def test_mlflow_takes_the_names_of_children_by_many_morphisms() -> None:
 @pytest.mark.parametrize("algorithm", baselines.ROUNDS)
 def test_a_mirror_shows_the_training_of_every_network(algorithm: str, tmp_path: Path) -> None:
     found = _run(algorithm, _setting(4))
-    for name, rows in (("particles", found.particles), ("architectures", found.architectures)):
-        write_table(tmp_path / f"{name}.parquet", rows)
-    status = {"started": 0.0, "seconds": 1.0, "steps": found.steps}
+    tables = {"particles.parquet": found.particles, "architectures.parquet": found.architectures}
+    files = {name: write_table(tmp_path / name, rows) for name, rows in tables.items()}
+    status = {"started": 0.0, "seconds": 1.0, "steps": found.steps, "files": files}
     write_json(tmp_path / "status.json", status)
     keys = {point.key for point in curves.of_round(tmp_path)}
     nodes = {row["node"] for row in found.particles}

@@ -77,6 +77,7 @@ LAYERS = [
         "lock",
         "interruption",
         "generations",
+        "surroundings",
         "attempt",
     ],
     [

@@ -8,121 +8,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import small
 import torch
+from killing import killed_until_done
+from lacking import LACKING, reader, shorter
+from powercut import die_at
+from small import STAGES, STATUS, results, sketch
 
 from nasflow import attempt as attempts
-from nasflow import stages, train
+from nasflow import train
 from nasflow.attempt import Attempt, attempt
-from nasflow.generations import Generation, generations, write_generation
+from nasflow.generations import generations, write_generation
 from nasflow.interruption import ECHO, Stopped, interruption
 from nasflow.lock import Held, writer
 from nasflow.siblings import Siblings
 from nasflow.snapshot import Snapshot
-from nasflow.splits import write_splits
-
-SEARCH = {
-    "n_neigh": 2,
-    "particles": 60,
-    "batch_size": 8,
-    "validation_batch_size": 8,
-    "warmup_steps": 2,
-    "window": 5,
-    "weight_average": 20,
-    "mobility": 0.3,
-    "max_steps": 7,
-}
-OTHERS = {"validation": "independent", "second_order": {"kinetic": True, "restart": "never"}}
-TRAINED = {"batch_size": 8, "epochs": 1.0, "shards": 2, "warmup": 0.3, "label_smoothing": 0.1}
-STATUS = "status.json"
+from nasflow.surroundings import surroundings
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """56 images for 7 steps, and a pretrained network."""
-    here = tmp_path_factory.mktemp("resume")
-    rng = np.random.default_rng(0)
-    arrays = {
-        name: (rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3)
-        for name, count in (("train", 56), ("validation", 24), ("test", 24))
-    }
-    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
-    write_splits(here / "data", arrays, facts | {"mean": [0.4], "std": [0.2]})
-    _pretrain(here, here / "pretrain")
-    return here
-
-
-def _pretrain(folder: Path, out: Path, seed: int = 0) -> None:
-    sections = {"base": {"widths": [4, 4]}, "pretrain": {"batch_size": 8, "epochs": 1.0}}
-    stages.pretrain(config=json.dumps(sections), out=out / "network", **_given(folder, seed))
-
-
-def _final(folder: Path, out: Path, seed: int = 0, **more: Any) -> None:
-    parent, config = folder / "pretrain/network", json.dumps({"final": TRAINED | more})
-    given = _given(folder, seed)
-    stages.final_train(config=config, parent=parent, out=out / "network", **given)
-
-
-def _round(
-    folder: Path,
-    out: Path,
-    seed: int = 0,
-    algorithm: str = "nasgd",
-    steps: int | None = None,
-    **more: Any,
-) -> None:
-    stages.search_round(
-        config=json.dumps(
-            {
-                "search": SEARCH | more,
-                "baselines": {"epochs_neigh": 1.0},
-                "augment": {"shift": 1},
-            }
-        ),
-        algorithm=algorithm,
-        parent=folder / "pretrain/network",
-        budget=json.dumps({"rounds": 9, "steps": steps}),
-        round=1,
-        out=out,
-        **_given(folder, seed),
-    )
-
-
-def _second(folder: Path, out: Path, seed: int = 0) -> None:
-    _round(folder, out, seed, "nasagd", **OTHERS)
-
-
-def _nash(folder: Path, out: Path, seed: int = 0) -> None:
-    _round(folder, out, seed, "nash")
-
-
-def _given(folder: Path, seed: int) -> dict[str, Any]:
-    return {"data": folder / "data", "seed": seed, "device": "cpu", "threads": 1}
-
-
-STAGES = {
-    "pretrain": _pretrain,
-    "final": _final,
-    "nasgd": _round,
-    "nasagd": _second,
-    "nash": _nash,
-}
-
-
-def _results(out: Path) -> dict[str, bytes]:
-    """All files but the clock's, and what the status says besides it."""
-    files = {p.name: p.read_bytes() for p in out.iterdir() if p.name != STATUS}
-    status = json.loads((out / STATUS).read_text())
-    del status["seconds"], status["started"], status["sha256"]
-    status.get("totals", {}).pop("seconds", None)
-    return files | {STATUS: json.dumps(status).encode()}
+    return small.prepare(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +44,7 @@ def whole(folder: Path) -> dict[str, dict[str, bytes]]:
     """The results of every stage without an interruption."""
     for name, run in STAGES.items():
         run(folder, folder / "whole" / name)
-    return {name: _results(folder / "whole" / name) for name in STAGES}
+    return {name: results(folder / "whole" / name) for name in STAGES}
 
 
 @pytest.fixture
@@ -168,7 +82,7 @@ def test_a_stage_stopped_after_any_step_goes_on_to_the_same_bytes(
         _stop(STAGES[name], folder, out)
         assert not (out / STATUS).exists()
         STAGES[name](folder, out)
-        assert _results(out) == whole[name], step
+        assert results(out) == whole[name], step
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -179,46 +93,7 @@ def test_a_stage_stopped_after_every_step_ends_in_the_same_bytes(
     for _ in range(6):
         _stop(STAGES[name], folder, folder / "often" / name)
     STAGES[name](folder, folder / "often" / name)
-    assert _results(folder / "often" / name) == whole[name]
-
-
-def _zero(part: str, s: Snapshot) -> Snapshot:
-    """Without a part: tensors and arrays whose names start with it become zeros."""
-    siblings = [
-        {n: torch.zeros_like(t) if n.startswith(part) else t for n, t in tensors.items()}
-        for tensors in s.siblings
-    ]
-    arrays = {n: np.zeros_like(a) if n.startswith(part) else a for n, a in s.arrays.items()}
-    assert [n for n in (*arrays, *siblings[0]) if n.startswith(part)]
-    return s._replace(siblings=siblings, arrays=arrays)
-
-
-def _shorter(fact: str, s: Snapshot) -> Snapshot:
-    assert s.facts[fact]
-    return s._replace(facts={**s.facts, fact: s.facts[fact][1:]})
-
-
-def _instead(name: str, values: Any, s: Snapshot) -> Snapshot:
-    return s._replace(arrays={**s.arrays, name: np.array(values)})
-
-
-LACKING = {
-    **{f"final {part}": partial(_zero, part) for part in ("x.", "buffers.", "v.")},
-    "final rows": partial(_shorter, "rows"),
-    **{
-        f"nasagd {part}": partial(_zero, part)
-        for part in (
-            *("x.", "buffers.", "v.", "mean x.", "mean buffers."),
-            *("average._loss", "average._difference", "average._square"),
-            *("average._last", "average._mass_square"),
-            *("particles.phi", "step.V", "info.moved"),
-        )
-    },
-    "nasgd average._product": partial(_zero, "average._product"),
-    "nasgd average._mass_product": partial(_zero, "average._mass_product"),
-    "nasgd counts": partial(_instead, "particles.counts", [1, 9, 9]),
-    "nasgd dead": partial(_instead, "deaths.at", [0, 2, 0]),
-}
+    assert results(folder / "often" / name) == whole[name]
 
 
 @pytest.mark.parametrize("what", LACKING)
@@ -231,17 +106,12 @@ def test_state_that_lacks_a_part_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The proof that the tests above would see it."""
-
-    def damaged(path: Path) -> Iterator[Generation]:
-        for g in generations(path):
-            yield g._replace(snapshot=LACKING[what](g.snapshot))
-
     name = what.split()[0]
     stop(5)
     _stop(STAGES[name], folder, tmp_path)
-    monkeypatch.setattr(attempts, "generations", damaged)
+    monkeypatch.setattr(attempts, "generations", reader(LACKING[what]))
     STAGES[name](folder, tmp_path)
-    assert _results(tmp_path) != whole[name]
+    assert results(tmp_path) != whole[name]
 
 
 def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
@@ -249,20 +119,15 @@ def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
 ) -> None:
     """35 steps with rows after the looks, at 4 and 7, and every 17 steps."""
     monkeypatch.setattr(train, "ROWS_PER_RUN", 2)
-    _final(folder, tmp_path / "whole", epochs=5.0)
+    small.final(folder, tmp_path / "whole", epochs=5.0)
     stop(6)
     for out in ("stopped", "lacking"):
-        _stop(_final, folder, tmp_path / out, epochs=5.0)
-    _final(folder, tmp_path / "stopped", epochs=5.0)
-    assert _results(tmp_path / "stopped") == _results(tmp_path / "whole")
-
-    def damaged(path: Path) -> Iterator[Generation]:
-        for g in generations(path):
-            yield g._replace(snapshot=_shorter("recent", g.snapshot))
-
-    monkeypatch.setattr(attempts, "generations", damaged)
-    _final(folder, tmp_path / "lacking", epochs=5.0)
-    assert _results(tmp_path / "lacking") != _results(tmp_path / "whole")
+        _stop(small.final, folder, tmp_path / out, epochs=5.0)
+    small.final(folder, tmp_path / "stopped", epochs=5.0)
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+    monkeypatch.setattr(attempts, "generations", reader(partial(shorter, "recent")))
+    small.final(folder, tmp_path / "lacking", epochs=5.0)
+    assert results(tmp_path / "lacking") != results(tmp_path / "whole")
 
 
 def test_averages_that_forget_their_length_are_noticed(
@@ -274,10 +139,10 @@ def test_averages_that_forget_their_length_are_noticed(
 ) -> None:
     real = Siblings.restore
     stop(5)
-    _stop(_round, folder, tmp_path)
+    _stop(small.one_round, folder, tmp_path)
     monkeypatch.setattr(Siblings, "restore", lambda self, states, steps: real(self, states, 0))
-    _round(folder, tmp_path)
-    assert _results(tmp_path) != whole["nasgd"]
+    small.one_round(folder, tmp_path)
+    assert results(tmp_path) != whole["nasgd"]
 
 
 def _damage(file: Path) -> None:
@@ -300,15 +165,15 @@ def test_a_flipped_bit_in_the_newest_state_brings_back_the_one_before(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stop(5, every="0")
-    _stop(_round, folder, tmp_path)
+    _stop(small.one_round, folder, tmp_path)
     assert len(list((tmp_path / ".resume").glob("*-*"))) == 2
     _damage(_newest(tmp_path) / file)
     stop()
-    _round(folder, tmp_path)
+    small.one_round(folder, tmp_path)
     said = capsys.readouterr().err
     assert f"{file}: sha256" in said
     assert "goes on after step 4" in said
-    assert _results(tmp_path) == whole["nasgd"]
+    assert results(tmp_path) == whole["nasgd"]
 
 
 @pytest.mark.parametrize(
@@ -322,23 +187,23 @@ def test_state_of_another_seed_or_config_is_not_used(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stop(4)
-    _stop(_round, folder, tmp_path / "a")
+    _stop(small.one_round, folder, tmp_path / "a")
     stop()
-    _round(folder, tmp_path / "a", **other)
+    small.one_round(folder, tmp_path / "a", **other)
     assert "of other inputs or config and not used" in capsys.readouterr().err
-    _round(folder, tmp_path / "b", **other)
-    assert _results(tmp_path / "a") == _results(tmp_path / "b")
+    small.one_round(folder, tmp_path / "b", **other)
+    assert results(tmp_path / "a") == results(tmp_path / "b")
 
 
 def test_state_past_a_smaller_budget_is_not_used(
     folder: Path, stop: Callable[..., None], tmp_path: Path
 ) -> None:
     stop(4)
-    _stop(_round, folder, tmp_path / "a")
+    _stop(small.one_round, folder, tmp_path / "a")
     stop()
     for name in "ab":
-        _round(folder, tmp_path / name, steps=3)
-    assert _results(tmp_path / "a") == _results(tmp_path / "b")
+        small.one_round(folder, tmp_path / name, steps=3)
+    assert results(tmp_path / "a") == results(tmp_path / "b")
     assert json.loads((tmp_path / "a" / STATUS).read_text())["steps"] == 3
 
 
@@ -347,25 +212,41 @@ def test_seconds_and_start_are_those_of_the_first_attempt_on(
 ) -> None:
     began = time.time()
     stop(3)
-    _stop(_final, folder, tmp_path)
+    _stop(small.final, folder, tmp_path)
     file = next((tmp_path / ".resume").glob("*-*/manifest.json"))
     kept = json.loads(file.read_text())["about"]
     stop()
     time.sleep(0.3)
     resumed = time.time()
-    _final(folder, tmp_path)
+    small.final(folder, tmp_path)
     status = json.loads((tmp_path / STATUS).read_text())
     assert began <= status["started"] <= began + 0.3
     assert 0 < kept["seconds"] < status["seconds"] < kept["seconds"] + time.time() - resumed
 
 
+def test_the_status_names_the_machine_and_an_attempt_on_another_one_says_so(
+    folder: Path,
+    whole: dict[str, dict[str, bytes]],
+    stop: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in STAGES:
+        assert json.loads(whole[name][STATUS])["machine"] == surroundings("cpu")
+    stop(3)
+    _stop(small.final, folder, tmp_path)
+    other = surroundings("cpu") | {"processor": "abacus"}
+    monkeypatch.setattr(attempts, "surroundings", lambda _: other)
+    small.final(folder, tmp_path)
+    said = capsys.readouterr().err
+    assert f"processor was {surroundings('cpu')['processor']}, is abacus: the result may" in said
+    assert said.count("the result may differ in bits") == 1
+    assert json.loads((tmp_path / STATUS).read_text())["machine"] == other
+
+
 class Killed(BaseException):
     """Ends an attempt without success."""
-
-
-def _sketch(step: int) -> Snapshot:
-    arrays = {"a": np.array([1.0, np.nan]), "mass": np.array(0.1)}
-    return Snapshot(step, {"rows": [0.1, None, float("nan")]}, arrays, [{"x": torch.ones(3)}] * 2)
 
 
 def test_a_stage_that_dies_again_and_again_falls_back_and_at_last_starts_anew(
@@ -379,7 +260,7 @@ def test_a_stage_that_dies_again_and_again_falls_back_and_at_last_starts_anew(
         with suppress(Killed), attempt(tmp_path, {}, "cpu") as keeper:
             found = keeper.before(["g", "h"], 99)
             for step in kept:
-                keeper.keep(step, partial(_sketch, step))
+                keeper.keep(step, partial(sketch, step))
             raise Killed
         return found.step if found else 0
 
@@ -400,7 +281,7 @@ def test_early_deaths_make_the_next_attempt_keep_sooner(
         with suppress(Killed), attempt(tmp_path, {}, "cpu") as keeper:
             keeper.before(["g", "h"], 99)
             time.sleep(0.06)
-            keeper.keep(1, lambda: _sketch(1))
+            keeper.keep(1, lambda: sketch(1))
             assert bool(list((tmp_path / ".resume").glob("1-*"))) == kept
             raise Killed
 
@@ -417,8 +298,8 @@ def test_a_full_disk_costs_the_state_and_not_the_run(
 
     monkeypatch.setenv(attempts.SECONDS, "0")
     monkeypatch.setattr(attempts, "write_generation", full)
-    _round(folder, tmp_path)
-    assert _results(tmp_path) == whole["nasgd"]
+    small.one_round(folder, tmp_path)
+    assert results(tmp_path) == whole["nasgd"]
     assert "after step 3 could not be kept: [Errno 28]" in capsys.readouterr().err
 
 
@@ -428,37 +309,7 @@ def test_the_time_between_two_states_must_be_a_time(
     for text in ("soon", "-1", "nan", "inf"):
         monkeypatch.setenv(attempts.SECONDS, text)
         with pytest.raises(ValueError, match=rf"NASFLOW_CHECKPOINT_SECONDS: {text}; expected"):
-            _round(folder, tmp_path)
-
-
-OPERATIONS = ((os, "fsync"), (os, "replace"), (os, "rename"), (os, "rmdir"), (os, "unlink"))
-
-
-def _die_at(operation: int, work: Callable[[], None]) -> bool:
-    """Run in a child process that ends at once before its file operation of that number, without
-    any `finally`; whether it did."""
-    child = os.fork()
-    if not child:
-        count = iter(range(1, 10**6))
-
-        def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **options: Any) -> Any:
-                if next(count) == operation:
-                    os._exit(9)
-                return real(*arguments, **options)
-
-            return call
-
-        try:
-            for module, name in OPERATIONS:
-                setattr(module, name, dying(getattr(module, name)))
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 9)
-    return code == 9
+            small.one_round(folder, tmp_path)
 
 
 def test_death_at_any_file_operation_of_a_save_leaves_the_old_or_the_new_state(
@@ -467,12 +318,12 @@ def test_death_at_any_file_operation_of_a_save_leaves_the_old_or_the_new_state(
     for operation in range(1, 1000):
         here = tmp_path / str(operation)
         for step in (1, 2):
-            write_generation(here, _sketch(step), {})
-        died = _die_at(operation, lambda here=here: write_generation(here, _sketch(3), {}))
+            write_generation(here, sketch(step), {})
+        died = die_at(operation, lambda here=here: write_generation(here, sketch(3), {}))
         found = [g.snapshot for g in generations(here)]
         assert found[0].step in (2, 3)
         for s in found:
-            expected = _sketch(s.step)
+            expected = sketch(s.step)
             assert repr(s.facts) == repr(expected.facts)
             assert all(np.array_equal(s.arrays[n], a, True) for n, a in expected.arrays.items())
             assert torch.equal(s.siblings[1]["x"], torch.ones(3))
@@ -487,8 +338,8 @@ def test_the_second_of_two_attempts_is_told_who_holds_the_folder(
     folder: Path, tmp_path: Path
 ) -> None:
     with writer(tmp_path), pytest.raises(Held, match=rf"process {os.getpid()} on .* since 20"):
-        _round(folder, tmp_path)
-    _round(folder, tmp_path)
+        small.one_round(folder, tmp_path)
+    small.one_round(folder, tmp_path)
     assert not (tmp_path / ".lock").exists()
 
 
@@ -512,51 +363,23 @@ KILLS = 20
 
 
 def test_a_round_killed_at_any_moment_ends_in_the_same_bytes(
-    folder: Path, whole: dict[str, dict[str, bytes]], tmp_path: Path, monkeypatch: Any
+    folder: Path, whole: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    """Each attempt is a forked process, killed after a random time, in the midst of a save too.
-
-    Without the bar: tqdm's lock is one for all forks, and a killed one does not give it back."""
-    rng, kills, halves, run = np.random.default_rng(0), 0, 0, 0
-    monkeypatch.setattr(stages, "progress", lambda *_, **__: nullcontext(lambda *_: None))
-    monkeypatch.setenv(attempts.SECONDS, "0")
+    rng, kills, run = np.random.default_rng(0), 0, 0
     while kills < KILLS:
         run += 1
-        out, code = tmp_path / str(run), 9
-        while code == 9:
-            child = os.fork()
-            if not child:
-                try:
-                    _second(folder, out)
-                    os._exit(0)
-                finally:
-                    os._exit(1)
-            time.sleep(rng.uniform(0.0, 0.6))
-            os.kill(child, signal.SIGKILL)
-            code = abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-            kills += code == 9
-            halves += bool(list((out / ".resume").glob("*.tmp")))
-        assert code == 0
-        assert _results(out) == whole["nasagd"]
-    print(f"{kills} kills in {run} runs, {halves} in the midst of a save")
+        out = tmp_path / str(run)
+        kills += killed_until_done(small.second, folder, out, 1, 0.6, rng).kills
+        assert results(out) == whole["nasagd"]
 
 
 class Process:
     """`python -m nasflow search_round` of 1000 steps, in a process of its own."""
 
-    search = SEARCH | {"max_steps": 1000, "min_lead": 10.0}
+    search: ClassVar = {"max_steps": 1000, "min_lead": 10.0}
 
     def __init__(self, folder: Path, out: Path, every: str) -> None:
-        options = {
-            "config": json.dumps({"search": self.search, "augment": {"shift": 1}}),
-            "algorithm": "nasagd",
-            "data": folder / "data",
-            "parent": folder / "pretrain/network",
-            "budget": json.dumps({"rounds": 9}),
-            "seed": 0,
-            "round": 1,
-            "out": out,
-        }
+        options = small.options(folder, out, algorithm="nasagd", **self.search)
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         self.resume = out / ".resume"
         self.popen = subprocess.Popen(
@@ -584,7 +407,7 @@ class Process:
 def test_a_killed_process_and_a_stopped_one_go_on_to_the_same_bytes(
     folder: Path, tmp_path: Path
 ) -> None:
-    _round(folder, tmp_path / "whole", algorithm="nasagd", **Process.search)
+    small.one_round(folder, tmp_path / "whole", algorithm="nasagd", **Process.search)
     out, step = tmp_path / "killed", 0
     for more in (3, 20):
         process = Process(folder, out, "0")
@@ -602,5 +425,5 @@ def test_a_killed_process_and_a_stopped_one_go_on_to_the_same_bytes(
     assert last.endswith("; the same command goes on from there")
     assert "Traceback" not in said
     assert not (out / STATUS).exists()
-    _round(folder, out, algorithm="nasagd", **Process.search)
-    assert _results(out) == _results(tmp_path / "whole")
+    small.one_round(folder, out, algorithm="nasagd", **Process.search)
+    assert results(out) == results(tmp_path / "whole")

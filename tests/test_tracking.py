@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import shutil
 import socket
@@ -21,7 +20,7 @@ import numpy as np
 import pytest
 
 from nasflow import curves, tracking, tracking_server, tracking_source
-from nasflow.files import write_json
+from nasflow.files import read_json, write_json
 from nasflow.records import read_table, write_table
 
 STARTED = 1_790_000_000.0
@@ -84,8 +83,10 @@ def write_round(
         }
         for node in range(nodes)
     ]
-    write_table(folder / "particles.parquet", rows)
-    write_table(folder / "architectures.parquet", siblings)
+    files = {
+        name: write_table(folder / name, table)
+        for name, table in (("particles.parquet", rows), ("architectures.parquet", siblings))
+    }
     (folder / "winner.architecture.json").write_text("{}\n")
     (folder / "winner.json").write_text("{}\n")
     facts = {
@@ -112,7 +113,7 @@ def write_round(
         "seconds": seconds,
         "started": STARTED + 100 * number,
         "totals": {"rounds": number, "steps": 300 * number, "architectures": 8 * number} | facts,
-        "files": {},
+        "files": files,
     }
     write_json(folder / "status.json", status)
     return folder
@@ -133,7 +134,7 @@ def write_training(folder: Path, stage: str, started: float, accuracy: float) ->
                 "validation_accuracy": accuracy * step / 500 if measured else None,
             }
         )
-    write_table(folder / "history.parquet", rows)
+    history = write_table(folder / "history.parquet", rows)
     (folder / "network.architecture.json").write_text("{}\n")
     (folder / "network.json").write_text("{}\n")
     status = {
@@ -149,6 +150,7 @@ def write_training(folder: Path, stage: str, started: float, accuracy: float) ->
         "parameters": 6000,
         "flops": 1_000_000,
         "fingerprint": "00aa",
+        "files": {"history.parquet": history},
     }
     write_json(folder / "status.json", status)
     return folder
@@ -266,14 +268,14 @@ def test_large_neighbourhoods_stay_under_the_limit_of_a_run(tmp_path: Path) -> N
     particles = read_table(folder / "particles.parquet").to_pylist()
     siblings = read_table(folder / "architectures.parquet").to_pylist()
     more = range(0, 27 * 3, 9)
-    write_table(
-        folder / "particles.parquet",
-        [row | {"node": row["node"] + n} for n in more for row in particles],
-    )
-    write_table(
-        folder / "architectures.parquet",
-        [row | {"node": row["node"] + n} for n in more for row in siblings],
-    )
+    tables = {"particles.parquet": particles, "architectures.parquet": siblings}
+    files = {
+        name: write_table(
+            folder / name, [row | {"node": row["node"] + n} for n in more for row in rows]
+        )
+        for name, rows in tables.items()
+    }
+    write_json(folder / "status.json", read_json(folder / "status.json") | {"files": files})
     points = curves.of_round(folder)
     assert len({p.key for p in points if p.key.startswith("share/")}) == 81
     assert "share/04 deepen" in {p.key for p in points}
@@ -289,10 +291,12 @@ def test_the_potential_is_a_curve_where_there_is_one(tmp_path: Path) -> None:
 def test_a_round_without_a_legal_child_is_mirrored_too(tmp_path: Path) -> None:
     folder = write_round(tmp_path, 1, steps=2)
     only = read_table(folder / "architectures.parquet").to_pylist()[:1]
-    write_table(folder / "particles.parquet", [])
-    write_table(folder / "architectures.parquet", only)
-    facts = json.loads((folder / "status.json").read_text())
-    write_json(folder / "status.json", facts | {"steps": 0, "children": 0, "reason": "exhausted"})
+    files = {
+        "particles.parquet": write_table(folder / "particles.parquet", []),
+        "architectures.parquet": write_table(folder / "architectures.parquet", only),
+    }
+    ended = {"steps": 0, "children": 0, "reason": "exhausted", "files": files}
+    write_json(folder / "status.json", read_json(folder / "status.json") | ended)
     assert {p.key for p in curves.of_round(folder)} >= {"validation_accuracy", "parameters"}
 
 
@@ -300,7 +304,8 @@ def test_missing_and_infinite_values_are_left_out(tmp_path: Path) -> None:
     folder = write_training(tmp_path, "pretrain", STARTED, 0.9)
     rows = read_table(folder / "history.parquet").to_pylist()
     rows[99]["validation_loss"] = float("inf")
-    write_table(folder / "history.parquet", rows)
+    files = {"history.parquet": write_table(folder / "history.parquet", rows)}
+    write_json(folder / "status.json", read_json(folder / "status.json") | {"files": files})
     points = curves.of_training(folder)
     steps = [p.step for p in points if p.key == "validation_loss"]
     assert steps == [50, 150, 200, 250, 300, 350, 400, 450, 500]
