@@ -68,8 +68,8 @@ class Centre(NamedTuple):
 def verify(*, results: Path, verbose: bool = False) -> int:
     """A line a broken file, then a summary; 0, or 3 where something is broken."""
     findings = check(results)
-    for path, reason in sorted(findings.broken.items()):
-        print(f"{path}: {reason}")
+    for broken, reason in sorted(findings.broken.items()):
+        print(f"{broken}: {reason}")
     if verbose:
         for path in _unknown(results, findings.seen):
             print(f"{path}: unknown, not checked")

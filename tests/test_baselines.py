@@ -261,10 +261,13 @@ def test_where_no_child_is_legal_the_parent_stays(algorithm: str) -> None:
     assert len(found.architectures) == 1
 
 
-def test_a_diverging_round_says_which_key_to_lower() -> None:
+def test_where_all_networks_diverge_the_parent_stays() -> None:
     setting = _setting(lambda_start=10.0, lambda_final=10.0, friction=100.0, epochs_neigh=20.0)
-    with pytest.raises(ValueError, match=r"baselines\.lambda_start"):
-        _run("nash", setting)
+    found = _run("nash", setting)
+    assert (found.reason, found.winner) == ("diverged", 0)
+    assert all(row["died_at"] for row in found.architectures)
+    x = _parent().x
+    assert all(torch.equal(t, x[name]) for name, t in found.network.x.items())
 
 
 def test_fresh_weights_know_nothing_of_the_parents() -> None:

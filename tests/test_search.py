@@ -18,7 +18,7 @@ from nasflow import config, optim, stages
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
-from nasflow.files import CorruptFile
+from nasflow.files import CorruptFile, read_json, write_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.neighbourhood import legal, sample
 from nasflow.network import initialise
@@ -256,8 +256,9 @@ def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None
     one, two = (read_checkpoint(folder / f / "network").network for f in ("pretrain", "again"))
     assert one.architecture == two.architecture
     assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
-    facts = json.loads((folder / "data/data.json").read_text()) | {"classes": ["a", "b"]}
-    (folder / "data/data.json").write_text(json.dumps(facts))
+    file = folder / "data/data.json"
+    more = [*read_json(file)["classes"], "d"]
+    write_json(file, read_json(file) | {"classes": more})
     with pytest.raises(ValueError, match=r"base\.network"):
         stages.pretrain(config=json.dumps(sections), out=folder / "no/network", **given)
 
