@@ -72,8 +72,10 @@ def kinds(folder: Path, state: Path) -> dict[str, Kind]:
         ),
         "status.json": Kind(round_1 / "status.json", lambda: read_json(round_1 / "status.json")),
     }
-    for table in ("particles", "architectures"):
-        path = round_1 / f"{table}.parquet"
+    for path in (
+        *(round_1 / f"{table}.parquet" for table in ("particles", "architectures")),
+        folder / "pretrain/history.parquet",
+    ):
         found[path.name] = Kind(path, partial(_table, path))
     for part in ("manifest.json", "arrays.safetensors", "sibling_1.safetensors"):
         found[f"kept state, {part}"] = Kind(next(state.glob(f"*-*/{part}")), lambda: _kept(state))

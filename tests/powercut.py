@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,12 @@ def die_at(operation: int, work: Callable[[], None], journal: Journal | None = N
 
 class Journal:
     """The disk under `tree`, as the operations of a child process leave it. `folder` lies beside
-    it, on the same file system. `skip`: operations that the child only pretends to do."""
+    it, on the same file system. `forgets`: the fsyncs that the child only pretends to do, those of
+    files or of folders."""
 
-    def __init__(self, tree: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
+    def __init__(self, tree: Path, folder: Path, forgets: tuple[str, ...] = ()) -> None:
         folder.mkdir(parents=True)
-        self._tree, self._folder, self._skip = tree, folder, skip
+        self._tree, self._folder, self._forgets = tree, folder, forgets
         self._lines = folder / "lines"
         self._lines.touch()
         self._before = {path.stat().st_ino for path in self._files()}
@@ -73,8 +75,10 @@ class Journal:
 
     def note(self, name: str, real: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """In the child."""
-        if name in self._skip:
-            return None
+        if name == "fsync":
+            is_folder = stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
+            if ("folders" if is_folder else "files") in self._forgets:
+                return None
         line: dict[str, Any] = {"operation": name}
         if name == "fsync":
             line["inode"] = os.fstat(arguments[0]).st_ino

@@ -145,22 +145,21 @@ def steps(bench: Bench) -> Iterator[Row]:
 def deaths(bench: Bench) -> Iterator[Row]:
     """Death at every file operation, and a power cut there (a model, see powercut.py)."""
     for what, cut in (("death", False), ("power cut (modelled)", True)):
-        operations, wrong = _saving(bench, cut)
+        lots = bench.some(1, 5) if cut else 1
+        saves = [_saving(bench, cut) for _ in range(lots)]
+        operations, wrong = np.sum(saves, 0)
         yield Row(
             f"{what} at any file operation of a save: the old or the new state stands",
-            f"{operations} operations; {wrong} with neither",
+            f"{operations} deaths; {wrong} with neither",
             not wrong,
         )
-        operations, wrong, differ = 0, 0, 0
-        for name in ("nasagd",) if bench.fast else ("nasagd", "final"):
-            found = _ending(bench, name, cut, every=bench.some(6, 1))
-            operations, wrong, differ = (
-                a + b for a, b in zip((operations, wrong, differ), found, strict=True)
-            )
+        names, every = ("nasagd",) if bench.fast else ("nasagd", "final"), bench.some(6, 1)
+        found = [_ending(bench, name, cut, every) for name in names for _ in range(lots)]
+        operations, wrong, differ = np.sum(found, 0)
         yield Row(
             f"{what} at any file operation of a stage's end: every file is whole or absent, "
             "status.json the last; the same command ends in the same bytes",
-            f"{operations} operations; {wrong} left a file that is neither, {differ} ends differ",
+            f"{operations} deaths; {wrong} left a file that is neither, {differ} ends differ",
             not wrong + differ,
         )
 
@@ -191,10 +190,17 @@ def planted(bench: Bench) -> Iterator[Row]:
         caught[f"without {what.split(maxsplit=1)[1]} in a kept {name}"] = (
             results(out) != bench.short[name]
         )
-    caught["fsync skipped, in a save"] = _saving(bench, True, ("fsync",))[1] > 0
-    caught["fsync skipped, at a stage's end"] = (
-        _ending(bench, "nasagd", True, bench.some(6, 1), ("fsync",))[1] > 0
-    )
+    for what in ("files", "folders"):
+        caught[f"fsync of {what} skipped in a save"] = any(
+            _saving(bench, True, (what,))[1]
+            for _ in range(10)  # a lot may let it pass
+        )
+        caught[f"fsync of {what} skipped at a stage's end"] = (
+            _ending(bench, "nasagd", True, bench.some(6, 1), (what,))[1] > 0
+        )
+    with mock.patch.object(os, "replace", _copied):
+        every = bench.some(6, 1)
+        caught["files written in place"] = _ending(bench, "nasagd", True, every)[1] > 0
     for module in (checkpoint, splits, generations):
         with mock.patch.object(module, "verified", lambda path, _: path.read_bytes()):
             found = _damage(bench, 4)
@@ -260,7 +266,7 @@ def _stop_after(step: int, run: Run, folder: Path, out: Path) -> None:
         raise AssertionError("was not stopped")
 
 
-def _saving(bench: Bench, cut: bool, skip: tuple[str, ...] = ()) -> tuple[int, int]:
+def _saving(bench: Bench, cut: bool, forgets: tuple[str, ...] = ()) -> tuple[int, int]:
     """Deaths in a save of step 3 after those of 1 and 2: how many, and how often what is found
     then is neither 2 nor 3."""
     top = Path(tempfile.mkdtemp(dir=bench.folder))
@@ -269,7 +275,7 @@ def _saving(bench: Bench, cut: bool, skip: tuple[str, ...] = ()) -> tuple[int, i
         here = top / str(operation)
         for step in (1, 2):
             generations.write_generation(here, small.sketch(step), {})
-        journal = Journal(here, top / f"{operation}.journal", skip) if cut else None
+        journal = Journal(here, top / f"{operation}.journal", forgets) if cut else None
         save = functools.partial(generations.write_generation, here, small.sketch(3), {})
         died = die_at(operation, save, journal)
         if journal:
@@ -285,7 +291,7 @@ def _saving(bench: Bench, cut: bool, skip: tuple[str, ...] = ()) -> tuple[int, i
 
 
 def _ending(
-    bench: Bench, name: str, cut: bool, every: int = 1, skip: tuple[str, ...] = ()
+    bench: Bench, name: str, cut: bool, every: int = 1, forgets: tuple[str, ...] = ()
 ) -> tuple[int, int, int]:
     """Deaths at each of `every` operations of a stage's last step and end: how many, how often a
     file was left that is neither whole nor absent, how often the next attempt ends otherwise."""
@@ -295,7 +301,7 @@ def _ending(
     for tried, operation in enumerate(range(1, 1000, every)):
         out = top / str(operation)
         shutil.copytree(top / "almost", out)
-        journal = Journal(out, top / f"{operation}.journal", skip) if cut else None
+        journal = Journal(out, top / f"{operation}.journal", forgets) if cut else None
         work = functools.partial(_quiet, run, bench.folder, out)
         died = die_at(operation, work, journal)
         if journal:
@@ -328,6 +334,11 @@ def _damage(bench: Bench, trials: int) -> dict[str, Counter[str]]:
     out = Path(tempfile.mkdtemp(dir=bench.folder)) / "state"
     _stop_after(5, STAGES["nasagd"], bench.folder, out)
     return damage.count(bench.folder, out / ".resume", trials, bench.rng)
+
+
+def _copied(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    os.unlink(source)
 
 
 def _two_threads(bench: Bench, out: Path) -> None:
