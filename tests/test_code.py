@@ -49,6 +49,7 @@ LAYERS = [
         "morphisms",
         "neighbourhood",
         "proposal",
+        "torch_module",
         "optim",
         "batches",
     ],
@@ -89,6 +90,7 @@ LAYERS = [
         "tracking",
         "verify",
         "resume",
+        "in_memory",
     ],
     [
         "anytime",
