@@ -20,6 +20,8 @@ LAYERS = [
         "randomness",
         "node",
         "architecture",
+        "difference",
+        "diagram",
         "ageing",
         "flow",
         "ideal",
