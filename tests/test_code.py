@@ -57,6 +57,8 @@ LAYERS = [
     [
         "siblings",
         "deaths",
+        "predictions",
+        "offspring",
         "snapshot",
         "train",
         "allowance",
