@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -189,6 +190,12 @@ class Siblings:
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
 
+    def logits(self, split: Split) -> Tensor:
+        """(images, classes) of the first sibling, as `evaluate` judges them, on the CPU."""
+        starts = range(0, len(split), EVALUATION_BATCH)
+        chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
+        return torch.cat([part.cpu() for part in self._each(partial(self._logits, 0), chunks)])
+
     def rest(self, dead: np.ndarray) -> None:
         """Those that are `dead` (m,) train no more; their losses are NaN."""
         self._resting = dead
@@ -332,13 +339,15 @@ class Siblings:
             logits = self._forward(self._means[i], images, training=False)
             return F.cross_entropy(logits, labels)
 
+    def _logits(self, i: int, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._forward(self._means[i], images, training=False)
+
     def _score(self, i: int, batch: Batch, mirror: bool) -> tuple[float, float]:
         images, labels = batch
-        with torch.no_grad():
-            logits = self._forward(self._means[i], images, training=False)
-            if mirror:
-                other = self._forward(self._means[i], images.flip(3), training=False)
-                logits = (logits + other) / 2.0
+        logits = self._logits(i, images)
+        if mirror:
+            logits = (logits + self._logits(i, images.flip(3))) / 2.0
         loss = F.cross_entropy(logits, labels, reduction="sum")
         return loss.item(), float((logits.argmax(1) == labels).sum().item())
 

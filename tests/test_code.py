@@ -20,6 +20,8 @@ LAYERS = [
         "randomness",
         "node",
         "architecture",
+        "difference",
+        "diagram",
         "ageing",
         "flow",
         "ideal",
@@ -56,6 +58,8 @@ LAYERS = [
     [
         "siblings",
         "deaths",
+        "predictions",
+        "offspring",
         "snapshot",
         "train",
         "allowance",
