@@ -175,6 +175,10 @@ def minimise(
                 s = runge_kutta(dynamics.slope, s, tau)
         else:
             s, n = dynamics.step(rng, s, n, tau)
+        if not np.isfinite(s.f).all():
+            raise ValueError(
+                f"tau: {tau}; the shares left every bound at step {len(states)}; lower it"
+            )
         if not np.isfinite(s.phi).all():
             raise ValueError(f"t = {tau * len(states):g}: a node emptied; raise friction or weight")
         states.append(s)

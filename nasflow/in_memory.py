@@ -94,6 +94,7 @@ def run_search(
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment: Experiment = parse(Experiment, given)
     data, validation, classes = _splits(images, labels, experiment)
+    _check_batches(experiment, len(data), len(validation))
     began = time.monotonic()
     network = start or _base(experiment, data, len(classes), seed)
     options = {"seed": seed, "workers": threads, "progress": progress}
@@ -204,6 +205,20 @@ def _splits(
         for p in (kept, held)
     )
     return data, validation, tuple(classes.tolist())
+
+
+def _check_batches(experiment: Experiment, images: int, held: int) -> None:
+    for section, name, count in (
+        ("pretrain", "batch_size", images),
+        ("search", "batch_size", images),
+        ("search", "validation_batch_size", held),
+        ("final", "batch_size", images),
+    ):
+        size = getattr(getattr(experiment, section), name)
+        if size > count:
+            raise ValueError(
+                f"{section}.{name}: {size}; expected at most the {count} images there are"
+            )
 
 
 def _pixels(images: npt.ArrayLike) -> npt.NDArray[np.uint8]:

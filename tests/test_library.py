@@ -113,11 +113,9 @@ def test_a_search_starts_from_a_given_network_and_by_a_given_function() -> None:
 def test_what_a_search_does_not_take_is_said_in_one_line() -> None:
     with pytest.raises(ValueError, match=r"^images: float64 \(8, 8\); expected uint8 .*$"):
         nasflow.run_search(np.zeros((8, 8)), [0] * 8)
-    with pytest.raises(ValueError, match=r"^labels: \(3,\); expected one for each of 80 images$"):
+    with pytest.raises(ValueError, match=r"^labels: \(3,\); .* each of 80 images$"):
         nasflow.run_search(images(80)[0], [0, 1, 2])
-    with pytest.raises(
-        ValueError, match=r"search\.n_neigbours: unknown key; did you mean 'n_neigh'"
-    ):
+    with pytest.raises(ValueError, match=r"n_neigbours: unknown key; did you mean 'n_neigh'"):
         nasflow.run_search(*images(80), search={"n_neigbours": 3})
 
 
