@@ -30,8 +30,8 @@ start = np.full(len(G), 0.05 / len(G))
 start[np.argmin(((place - [0.1, 0.6]) ** 2).sum(1))] += 0.95
 
 # %%
-# Mass goes along an edge from i to j at the rate :math:`K_{ij} [E_i - E_j]^+` with
-# :math:`E = w \log f + V`. The entropy :math:`w \log f` carries mass over barriers.
+# Mass goes along an edge from i to j at the rate ``K_ij [E_i − E_j]⁺`` with
+# ``E = w log f + V``. The entropy ``w log f`` carries mass over barriers.
 
 options = {"f": start, "weight": 0.2, "tau": 0.01, "steps": 10_000}
 path = nasflow.run_flow(V, K, kind="log", **options)
@@ -49,13 +49,13 @@ for axis, time in zip(axes, (0, 10, 100), strict=True):
 figure.tight_layout()
 
 # %%
-# Size is mass, dark is low loss. Where it ends is known in advance: :math:`f = e^{-V/w} / Z`.
+# Size is mass, dark is low loss. Where it ends is known in advance: ``f = exp(−V / w) / Z``.
 
 gibbs = np.exp(-V / 0.2) / np.exp(-V / 0.2).sum()
 print(f"largest distance to it at time 100: {np.abs(path.f[-1] - gibbs).max():.3f}")
 
 # %%
-# With the potential :math:`w f^\beta` of the paper's experiments a node can run empty, and then
+# With the potential ``w f^β`` of the paper's experiments a node can run empty, and then
 # mass waits in the first well. A search avoids that with a complete graph: every child is every
 # other's neighbour.
 
