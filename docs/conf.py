@@ -23,7 +23,6 @@ extensions = [
     "repository",
 ]
 exclude_patterns = ["examples/**/*.ipynb", "examples/**/*.py", "examples/**/*.zip"]
-suppress_warnings = ["toc.empty_glob"]  # pages of a group that is still to come
 nitpicky = True
 # Types of other libraries: their pages are on the network, which a build must not need. Aliases
 # of ours (Vector, Tensors) have no page of their own.
