@@ -5,7 +5,6 @@ PYTHONPATH=. python docs/concepts.py
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -26,7 +25,9 @@ N = 90
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None}, transparent=True)
+    figure.savefig(
+        FIGURES / f"{name}.svg", metadata={"Date": None}, transparent=True, bbox_inches="tight"
+    )
     plt.close(figure)
 
 
@@ -71,18 +72,18 @@ def draw(axis: Axes, n: flow.Counts, title: str, winner: int | None) -> None:
 
 
 def round_() -> None:
+    """Three pictures: small screens show them below each other."""
     path = counts()
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.7), layout="constrained")
     middle = next(i for i, n in enumerate(path) if n[1:].max() > 0.25 * n.sum())
-    draw(axes[0], path[0], "All N particles on the centre,\na ghost on each child", None)
-    draw(axes[1], path[middle], "They flow to where the loss is lower", None)
-    draw(
-        axes[2],
-        path[-1],
-        "A child holds twice the centre's:\nit is the next centre",
-        int(np.argmax(path[-1])),
-    )
-    save(figure, "round")
+    for name, n, title, winner in (
+        ("start", path[0], "All N particles on the centre,\na ghost on each child", None),
+        ("flow", path[middle], "They flow to where\nthe loss is lower", None),
+        ("end", path[-1], "A child holds twice the centre's:\nthe next centre", 1),
+    ):
+        assert winner in (None, flow.winner(n))
+        figure, axis = plt.subplots(figsize=(3.1, 3.6), layout="constrained")
+        draw(axis, n, title, winner)
+        save(figure, f"round_{name}")
 
 
 def clock() -> None:
@@ -103,37 +104,21 @@ def clock() -> None:
 
 
 def morphisms() -> None:
-    """The base net and three children beside each other, each marked against its parent."""
+    """The base net and three children, each marked against its parent."""
     g = nasflow.chain((8, 16), 3, (1, 16, 16), 10)
     network = nasflow.initialise(g, np.random.default_rng(0))
     deeper = nasflow.morph(network, "deepen", (3, 3))
+    skip = nasflow.morph(deeper, "connect_add", (3, 5)).architecture
     family = {
-        "g": (g, None),
+        "base": (g, None),
         "deepen": (deeper.architecture, g),
         "widen": (nasflow.morph(network, "widen", (1, 2)).architecture, g),
-        "connect_add": (
-            nasflow.morph(deeper, "connect_add", (3, 5)).architecture,
-            deeper.architecture,
-        ),
+        "connect_add": (skip, deeper.architecture),
     }
     light = STYLE.partition("@media")[0]
-    parts, x, height = [], 0.0, 0.0
     for title, (child, parent) in family.items():
-        picture = diagram(child, parent, title, style="")
-        width, tall = (
-            float(re.search(rf'{key}="([\d.]+)"', picture)[1]) for key in ("width", "height")
-        )
-        parts.append(
-            f'<g transform="translate({x:.0f} 26)"><text x="148" y="-6" text-anchor="middle" '
-            f'style="font-weight:700">{title}</text>{picture}</g>'
-        )
-        x, height = x + max(width, 240.0), max(height, tall)
-    text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="na" '
-        f'viewBox="0 0 {x:.0f} {height + 26:.0f}">'
-        f"<style>{light}</style>{''.join(parts)}</svg>\n"
-    )
-    (FIGURES / "morphisms.svg").write_text(text)
+        picture = diagram(child, parent, title, style=light)
+        (FIGURES / f"morphism_{title}.svg").write_text(picture + "\n")
 
 
 STAGES = {

@@ -23,6 +23,7 @@ extensions = [
     "repository",
 ]
 exclude_patterns = ["examples/**/*.ipynb", "examples/**/*.py", "examples/**/*.zip"]
+smartquotes = False  # they take the dashes of options
 nitpicky = True
 # Types of other libraries: their pages are on the network, which a build must not need. Aliases
 # of ours (Vector, Tensors) have no page of their own.
@@ -33,6 +34,11 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_use_type_comments = False
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    name: name.removeprefix("npt.")
+    for name in ("npt.ArrayLike", "Vector", "Matrix", "Counts", "Site", "Tensors", "Progress")
+}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 copybutton_exclude = ".linenos, .gp, .go"
