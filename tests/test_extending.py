@@ -14,19 +14,14 @@ USE = """
 import json, pathlib
 import numpy as np
 import nasflow
-from nasflow import stages, config
-from nasflow.splits import read_split
+from nasflow import baselines, config, stages
 here = pathlib.Path.cwd()
 assert pathlib.Path(nasflow.__file__).is_relative_to(here)
 stages.prepare(config=json.dumps({"source": "shapes"}), out=here / "data")
-split = read_split(here / "data", "train", "cpu")
-only = {name: 0.0 for name in config.MORPHISMS} | {"widen_half": 1.0}
-search = {"max_steps": 3, "validation_batch_size": 8, "morphisms": only}
-found = nasflow.run_search(
-    split.images.numpy(), split.labels.numpy(), algorithm="greedy", search=search,
-    baselines={"n_neigh": 2, "n_morphisms": 1}, pretrain={"epochs": 0.0}, budget={"rounds": 1}, final={"epochs": 0.1},
-)
-print([row["morphism"] for row in found.rounds[0].architectures])
+only = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen_half": 1.0}
+network = nasflow.initialise(nasflow.chain((4, 8), 3, (3, 16, 16), 3), np.random.default_rng(0))
+made = nasflow.children(network, 2, morphisms=only)
+print([child.morphisms for child in made], baselines.ROUNDS["greedy"].__name__)
 """
 
 
@@ -100,7 +95,7 @@ def test_a_copy_changed_as_the_pages_say_knows_the_new_names(copy: Path) -> None
     mine.write_text("algorithms: [greedy]\nsearch: {morphisms: {widen_half: 2.0}}\n")
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_config.py")
     run(copy, "-m", "nasflow", "check", str(mine))
-    assert run(copy, "-c", USE).strip() == "['', 'widen_half', 'widen_half']"
+    assert run(copy, "-c", USE).strip() == "[('widen_half',), ('widen_half',)] greedy"
 
 
 def run(copy: Path, *arguments: str) -> str:
