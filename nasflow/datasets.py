@@ -49,8 +49,8 @@ def load_splits(data: Data) -> Splits:
     found = _read(data)
     train, test = found.train, found.test
     if test is None:
-        train, test = hold_out(train, data, "test_fraction")
-    train, validation = hold_out(train, data, "validation_fraction")
+        train, test = _split(train, data, "test_fraction")
+    train, validation = _split(train, data, "validation_fraction")
     return Splits(data.source, found.classes, *train, *validation, *test)
 
 
@@ -66,7 +66,7 @@ def describe(splits: Splits) -> dict[str, Any]:
         "test": splits.test_labels,
     }
     _, height, width, channels = splits.train_images.shape
-    mean, std = moments(splits.train_images)
+    mean, std = _moments(splits.train_images)
     count = len(splits.classes)
     return {
         "source": splits.source,
@@ -124,7 +124,7 @@ def _resized(part: Labelled, size: int) -> Labelled:
     return Labelled(pictures.resize(part.images, size), part.labels)
 
 
-def hold_out(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
+def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
     """What is left and what is held out for the fraction of that key."""
     fraction = getattr(data, key)
     rng = generator("split", data.split_seed, FRACTIONS.index(key))
@@ -140,8 +140,7 @@ def hold_out(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]
     )
 
 
-def moments(images: Images) -> tuple[list[float], list[float]]:
-    """Mean and std of each channel, scale 0..1, exact to rounding; std is at least 1e-3."""
+def _moments(images: Images) -> tuple[list[float], list[float]]:
     channels = images.shape[3]
     first, second = [0] * channels, [0] * channels  # Python integers do not overflow
     for start in range(0, len(images), 1024):
