@@ -18,7 +18,7 @@ import torch
 from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
-from nasflow.attempt import attempt, inputs
+from nasflow.attempt import attempt, inputs, settled
 from nasflow.checkpoint import paths, read_checkpoint, write_checkpoint
 from nasflow.config import (
     Augment,
@@ -40,6 +40,7 @@ from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
 from nasflow.records import write_table
+from nasflow.rectified import compile_kernels
 from nasflow.search import Limits, Setting, run_round
 from nasflow.sections import shown
 from nasflow.siblings import Siblings
@@ -52,7 +53,8 @@ Json = dict[str, Any]
 
 
 def prepare(*, config: str, out: Path) -> None:
-    """Read the source, split it, write the three splits."""
+    """Read the source, split it, write the three splits; compile the kernels, so that no stage
+    whose seconds count does."""
     from nasflow.datasets import describe, load_splits  # imports what the source needs
 
     splits = load_splits(parse(Data, json.loads(config), "data"))
@@ -62,6 +64,7 @@ def prepare(*, config: str, out: Path) -> None:
         "test": (splits.test_images, splits.test_labels),
     }
     write_splits(out, arrays, describe(splits))
+    compile_kernels()
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
@@ -212,8 +215,13 @@ def final_train(
     if final["total_epochs"] is not None or final["total_seconds"] is not None:
         spent = read_json(parent.with_name("summary.json"))["spent"]
         train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-        remaining = allowance.epochs_left(
-            network.to(device), train_split, validation, final, sections["augment"], spent, threads
+        remaining = settled(
+            out.parent,
+            [config, str(seed), json.dumps(spent), *inputs(*manifests)],
+            lambda: allowance.epochs_left(
+                *(network.to(device), train_split, validation, final, sections["augment"]),
+                *(spent, threads),
+            ),
         )
         sections["final"] = final | {"epochs": remaining}
     _train_stage("final", network, sections, data, manifests, seed, out, device, threads)

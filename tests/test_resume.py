@@ -23,9 +23,10 @@ from lacking import LACKING, reader, shorter
 from powercut import die_at
 from small import STAGES, STATUS, results, sketch
 
+from nasflow import allowance, train
 from nasflow import attempt as attempts
-from nasflow import train
 from nasflow.attempt import Attempt, attempt
+from nasflow.files import read_json, write_json
 from nasflow.generations import generations, write_generation
 from nasflow.interruption import ECHO, Stopped, interruption
 from nasflow.lock import Held, writer
@@ -128,6 +129,24 @@ def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
     monkeypatch.setattr(attempts, "generations", reader(partial(shorter, "recent")))
     small.final(folder, tmp_path / "lacking", epochs=5.0)
     assert results(tmp_path / "lacking") != results(tmp_path / "whole")
+
+
+def test_a_training_by_seconds_goes_on_with_the_length_that_was_measured_first(
+    folder: Path, stop: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = {"spent": {"epochs": 1.0, "seconds": 1.0}}
+    write_json(folder / "pretrain/summary.json", spent)
+    measured = iter([2.0, 3.0, 4.0])
+    monkeypatch.setattr(allowance, "epochs_left", lambda *_: next(measured))
+    seconds = {"epochs": None, "total_seconds": 60.0}
+    stop(5)
+    _stop(small.final, folder, tmp_path / "stopped", **seconds)
+    small.final(folder, tmp_path / "stopped", **seconds)
+    status = read_json(tmp_path / "stopped" / STATUS)
+    assert (status["epochs"], status["steps"]) == (2.0, 14)
+    stop()
+    small.final(folder, tmp_path / "stopped", **seconds)
+    assert read_json(tmp_path / "stopped" / STATUS)["epochs"] == 3.0  # a new training
 
 
 def test_averages_that_forget_their_length_are_noticed(
