@@ -27,7 +27,8 @@ from nasflow.proposal import steepest
 from nasflow.randomness import generator
 from nasflow.ranks import ALONE, Ranks
 from nasflow.schedule import sgdr
-from nasflow.siblings import Batch, Siblings
+from nasflow.sibling import Batch
+from nasflow.siblings import Siblings
 from nasflow.snapshot import FORGETFUL, Keeper, Snapshot, flat, group
 
 PROPOSED = 4

@@ -53,6 +53,7 @@ LAYERS = [
         "batches",
     ],
     [
+        "sibling",
         "siblings",
         "deaths",
         "snapshot",
