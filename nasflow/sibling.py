@@ -92,15 +92,18 @@ class Sibling:
         loss = torch.tensor(np.mean([loss.item() for loss, _ in done]))
         return loss, self._validate(validation)
 
+    def logits(self, images: Tensor) -> Tensor:
+        """(images, classes) in eval mode, at the average."""
+        with torch.no_grad():
+            return self._forward(self.mean, images, training=False)
+
     def score(self, batch: Batch, *, mirror: bool) -> tuple[float, float]:
         """Summed loss in nats and how many are right. `mirror`: of the mean of the logits of an
         image and its mirror image."""
         images, labels = batch
-        with torch.no_grad():
-            logits = self._forward(self.mean, images, training=False)
-            if mirror:
-                other = self._forward(self.mean, images.flip(3), training=False)
-                logits = (logits + other) / 2.0
+        logits = self.logits(images)
+        if mirror:
+            logits = (logits + self.logits(images.flip(3))) / 2.0
         loss = F.cross_entropy(logits, labels, reduction="sum")
         return loss.item(), float((logits.argmax(1) == labels).sum().item())
 
@@ -134,8 +137,7 @@ class Sibling:
         if batch is None:
             return next(iter(self.last.x.values())).new_full((), float("nan"))
         images, labels = batch
-        with torch.no_grad():
-            return F.cross_entropy(self._forward(self.mean, images, training=False), labels)
+        return F.cross_entropy(self.logits(images), labels)
 
 
 def tensors(network: Network) -> list[Tensor]:

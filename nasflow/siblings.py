@@ -167,6 +167,12 @@ class Siblings:
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
 
+    def logits(self, split: Split) -> Tensor:
+        """(images, classes) of the first sibling, as `evaluate` judges them, on the CPU."""
+        starts = range(0, len(split), EVALUATION_BATCH)
+        chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
+        return torch.cat([part.cpu() for part in self._each(self._live[0].logits, chunks)])
+
     def rest(self, dead: np.ndarray) -> None:
         """Those that are `dead` (m,) train no more; their losses are NaN."""
         self._resting = dead

@@ -36,6 +36,7 @@ from nasflow.config import (
 )
 from nasflow.files import read_json, write, write_json
 from nasflow.network import Network, initialise
+from nasflow.predictions import judged, prediction_rows
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
@@ -238,16 +239,17 @@ def evaluate(
     device: str,
     threads: int,
 ) -> None:
-    """The one look at the test set. Where training images are mirrored, the accuracy of the mean
-    over an image and its mirror image is told apart."""
+    """The one look at the test set, a row an image in predictions.parquet. Where training images
+    are mirrored, the accuracy of the mean over an image and its mirror image is told apart."""
     began, device = time.monotonic(), own_device(device)
     split = read_split(data, "test", device)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
     with Siblings([trained], lambda *_: None, workers=threads) as live:
-        loss, accuracy = live.evaluate(split)[0]
+        rows = prediction_rows(live.logits(split), split.labels.cpu())
         if _sections(config, augment=Augment)["augment"]["flip"]:
             mirrored = live.evaluate(split, mirror=True)[0][1]
+    loss, accuracy = judged(rows)
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
     seconds = {
@@ -275,8 +277,11 @@ def evaluate(
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, trained.architecture, out.parent)
-    sha256 = write(out.with_name("summary.txt"), text.encode())
-    write_json(out, metrics | {"files": {"summary.txt": sha256}})
+    files = {
+        "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
+        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
+    }
+    write_json(out, metrics | {"files": files})
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
