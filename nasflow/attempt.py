@@ -26,8 +26,8 @@ from nasflow.ranks import ALONE, Ranks
 from nasflow.snapshot import Snapshot
 from nasflow.surroundings import surroundings
 
-STATE = 3  # goes up when the loops or the form of their state change
-FOLDER, STARTS, LENGTH = ".resume", "starts.json", "length.json"
+STATE = 4  # goes up when the loops or the form of their state change
+FOLDER, STARTS = ".resume", "starts.json"
 MOST_STARTS = 3
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"
 
@@ -172,21 +172,6 @@ class Attempt:
     def _say(self, line: str) -> None:
         if self._ranks.first:
             print(f"nasflow: {self._folder}: {line}", file=sys.stderr)
-
-
-def settled(folder: Path, asked: Sequence[str], measure: Callable[[], float]) -> float:
-    """Epochs that an earlier attempt at the training in `folder` measured, for what it kept is of
-    that length; else measured now and kept. `asked`: what they are an answer to."""
-    file = folder / FOLDER / LENGTH
-    try:
-        kept = read_json(file)
-        if kept["asked"] == list(asked):
-            return float(kept["epochs"])
-    except (CorruptFile, LookupError, TypeError):
-        pass  # measured again
-    epochs = measure()
-    write_json(file, {"asked": list(asked), "epochs": epochs})
-    return epochs
 
 
 def inputs(*files: Path) -> list[str]:

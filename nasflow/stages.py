@@ -18,7 +18,7 @@ import torch
 from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
-from nasflow.attempt import attempt, inputs, settled
+from nasflow.attempt import attempt, inputs
 from nasflow.checkpoint import paths, read_checkpoint, write_checkpoint
 from nasflow.config import (
     Augment,
@@ -211,21 +211,13 @@ def final_train(
     and search left of its total budget."""
     sections, device = _sections(config, final=Final, augment=Augment), own_device(device)
     network = read_checkpoint(parent).network
-    final = sections["final"]
-    manifests = [data / "data.json", paths(parent)[-1]]
+    final, manifests = sections["final"], [data / "data.json", paths(parent)[-1]]
+    spent = {}
     if final["total_epochs"] is not None or final["total_seconds"] is not None:
         spent = read_json(parent.with_name("summary.json"))["spent"]
-        train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-        remaining = settled(
-            out.parent,
-            [config, str(seed), json.dumps(spent), *inputs(*manifests)],
-            lambda: allowance.epochs_left(
-                *(network.to(device), train_split, validation, final, sections["augment"]),
-                *(spent, threads),
-            ),
-        )
-        sections["final"] = final | {"epochs": remaining}
-    _train_stage("final", network, sections, data, manifests, seed, out, device, threads)
+    _train_stage(
+        "final", network, sections, data, manifests, seed, out, device, threads, spent=spent
+    )
 
 
 def evaluate(
@@ -339,11 +331,15 @@ def _train_stage(
     out: Path,
     device: str,
     threads: int,
+    spent: Json | None = None,
 ) -> None:
+    """`spent`: by pretraining and search, of the final training's total."""
     began, stage, device = time.monotonic(), sections[name], own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     images = len(train_split) + len(validation) * stage.get("use_validation", False)
     _check_batch(f"{name}.batch_size", stage["batch_size"], images)
+    if spent:
+        stage = sections[name] = allowance.left(stage, spent, images)
     identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
     with attempt(out.parent, identity, device) as keeper:
         with progress(f"{name} seed {seed}") as show:
@@ -358,6 +354,7 @@ def _train_stage(
                 workers=threads,
                 progress=show,
                 keeper=keeper,
+                clock=lambda: keeper.seconds,
             )
         manifest = write_checkpoint(out, trained, 0, stage["optimizer"])
         history = write_table(out.with_name("history.parquet"), rows)

@@ -61,6 +61,7 @@ LAYERS = [
         "predictions",
         "offspring",
         "snapshot",
+        "pace",
         "train",
         "allowance",
         "history",

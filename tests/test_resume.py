@@ -23,13 +23,14 @@ from lacking import LACKING, reader, shorter
 from powercut import die_at
 from small import STAGES, STATUS, results, sketch
 
-from nasflow import allowance, train
 from nasflow import attempt as attempts
+from nasflow import train
 from nasflow.attempt import Attempt, attempt
 from nasflow.files import read_json, write_json
 from nasflow.generations import generations, write_generation
 from nasflow.interruption import ECHO, Stopped, interruption
 from nasflow.lock import Held, writer
+from nasflow.records import read_table
 from nasflow.siblings import Siblings
 from nasflow.snapshot import Snapshot
 from nasflow.surroundings import surroundings
@@ -131,22 +132,21 @@ def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
     assert results(tmp_path / "lacking") != results(tmp_path / "whole")
 
 
-def test_a_training_by_seconds_goes_on_with_the_length_that_was_measured_first(
-    folder: Path, stop: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_training_by_seconds_goes_on_with_those_that_are_left(
+    folder: Path, stop: Callable[..., None], tmp_path: Path
 ) -> None:
     spent = {"spent": {"epochs": 1.0, "seconds": 1.0}}
     write_json(folder / "pretrain/summary.json", spent)
-    measured = iter([2.0, 3.0, 4.0])
-    monkeypatch.setattr(allowance, "epochs_left", lambda *_: next(measured))
-    seconds = {"epochs": None, "total_seconds": 60.0}
+    seconds = {"epochs": None, "total_seconds": 2.5}
     stop(5)
-    _stop(small.final, folder, tmp_path / "stopped", **seconds)
-    small.final(folder, tmp_path / "stopped", **seconds)
-    status = read_json(tmp_path / "stopped" / STATUS)
-    assert (status["epochs"], status["steps"]) == (2.0, 14)
-    stop()
-    small.final(folder, tmp_path / "stopped", **seconds)
-    assert read_json(tmp_path / "stopped" / STATUS)["epochs"] == 3.0  # a new training
+    _stop(small.final, folder, tmp_path, **seconds)
+    began = time.monotonic()
+    small.final(folder, tmp_path, **seconds)
+    status, took = read_json(tmp_path / STATUS), time.monotonic() - began
+    assert status["steps"] > 5 and 1.5 < status["seconds"] < 3.0
+    assert took > 1.0
+    rows = read_table(tmp_path / "history.parquet").to_pylist()
+    assert rows[-1]["tau"] < 0.01 * rows[0]["tau"] and rows[-1]["validation_loss"] is not None
 
 
 def test_averages_that_forget_their_length_are_noticed(
