@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-UNKNOWN = 1e18  # steps, before the first one has been timed
+GUESS = 1000.0  # steps, before the first one has been timed
 
 
 class Stopwatch:
@@ -33,4 +33,4 @@ class Pace:
         if self._seconds is None:
             return float(self._steps or 0)
         passed = self._clock()
-        return UNKNOWN if not k else k * max(self._seconds, 0.0) / max(passed, 1e-9)
+        return GUESS if not k else k * max(self._seconds, 0.0) / max(passed, 1e-9)
