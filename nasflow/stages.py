@@ -42,8 +42,9 @@ from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
 from nasflow.records import write_table
 from nasflow.rectified import compile_kernels
-from nasflow.search import Limits, Setting, run_round
+from nasflow.search import run_round
 from nasflow.sections import shown
+from nasflow.setting import Limits, Setting
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
 from nasflow.status import NO_TOTALS, no_search, round_status, size

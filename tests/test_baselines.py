@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from nasflow import ageing, allowance, baselines, config, curves, optim, plan
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
+from nasflow.children import propose, starts
 from nasflow.files import write_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
 from nasflow.records import ARCHITECTURES, PARTICLES, write_table
 from nasflow.schedule import cosine
-from nasflow.search import Limits, Round, Setting, propose, run_round, starts
+from nasflow.search import run_round
+from nasflow.setting import Limits, Round, Setting
 from nasflow.siblings import Siblings
 from nasflow.train import train
 

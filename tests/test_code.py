@@ -65,6 +65,8 @@ LAYERS = [
         "train",
         "allowance",
         "history",
+        "setting",
+        "children",
         "search",
         "baselines",
         "selection",

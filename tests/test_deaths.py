@@ -25,7 +25,8 @@ from nasflow.flow import graph
 from nasflow.particles import Particles
 from nasflow.plan import finished
 from nasflow.records import read_table
-from nasflow.search import Round, Setting, Stop, stopped
+from nasflow.search import Stop, stopped
+from nasflow.setting import Round, Setting
 from nasflow.siblings import Siblings
 from nasflow.splits import read_split
 
