@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from nasflow.morphisms import MORPHISMS as MORPHISMS
     from nasflow.morphisms import Morphism as Morphism
     from nasflow.neighbourhood import Child as Child
-    from nasflow.neighbourhood import children as children
+    from nasflow.neighbourhood import draw_children as draw_children
     from nasflow.neighbourhood import morph as morph
     from nasflow.neighbourhood import sites as sites
     from nasflow.network import Network as Network
     from nasflow.network import forward as forward
     from nasflow.network import initialise as initialise
     from nasflow.node import Node as Node
-    from nasflow.search import Round as Round
-    from nasflow.search import Setting as Setting
     from nasflow.search import run_round as run_round
+    from nasflow.setting import Round as Round
+    from nasflow.setting import Setting as Setting
     from nasflow.torch_module import Module as Module
     from nasflow.torch_module import from_torch as from_torch
 
@@ -47,10 +47,11 @@ _NAMES = {
     "ideal": ("Dynamics", "Trajectory", "minimise", "run_flow"),
     "in_memory": ("Found", "run_search"),
     "morphisms": ("MORPHISMS", "Morphism"),
-    "neighbourhood": ("Child", "children", "morph", "sites"),
+    "neighbourhood": ("Child", "draw_children", "morph", "sites"),
     "network": ("Network", "forward", "initialise"),
     "node": ("Node",),
-    "search": ("Round", "Setting", "run_round"),
+    "search": ("run_round",),
+    "setting": ("Round", "Setting"),
     "torch_module": ("Module", "from_torch"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
@@ -70,7 +71,7 @@ __all__ = [
     "Split",
     "Trajectory",
     "chain",
-    "children",
+    "draw_children",
     "flow",
     "forward",
     "from_torch",

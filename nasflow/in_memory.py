@@ -6,7 +6,6 @@ kept: for hours of search take the pipeline, which goes on after a crash.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +20,12 @@ from nasflow import plan as policy
 from nasflow.architecture import chain
 from nasflow.batches import Split
 from nasflow.config import Experiment, parse, plain
-from nasflow.datasets import hold_out, moments
-from nasflow.image_sources import Labelled
+from nasflow.datasets import FRACTIONS, Splits, describe, stratified
 from nasflow.network import Network, forward, initialise
 from nasflow.randomness import generator
-from nasflow.search import Limits, Progress, Round, Setting, run_round
-from nasflow.status import NO_TOTALS, no_search, round_status
+from nasflow.search import run_round
+from nasflow.setting import Limits, Progress, Round, Setting
+from nasflow.status import NO_TOTALS, round_status
 from nasflow.train import Row, train
 
 Json = dict[str, Any]
@@ -36,8 +35,8 @@ CHUNK = 250
 class Found(NamedTuple):
     """A search's end. `base` is g_0 after its pretraining, `winner` the last round's network,
     `network` the winner trained to convergence; `lineage` has the status of every round, as
-    status.json has it, and `history` the rows of the final training. `train` and `validation` are
-    the splits; labels count `classes`."""
+    status.json has it; `history` and `done` are rows and facts of the final training. `train` and
+    `validation` are the splits, `facts` what data.json would say of them, `classes` too."""
 
     base: Network
     rounds: list[Round]
@@ -45,10 +44,10 @@ class Found(NamedTuple):
     winner: Network
     network: Network
     history: list[Row]
-    facts: Json
+    done: Json
     train: Split
     validation: Split
-    classes: tuple[Any, ...]
+    facts: Json
 
     def probabilities(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Of the classes, (n, classes), for images uint8 (n, H, W) or (n, H, W, C)."""
@@ -64,7 +63,9 @@ class Found(NamedTuple):
 
     def predict(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
         """The likeliest class of each image, (n,)."""
-        likeliest: npt.NDArray[Any] = np.asarray(self.classes)[self.probabilities(images).argmax(1)]
+        likeliest: npt.NDArray[Any] = np.asarray(self.facts["classes"])[
+            self.probabilities(images).argmax(1)
+        ]
         return likeliest
 
     def score(self, images: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -93,10 +94,10 @@ def run_search(
     named = algorithm if isinstance(algorithm, str) else "nasgd"
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment: Experiment = parse(Experiment, given)
-    data, validation, classes = _splits(images, labels, experiment)
+    data, validation, facts = _splits(images, labels, experiment)
     _check_batches(experiment, len(data), len(validation))
     began = time.monotonic()
-    network = start or _base(experiment, data, len(classes), seed)
+    network = start or _base(experiment, data, len(facts["classes"]), seed)
     options = {"seed": seed, "workers": threads, "progress": progress}
     base, _, before = _trained("pretrain", network, experiment, data, validation, options)
     run = algorithm if callable(algorithm) else baselines.ROUNDS.get(named, run_round)
@@ -106,19 +107,12 @@ def run_search(
             rounds.append(result)
             lineage.append(status)
             winner = result.network
-    totals = lineage[-1]["totals"] if lineage else no_search(base.architecture)
-    if experiment.final.epochs is None and experiment.final.flops is None:
-        spent = {
-            "epochs": before["epochs"] + totals["network_epochs"],
-            "seconds": time.monotonic() - began,
-        }
-        final, augment = plain(experiment.final), plain(experiment.augment)
-        epochs = allowance.epochs_left(winner, data, validation, final, augment, spent, threads)
-        experiment = dataclasses.replace(
-            experiment, final=dataclasses.replace(experiment.final, epochs=epochs)
-        )
-    network, history, facts = _trained("final", winner, experiment, data, validation, options)
-    return Found(base, rounds, lineage, winner, network, history, facts, data, validation, classes)
+    spent = {
+        "epochs": before["epochs"] + (lineage[-1]["totals"]["network_epochs"] if lineage else 0.0),
+        "seconds": time.monotonic() - began,
+    }
+    network, history, done = _trained("final", winner, experiment, data, validation, options, spent)
+    return Found(base, rounds, lineage, winner, network, history, done, data, validation, facts)
 
 
 def _rounds(
@@ -173,8 +167,13 @@ def _trained(
     data: Split,
     validation: Split,
     options: Json,
+    spent: Json | None = None,
 ) -> tuple[Network, list[Row], Json]:
+    """`spent`: by pretraining and search, of the final training's total."""
     stage, augment = plain(getattr(experiment, name)), plain(experiment.augment)
+    if spent and (stage["total_epochs"] is not None or stage["total_seconds"] is not None):
+        images = len(data) + len(validation) * stage["use_validation"]
+        stage = allowance.left(stage, spent, images)
     return train(network, data, validation, stage, augment, purpose=name, **options)
 
 
@@ -189,22 +188,27 @@ def _base(experiment: Experiment, data: Split, classes: int, seed: int) -> Netwo
 
 def _splits(
     images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Experiment
-) -> tuple[Split, Split, tuple[Any, ...]]:
-    """Train and validation on the experiment's device, and the classes in their order."""
-    pixels = _pixels(images)
+) -> tuple[Split, Split, Json]:
+    """Train and validation on the experiment's device, drawn as `prepare` does, and their facts."""
+    pixels, data = _pixels(images), experiment.data
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
     if numbers.shape != (len(pixels),):
         raise ValueError(f"labels: {numbers.shape}; expected one for each of {len(pixels)} images")
-    whole = Labelled(pixels, numbers.astype(np.int64))
-    kept, held = hold_out(whole, experiment.data, "validation_fraction")
-    mean, std = (torch.tensor(values, dtype=torch.float32) for values in moments(kept.images))
-    data, validation = (
-        Split(torch.from_numpy(p.images), torch.from_numpy(p.labels), mean, std).to(
-            experiment.device
+    key = "validation_fraction"
+    rng = generator("split", data.split_seed, FRACTIONS.index(key))
+    held = stratified(numbers, data.validation_fraction, rng)
+    if not held.any():
+        raise ValueError(
+            f"data.{key}: {data.validation_fraction} of {len(pixels)} images is none; raise it"
         )
-        for p in (kept, held)
+    parts = [(pixels[rows], numbers[rows].astype(np.int64)) for rows in (~held, held, held[:0])]
+    facts = describe(Splits("arrays", tuple(classes.tolist()), *parts[0], *parts[1], *parts[2]))
+    mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
+    train, validation = (
+        Split(torch.from_numpy(part), torch.from_numpy(own), mean, std).to(experiment.device)
+        for part, own in parts[:2]
     )
-    return data, validation, tuple(classes.tolist())
+    return train, validation, facts
 
 
 def _check_batches(experiment: Experiment, images: int, held: int) -> None:

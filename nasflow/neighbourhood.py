@@ -47,7 +47,7 @@ def morph(network: Network, name: str, site: Site | None = None, *, seed: int = 
     return MORPHISMS[name].apply(network, place, rng)
 
 
-def children(
+def draw_children(
     network: Network,
     count: int,
     *,

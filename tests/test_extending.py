@@ -20,7 +20,7 @@ assert pathlib.Path(nasflow.__file__).is_relative_to(here)
 stages.prepare(config=json.dumps({"source": "shapes"}), out=here / "data")
 only = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen_half": 1.0}
 network = nasflow.initialise(nasflow.chain((4, 8), 3, (3, 16, 16), 3), np.random.default_rng(0))
-made = nasflow.children(network, 2, morphisms=only)
+made = nasflow.draw_children(network, 2, morphisms=only)
 print([child.morphisms for child in made], baselines.ROUNDS["greedy"].__name__)
 """
 

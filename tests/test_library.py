@@ -46,6 +46,8 @@ def test_every_public_name_is_there_and_known_to_type_checkers() -> None:
     } - {None}
     assert typed == set(nasflow.__all__) <= set(dir(nasflow))
     assert all(getattr(nasflow, name) is not None for name in nasflow.__all__)
+    modules = {path.stem for path in (ROOT / "nasflow").glob("*.py")}
+    assert modules & typed == {"flow", "schedule"}, "importing a module would hide the name"
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = nasflow.no_such_name
 
@@ -197,7 +199,7 @@ def test_a_morphism_without_that_name_or_site_is_refused() -> None:
     with pytest.raises(ValueError, match=r"widen at \(2, 2\); its sites in this network: \(1, 2\)"):
         nasflow.morph(network, "widen", (2, 2))
     assert nasflow.sites(network.architecture)["widen"] == [(1, 2), (1, 4), (3, 2), (3, 4)]
-    made = nasflow.children(network, 5, seed=1, max_filters=8, morphisms={"add_pool": 0.0})
+    made = nasflow.draw_children(network, 5, seed=1, max_filters=8, morphisms={"add_pool": 0.0})
     assert len({child.network.architecture.fingerprint for child in made}) == 5
 
 

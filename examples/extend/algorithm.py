@@ -7,10 +7,11 @@ import numpy as np
 import nasflow
 from nasflow import optim
 from nasflow.batches import Batches
+from nasflow.children import output_changes, propose, starts
 from nasflow.deaths import Deaths
 from nasflow.history import Row, architecture_rows, training_row
 from nasflow.schedule import cosine
-from nasflow.search import Progress, Round, Setting, output_changes, propose, starts
+from nasflow.setting import Progress, Round, Setting
 from nasflow.siblings import Siblings
 from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
 

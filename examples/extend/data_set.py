@@ -61,7 +61,7 @@ def run() -> float:
     # [arrays]
     found = nasflow.run_search(images, names, pretrain={"epochs": 5.0}, **sections)
     others, their = shapes(90, seed=1)
-    print(found.classes, f"{found.score(others, np.array(CLASSES)[their]):.1%}")
+    print(found.facts["classes"], f"{found.score(others, np.array(CLASSES)[their]):.1%}")
     # [end of arrays]
     return found.score(others, np.array(CLASSES)[their])
 
