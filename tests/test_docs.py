@@ -98,7 +98,7 @@ def test_what_the_pages_on_extending_show_runs(
         MORPHISMS.clear()
         MORPHISMS.update(before)
     said = capsys.readouterr().out
-    wanted = {"morphism": "widen_half", "algorithm": "recentred", "data_set": "('circle', 'cross'"}
+    wanted = {"morphism": "widen_half", "algorithm": "recentred", "data_set": "['circle', 'cross'"}
     assert wanted[name] in said
 
 
