@@ -102,6 +102,29 @@ def test_what_the_pages_on_extending_show_runs(
     assert wanted[name] in said
 
 
+def test_the_lines_of_the_library_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    from small import SEARCH, TRAINED
+
+    import nasflow
+    from nasflow.checkpoint import write_checkpoint
+
+    rng, search = np.random.default_rng(0), nasflow.run_search
+    images = rng.integers(0, 255, (80, 8, 8)).astype(np.uint8)
+    labels = np.arange(80) % 3
+    small = {"search": SEARCH, "pretrain": {"batch_size": 8, "epochs": 1.0}, "final": TRAINED}
+    monkeypatch.setattr(nasflow, "run_search", lambda i, j, **_: search(i, j, **small))
+    monkeypatch.chdir(tmp_path)
+    names = {"images": images, "labels": labels, "test_images": images, "test_labels": labels}
+    network = nasflow.initialise(nasflow.chain((4,), 3, (1, 8, 8), 3), rng)
+    write_checkpoint(tmp_path / "results/digits/nasgd/seed_0/final/network", network, 0, "sgd")
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text(), re.S)
+    assert len(blocks) == 4
+    for block in blocks:
+        exec(block, names)
+    assert len(names["brood"]) == 8 and len(names["path"].t) == 1001
+
+
 def test_the_own_morphism_keeps_the_function() -> None:
     import numpy as np
     import torch
