@@ -175,12 +175,12 @@ def minimise(
                 s = runge_kutta(dynamics.slope, s, tau)
         else:
             s, n = dynamics.step(rng, s, n, tau)
+        if not np.isfinite(s.phi).all():
+            raise ValueError(f"t = {tau * len(states):g}: a node emptied; raise friction or weight")
         if not np.isfinite(s.f).all():
             raise ValueError(
                 f"tau: {tau}; the shares left every bound at step {len(states)}; lower it"
             )
-        if not np.isfinite(s.phi).all():
-            raise ValueError(f"t = {tau * len(states):g}: a node emptied; raise friction or weight")
         states.append(s)
     energy = np.array([dynamics.energy(s) for s in states], dtype=np.float64)
     x, v, f, phi = (np.array(part) for part in zip(*states, strict=True))

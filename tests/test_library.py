@@ -203,6 +203,17 @@ def test_a_morphism_without_that_name_or_site_is_refused() -> None:
     assert len({child.network.architecture.fingerprint for child in made}) == 5
 
 
+def test_a_notebook_shows_an_architecture_as_a_picture() -> None:
+    picture = nasflow.chain((4, 8), 3, (1, 8, 8), 3)._repr_html_()
+    assert picture.startswith("<svg") and picture.count("conv 3×3") >= 2
+
+
+def test_a_flow_with_too_long_steps_says_so() -> None:
+    K = 100.0 * (np.ones((4, 4)) - np.eye(4))
+    with pytest.raises(ValueError, match=r"tau: 1\.0; the shares left every bound"):
+        nasflow.run_flow([0.0, 1.0, 2.0, 3.0], K, kind="log", tau=1.0, steps=500)
+
+
 def test_a_flow_on_ones_own_graph_ends_at_its_equilibrium() -> None:
     V, K = [0.0, 0.3, 0.1], [[0, 1, 0], [1, 0, 2], [0, 2, 0]]
     path = nasflow.run_flow(V, K, kind="log", weight=0.2, steps=4000, tau=0.05)

@@ -6,6 +6,7 @@ The layers are those that tests/test_code.py holds the imports to.
 import ast
 from pathlib import Path
 
+from docstrings import CODE
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
@@ -33,7 +34,12 @@ class Modules(SphinxDirective):
                 text = (ROOT / f"nasflow/{name}.py").read_text()
                 said = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
                 term = nodes.term("", "", nodes.literal(text=f"nasflow.{name}"))
-                body = nodes.definition("", nodes.paragraph(text=" ".join(said.split())))
+                parts = CODE.split(" ".join(said.split()))  # prose, code, prose, ...
+                words = [
+                    nodes.literal(text=part) if place % 2 else nodes.Text(part)
+                    for place, part in enumerate(parts)
+                ]
+                body = nodes.definition("", nodes.paragraph("", "", *words))
                 listing += nodes.definition_list_item("", term, body)
         return [listing]
 
