@@ -41,7 +41,7 @@ class Figure(NamedTuple):
 
 def on(name: str = "rows") -> alt.Chart:
     """A chart on the table of that name."""
-    return alt.Chart(alt.NamedData(name=name))  # type: ignore[no-untyped-call]
+    return alt.Chart(alt.NamedData(name=name))
 
 
 def figure(chart: Chart, description: str, height: int = HEIGHT, **data: Sequence[Row]) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import altair as alt
+import numpy as np
 
 from nasflow.charts import PARENT, Figure, child_colour, faded, figure, focus, on
 from nasflow.round_curves import RoundCurves
@@ -15,6 +16,8 @@ STEP = alt.X(
     axis=alt.Axis(tickMinStep=1, grid=False),
     scale=alt.Scale(nice=False),
 )
+
+CLIP = 0.97
 
 
 def figures(found: RoundCurves) -> dict[str, Figure]:
@@ -61,10 +64,11 @@ def shares(found: RoundCurves) -> Figure:
 def leads(found: RoundCurves) -> Figure:
     """Running validation loss minus the parent's; below zero a child is better. The band is one
     standard error of that difference, of the child that leads."""
-    bounds = [row[key] for row in found.contenders for key in ("lead", "low", "high")]
+    bounds = [row["lead"] for row in found.contenders]
     band = (
         on()
         .transform_filter(alt.datum.child == found.leader)
+        .transform_calculate(low="datum.lead - datum.error", high="datum.lead + datum.error")
         .mark_area(clip=True, opacity=0.2)
         .encode(x=STEP, y=alt.Y("low:Q", title=""), y2="high:Q", color=child_colour(found.colours))
     )
@@ -103,7 +107,7 @@ def free_energy(found: RoundCurves) -> Figure:
 
 def clock(found: RoundCurves) -> Figure:
     """tau of the cosine."""
-    return _of_steps(found, {"clock τ": "tau"}, "clock τ", "#c2740a")
+    return _of_steps(found, {"clock τ": "tau"}, "clock τ", "#c2740a", zero=0.0)
 
 
 def weight(found: RoundCurves) -> Figure:
@@ -111,14 +115,20 @@ def weight(found: RoundCurves) -> Figure:
     return _of_steps(found, {"entropy weight w": "weight"}, "entropy weight w", "#3aa6a0")
 
 
-def _of_steps(found: RoundCurves, lines: Mapping[str, str], title: str, colour: str) -> Figure:
-    """What the whole round has one of."""
+def _of_steps(
+    found: RoundCurves,
+    lines: Mapping[str, str],
+    title: str,
+    colour: str,
+    zero: float | None = None,
+) -> Figure:
+    """What the whole round has one of; the axis reaches `zero` where it is given."""
     rows = [
         {"step": row["step"], "what": what, "value": row[key]}
         for row in found.steps
         for what, key in lines.items()
     ]
-    domain = _domain([row["value"] for row in found.late(rows)])
+    domain = _domain([row["value"] for row in found.late(rows)], also=zero)
     legend = alt.Legend(symbolStrokeColor=colour) if len(lines) > 1 else None
     chart = (
         on()
@@ -169,10 +179,13 @@ def _tips(field: str, title: str, form: str) -> list[alt.Tooltip]:
 
 
 def _domain(values: Sequence[float | None], also: float | None = None) -> list[float] | None:
-    """A little more than their range; None where there is nothing."""
-    known = [value for value in (*values, also) if value is not None]
+    """From a little below the lowest to a little above the CLIP quantile, beyond which are spikes;
+    None where there is nothing."""
+    known = [value for value in values if value is not None]
     if not known:
         return None
-    low, high = min(known), max(known)
+    low, high = min(known), float(np.quantile(known, CLIP))
+    if also is not None:
+        low, high = min(low, also), max(high, also)
     room = 0.08 * (high - low) or 0.01
     return [low - room, high + room]

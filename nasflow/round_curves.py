@@ -102,9 +102,9 @@ def _kept(particles: pa.Table, most: int) -> list[Row]:
 def _lead(row: Row, parent: Row | None) -> Row:
     """Of a child that is judged at this step, beside a parent that is."""
     if parent is None or row["validation_loss"] is None or parent["validation_loss"] is None:
-        return {"lead": None, "low": None, "high": None}
-    lead, error = row["validation_loss"] - parent["validation_loss"], row["standard_error"] or 0.0
-    return {"lead": rounded(lead), "low": rounded(lead - error), "high": rounded(lead + error)}
+        return {"lead": None, "error": None}
+    lead = row["validation_loss"] - parent["validation_loss"]
+    return {"lead": rounded(lead), "error": rounded(row["standard_error"])}
 
 
 def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:

@@ -108,6 +108,12 @@ LAYERS = [
         "comparison_report",
         "checklist",
         "comparing",
+        "mistakes",
+        "ledger",
+        "trust",
+        "page",
+        "chapter",
+        "report",
     ],
     ["stages", "launch", "__main__"],
 ]
