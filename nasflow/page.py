@@ -34,8 +34,18 @@ def pack(figures: Mapping[str, Figure]) -> dict[str, Any]:
             numbers.setdefault(key, len(numbers))
             tables[str(numbers[key])] = columns
             places[table] = str(numbers[key])
-        found[name] = {"spec": figure.spec, "data": places}
+        found[name] = {"spec": _without_legend(figure.spec), "data": places}
     return {"figures": found, "tables": tables}
+
+
+def _without_legend(spec: Any) -> Any:
+    """Colours of networks have one legend for all charts of a round, which the page makes."""
+    if isinstance(spec, list):
+        return [_without_legend(part) for part in spec]
+    if not isinstance(spec, dict):
+        return spec
+    own = {"legend": None} if spec.get("field") == "child" and "scale" in spec else {}
+    return {key: _without_legend(value) for key, value in spec.items()} | own
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:
@@ -114,8 +124,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.3g}{SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    text = f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-    return text.replace(" ", SPACE)
+    pair = (hours, "h", minutes, "min") if hours else (minutes, "min", rest, "s")
+    return "{1}{0}{2} {3}{0}{4}".format(SPACE, *pair)
 
 
 def signed(value: float, form: str = ".4f") -> str:

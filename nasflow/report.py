@@ -18,6 +18,7 @@ from nasflow import ledger, mistakes, search_charts
 from nasflow.chapter import WORDS, Chapter, chapter, drawn
 from nasflow.charts import Figure
 from nasflow.config import Experiment, parse, plain
+from nasflow.config_file import DEFAULT
 from nasflow.diagram import STYLE
 from nasflow.difference import sentences
 from nasflow.files import read_json
@@ -178,7 +179,8 @@ def _machines(told: Story) -> list[tuple[str, Json]]:
 
 
 def _differs(experiment: Experiment) -> dict[str, Any]:
-    """What the experiment says otherwise than the defaults, and its name."""
+    """What the experiment says otherwise than config/config.yaml, which every configuration is
+    merged into, and its name; all of it where that file is not there."""
 
     def apart(found: Any, default: Any) -> Any:
         if not isinstance(found, Mapping) or not isinstance(default, Mapping):
@@ -186,8 +188,9 @@ def _differs(experiment: Experiment) -> dict[str, Any]:
         pairs = ((key, value, default.get(key)) for key, value in found.items())
         return {key: apart(value, was) for key, value, was in pairs if value != was}
 
+    default = yaml.safe_load(DEFAULT.read_text()) if DEFAULT.exists() else {}
     name = {"experiment": experiment.experiment}
-    return name | dict(apart(plain(experiment), plain(Experiment())))
+    return name | dict(apart(plain(experiment), default))
 
 
 def _yaml(data: Any) -> str:

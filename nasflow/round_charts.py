@@ -188,4 +188,4 @@ def _domain(values: Sequence[float | None], also: float | None = None) -> list[f
     if also is not None:
         low, high = min(low, also), max(high, also)
     room = 0.08 * (high - low) or 0.01
-    return [low - room, high + room]
+    return [low - room * (low != also), high + room]

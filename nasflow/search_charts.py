@@ -132,6 +132,7 @@ def confusion(labels: Sequence[int], predicted: Sequence[int], classes: Sequence
         for j in range(count)
         if table[i, j]
     ]
+    worst = int((table - np.diag(np.diag(table))).max())
     cell = min(CELL[1], max(CELL[0], SIDE // count))
     base = on().encode(
         x=alt.X("predicted:N", title="taken for", scale=alt.Scale(domain=names), axis=_axis(-60)),
@@ -141,10 +142,14 @@ def confusion(labels: Sequence[int], predicted: Sequence[int], classes: Sequence
     right, wrong = alt.datum.right == True, alt.datum.right == False  # noqa: E712
     layers = [
         base.transform_filter(right).mark_rect(color=PARENT, opacity=0.35),
-        base.transform_filter(wrong).mark_rect().encode(color=_errors()),
+        base.transform_filter(wrong).mark_rect().encode(color=_errors(worst)),
     ]
     if count <= WRITTEN:
-        layers.append(base.mark_text(fontSize=11).encode(text="images:Q", color=_ink(table)))
+        written = base.mark_text(fontSize=11).encode(text="images:Q")
+        layers += [
+            written.transform_filter(right),
+            written.transform_filter(wrong).encode(color=_ink(worst)),
+        ]
     words = "How many images of each class were taken for which"
     return figure(alt.layer(*layers), words, height=cell * count, rows=rows)
 
@@ -157,15 +162,16 @@ def named(classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _ink(table: np.ndarray) -> Any:
-    """White on the darkest cells of `orangered`; the page gives its own ink elsewhere."""
-    worst = int((table - np.diag(np.diag(table))).max())
-    dark = f"!datum.right && datum.images > {0.55 * worst:.1f}"
-    return alt.condition(dark, alt.value("#ffffff"), alt.value("#4a2c12"))
+def _ink(worst: int) -> Any:
+    """White on the dark cells of `orangered`."""
+    return alt.condition(
+        f"datum.images > {0.55 * worst:.1f}", alt.value("#ffffff"), alt.value("#4a2c12")
+    )
 
 
-def _errors() -> alt.Color:
-    legend = alt.Legend(format="d", tickMinStep=1)
+def _errors(worst: int) -> alt.Color:
+    ticks = np.unique(np.linspace(1, max(worst, 1), 4).round()).tolist()
+    legend = alt.Legend(format="d", values=ticks)
     return alt.Color("images:Q", title="errors", scale=alt.Scale(scheme="orangered"), legend=legend)
 
 

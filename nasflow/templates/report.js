@@ -23,7 +23,7 @@
     return rows.get(name);
   }
 
-  function theme(own) {
+  function theme() {
     const [ink, soft, line] = dark.matches
       ? ["#e7ebf3", "#a2adc0", "#303948"] : ["#1c2330", "#5b6577", "#dde2ea"];
     const label = { labelColor: soft, titleColor: soft, labelFontSize: 11, titleFontSize: 11, titleFontWeight: 500 };
@@ -33,24 +33,28 @@
       view: { stroke: null },
       axis: { ...label, gridColor: line, domainColor: line, tickColor: line },
       axisX: { labelFlush: true },
-      legend: { ...label, orient: "top", labelLimit: 160, disable: own },
+      legend: { ...label, orient: "top", labelLimit: 160 },
       text: { color: ink },
     };
   }
 
+  // Whether a chart can bring one network forward.
+  function focuses({ dataset }) {
+    return (store.figures[dataset.figure].spec.params || []).some(({ name }) => name === "focus");
+  }
+
   async function draw(element) {
     const { spec, data } = store.figures[element.dataset.figure];
-    const own = (spec.params || []).some(({ name }) => name === "focus"); // the page has its legend
     const datasets = Object.fromEntries(Object.entries(data).map(([key, name]) => [key, table(name)]));
     try {
       const { view } = await vegaEmbed(
         element,
         { ...spec, datasets, width: "container", autosize: { type: "fit-x", contains: "padding" } },
-        { actions: false, renderer: "canvas", config: theme(own), tooltip: { theme: dark.matches ? "dark" : "light" } },
+        { actions: false, renderer: "canvas", config: theme(), tooltip: { theme: dark.matches ? "dark" : "light" } },
       );
       views.set(element, view);
       const chapter = element.closest("[data-focus]");
-      if (own && chapter && chapter.dataset.focus) await view.signal("focus", chapter.dataset.focus).runAsync();
+      if (focuses(element) && chapter.dataset.focus) await view.signal("focus", chapter.dataset.focus).runAsync();
     } catch (error) {
       window.nasflow.failed.push(`${element.dataset.figure}: ${error.message}`);
       element.textContent = `This chart cannot be drawn: ${error.message}`;
@@ -80,8 +84,7 @@
     }
     chapter.querySelector(".legend").classList.toggle("faint", on);
     for (const [element, view] of views) {
-      const own = (store.figures[element.dataset.figure].spec.params || []).some(({ name }) => name === "focus");
-      if (own && chapter.contains(element)) view.signal("focus", chapter.dataset.focus).runAsync();
+      if (focuses(element) && chapter.contains(element)) view.signal("focus", chapter.dataset.focus).runAsync();
     }
   });
 
