@@ -111,11 +111,11 @@ def whole(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """1.28 M"""
+    """1.28 M, as it stands before a unit: the space is there in any case."""
     for size, sign in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{SPACE}{sign}"
-    return f"{value:.3g}"
+    return f"{value:.3g}{SPACE}"
 
 
 def duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from nasflow.difference import sentences
 from nasflow.files import read_json
 from nasflow.intervals import Interval
 from nasflow.page import data_block, environment, library, pack, source
+from nasflow.splits import sizes
 from nasflow.story import Story, searches, story
 from nasflow.timeline import timeline
 from nasflow.trust import Claim, accuracy_interval, claims
@@ -48,7 +49,6 @@ class Part(NamedTuple):
     classes: list[mistakes.ClassResult]
     pairs: list[mistakes.Pair]
     worst: list[mistakes.Mistake]
-    machines: list[tuple[str, Json]]
     thinned: bool
 
 
@@ -82,6 +82,8 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
         name=experiment.experiment if experiment else results.name,
         version=nasflow.__version__,
         facts=facts,
+        machines=_machines(stories),
+        sizes=sizes(results / "data"),
         parts=parts,
         together="together" in figures,
         words=WORDS,
@@ -105,7 +107,7 @@ def _part(
     figures: dict[str, Figure],
 ) -> Part:
     own = plain(experiment.variant(told.algorithm)) if experiment else None
-    images = sum(facts["counts"]["train"])
+    images = sizes(results / "data")["train"]
     nodes = sum(len(r.nodes) for s in others for r in s.rounds)
     most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
     chapters = []
@@ -134,7 +136,6 @@ def _part(
         mistakes.by_class(tested, facts["classes"]) if tested else [],
         mistakes.pairs(tested, facts["classes"]) if tested else [],
         mistakes.worst(tested, facts["classes"], results / "data") if tested else [],
-        _machines(told),
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
     )
 
@@ -167,14 +168,19 @@ def _drawings(told: Story) -> list[tuple[str, str, list[str], Markup]]:
     return found
 
 
-def _machines(told: Story) -> list[tuple[str, Json]]:
-    """Stage -> machine, where it differs from the stage before."""
-    stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
-    found: list[tuple[str, Json]] = []
-    for name, stage in (*stages, ("final training", told.final)):
-        machine = stage.status.get("machine") if stage else None
-        if machine and (not found or found[-1][1] != machine):
-            found.append((name, machine))
+def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
+    """Every machine with the stages that ran there: one, where all is as it should be."""
+    found: list[tuple[list[str], Json]] = []
+    for told in stories:
+        stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
+        for name, stage in (*stages, ("final training", told.final)):
+            machine = stage.status.get("machine") if stage else None
+            if machine is None:
+                continue
+            where = next((where for where, known in found if known == machine), None)
+            if where is None:
+                found.append((where := [], machine))
+            where.append(f"{told.name}: {name}")
     return found
 
 

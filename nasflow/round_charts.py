@@ -25,7 +25,7 @@ def figures(found: RoundCurves) -> dict[str, Figure]:
     if not found.rows:
         return {}
     if not found.flowed:
-        return {"training": training(found), "loss": losses(found)}
+        return {"training": training(found)}
     second = any(row["phi"] for row in found.rows)
     free = any(row["free_energy"] is not None for row in found.steps)
     return {

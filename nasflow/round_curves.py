@@ -119,13 +119,13 @@ def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:
         mean = float(np.nansum(f * V))
         free = None
         if search is not None:
-            free = rounded(rows[0]["weight"] * float(_entropy(f, search).sum()) + mean)
+            free = rounded(rows[0]["weight"] * float(entropy(f, search).sum()) + mean)
         facts = {"tau": rounded(rows[0]["tau"]), "weight": rounded(rows[0]["weight"])}
         found.append({"step": step, "free_energy": free, "mean_loss": rounded(mean), **facts})
     return found
 
 
-def _entropy(f: np.ndarray, search: Mapping[str, Any]) -> np.ndarray:
+def entropy(f: np.ndarray, search: Mapping[str, Any]) -> np.ndarray:
     """U(f), whose derivative is the potential."""
     if search["potential"] == "power":
         return np.asarray(f ** (search["beta"] + 1.0) / (search["beta"] + 1.0))

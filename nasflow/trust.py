@@ -169,7 +169,10 @@ def _data(facts: Json) -> Iterator[Claim]:
 
 def _machines(story: Story) -> Iterator[Claim]:
     stages = [story.pretrain, *story.rounds, story.final]
-    known = [s.status["machine"] for s in stages if s is not None and "machine" in s.status]
+    done = [stage.status for stage in stages if stage is not None]
+    known = [status["machine"] for status in done if "machine" in status]
+    if not done:
+        return
     if not known:
         yield Claim(
             "machine_unknown",
