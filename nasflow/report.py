@@ -6,6 +6,7 @@ not there yet makes the page shorter, and it says so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from nasflow.diagram import STYLE
 from nasflow.difference import sentences
 from nasflow.files import read_json
 from nasflow.intervals import Interval
-from nasflow.page import data_block, environment, library, pack, source
+from nasflow.page import data_block, environment, gzipped, library, pack, source
 from nasflow.splits import sizes
 from nasflow.story import Story, searches, story
 from nasflow.timeline import timeline
@@ -88,9 +89,9 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
         together="together" in figures,
         words=WORDS,
         style=Markup(STYLE),
-        data=Markup(data_block(pack(figures))),
+        figures=gzipped(json.dumps(pack(figures), separators=(",", ":"), allow_nan=False)),
         trust=Markup(data_block({p.story.name: [c._asdict() for c in p.claims] for p in parts})),
-        library=Markup(library()),
+        library=gzipped(library()),
         script=Markup(script),
         scripts=Markup(f"{source(library())} {source(script)}"),
         config=_yaml(plain(experiment)) if experiment else None,

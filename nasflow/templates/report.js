@@ -2,11 +2,25 @@
 // Draws a chart when it comes into view, in the colours that the reader prefers; lets a legend's
 // button bring one network forward in all charts of its round; shows one search at a time.
 (() => {
-  const store = JSON.parse(document.getElementById("figures").textContent);
+  let store; // figures and tables, once they are unpacked
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const rows = new Map(); // table -> its rows, unpacked once
   const views = new Map(); // element -> vega view
   window.nasflow = { views, failed: [] };
+
+  async function unpacked(id) {
+    const packed = atob(document.getElementById(id).textContent);
+    const bytes = Uint8Array.from(packed, (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  const ready = (async () => {
+    store = JSON.parse(await unpacked("figures"));
+    const library = document.createElement("script");
+    library.textContent = await unpacked("library");
+    document.head.append(library); // the policy knows its digest
+  })();
 
   function column({ same, words, at, values }) {
     if (values) return (i) => values[i];
@@ -44,9 +58,10 @@
   }
 
   async function draw(element) {
-    const { spec, data } = store.figures[element.dataset.figure];
-    const datasets = Object.fromEntries(Object.entries(data).map(([key, name]) => [key, table(name)]));
     try {
+      await ready;
+      const { spec, data } = store.figures[element.dataset.figure];
+      const datasets = Object.fromEntries(Object.entries(data).map(([key, name]) => [key, table(name)]));
       const { view } = await vegaEmbed(
         element,
         { ...spec, datasets, width: "container", autosize: { type: "fit-x", contains: "padding" } },
