@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from safetensors.torch import load
 
@@ -32,6 +32,21 @@ def write_splits(
 def read_facts(folder: Path) -> dict[str, Any]:
     """data.json."""
     return dict(read_json(folder / "data.json"))
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Split -> its images: from data.json, or from the files where an older one does not say."""
+    counts = read_facts(folder).get("counts")
+    if counts is not None:
+        return {name: sum(counts[name]) for name in SPLITS}
+    found = {}
+    for name in SPLITS:
+        try:
+            with safe_open(folder / f"{name}.safetensors", "np") as file:
+                found[name] = int(file.get_slice("labels").get_shape()[0])
+        except (OSError, SafetensorError) as error:
+            raise CorruptFile(f"{folder / name}.safetensors: {error}; rerun prepare") from error
+    return found
 
 
 def read_split(folder: Path, name: str, device: str) -> Split:

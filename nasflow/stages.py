@@ -286,6 +286,13 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
         write(out / name, content)
 
 
+def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
+    """The page of an experiment, by default as report.html in its folder."""
+    from nasflow.report import page  # imports altair
+
+    write(out or results / "report.html", page(results, json.loads(config or "null")).encode())
+
+
 def track(
     *,
     uri: str,

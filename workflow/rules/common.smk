@@ -86,6 +86,13 @@ def sections(*names):
     return text({name: schema.plain(getattr(EXPERIMENT, name)) for name in names})
 
 
+def described():
+    """All that a page about the experiment tells: not where it runs, which changes no result."""
+    skipped = ("device", "threads", "tracking")
+    whole = schema.plain(EXPERIMENT)
+    return text({name: value for name, value in whole.items() if name not in skipped})
+
+
 def search_sections(wildcards):
     """What a round is a function of; an ablation replaces some of it."""
     own = EXPERIMENT.variant(wildcards.algorithm)
