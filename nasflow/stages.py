@@ -35,6 +35,7 @@ from nasflow.config import (
     plain,
 )
 from nasflow.files import read_json, write, write_json
+from nasflow.image_facts import NAME, image_facts
 from nasflow.network import Network, initialise
 from nasflow.progress import progress
 from nasflow.randomness import generator
@@ -267,8 +268,10 @@ def evaluate(
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, trained.architecture, out.parent)
-    sha256 = write(out.with_name("summary.txt"), text.encode())
-    write_json(out, metrics | {"files": {"summary.txt": sha256}})
+    files = {"summary.txt": write(out.with_name("summary.txt"), text.encode())}
+    known = {"schema": 1, **image_facts(read_facts(data))}
+    files[NAME] = write_json(out.with_name(NAME), known)
+    write_json(out, metrics | {"files": files})
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:

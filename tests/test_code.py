@@ -20,6 +20,7 @@ LAYERS = [
         "randomness",
         "node",
         "architecture",
+        "rails",
         "ageing",
         "flow",
         "ideal",
@@ -67,6 +68,7 @@ LAYERS = [
     [
         "files",
         "config_file",
+        "image_facts",
         "checkpoint",
         "records",
         "splits",
@@ -90,6 +92,10 @@ LAYERS = [
         "tracking",
         "verify",
         "resume",
+        "shown",
+        "terminal",
+        "show_network",
+        "show",
     ],
     [
         "anytime",
@@ -100,7 +106,7 @@ LAYERS = [
         "checklist",
         "comparing",
     ],
-    ["stages", "launch", "__main__"],
+    ["stages", "launch", "commands", "arguments", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],

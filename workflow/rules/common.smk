@@ -30,7 +30,7 @@ VERSIONS = {
     "search_round": 5,
     "select_winner": 3,
     "final_train": 3,
-    "evaluate": 4,
+    "evaluate": 5,
     "track": 1,
     "compare": 1,
 }

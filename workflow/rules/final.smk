@@ -42,6 +42,7 @@ rule evaluate:
     output:
         metrics=f"{SEARCH}/final/metrics.json",
         summary=f"{SEARCH}/final/summary.txt",
+        images=f"{SEARCH}/final/images.json",
     log:
         f"{SEARCH}/logs/evaluate.log",
     conda:
