@@ -96,6 +96,9 @@ LAYERS = [
         "terminal",
         "show_network",
         "show",
+        "predict",
+        "standalone",
+        "export",
     ],
     [
         "anytime",
