@@ -142,7 +142,8 @@ def search_round(
             ranks=ranks,
         )
         title = f"{algorithm} seed {seed} round {round}"
-        with progress(title, quiet=not ranks.first) as show:
+        of = f"/{bounds.rounds}" if bounds.rounds else ""
+        with progress(title + of, quiet=not ranks.first) as show:
             result = run(network.to(device), k, setting, show, keeper)
         if not ranks.first:
             return

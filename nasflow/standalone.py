@@ -13,8 +13,8 @@ from nasflow.deployable import Deployable
 from nasflow.node import Node
 from nasflow.rectified import EPSILON, MOMENTUM
 
-HEADER = '''"""A network that nasflow {version} found: {convs} convolutions, {parameters:,} parameters,
-{flops:,} multiplications and additions an image.
+HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
+{parameters:,} parameters, {flops:,} multiplications and additions an image.
 
     from model import load
 

@@ -23,6 +23,7 @@ LAYERS = [
         "rails",
         "ageing",
         "flow",
+        "news",
         "ideal",
         "average",
         "scaling",
