@@ -36,6 +36,8 @@ search:
   max_steps: {max_steps}
   batch_size: {batch}
   validation_batch_size: {validation_batch}
+  warmup_steps: {warmup}
+  window: 60
   confidence: 2.0
   constraints:
     max_flops: {largest} # an image, of a child
@@ -106,6 +108,7 @@ def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | No
         widths=list(shaped.widths),
         why=why,
         children=CHILDREN,
+        warmup=min(50, sized.max_steps // 4),
         batch=shaped.batch,
         validation_batch=shaped.validation_batch,
         largest=f"{1.15 * sized.max_flops:.2e}",

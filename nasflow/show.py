@@ -107,7 +107,8 @@ def search_lines(found: Json, all: bool) -> Lines:
     moved = sum(one["winner"] != 0 for one in rounds)
     end = f"ended {ended(summary['reason'])}" if summary else "not ended"
     name = f"{found['experiment']} {found['algorithm']} seed {found['seed']}"
-    yield styled(f"{name}: {len(rounds)} rounds, {moved} moved the centre; {end}", "bold")
+    made = f"{len(rounds)} round" + "s" * (len(rounds) != 1)
+    yield styled(f"{name}: {made}, {moved} moved the centre; {end}", "bold")
     rows: list[tuple[Cell, ...]] = []
     if found["pretrain"]:
         rows.append(("g0", "pretrained", *_measures(found["pretrain"])))
