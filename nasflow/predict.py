@@ -71,6 +71,9 @@ def picture_files(places: Sequence[Path]) -> Iterator[Path]:
 
 def probabilities(module: Deployable, files: Sequence[Path]) -> Probabilities:
     """(n, classes) for the pictures, in their order."""
+    channels = module.architecture.image.width
+    if channels not in (1, 3):
+        raise ValueError(f"the network takes {channels} channels; pictures have 1 or 3")
     torch.set_num_threads(1)
     parts = []
     with torch.inference_mode():
@@ -85,23 +88,29 @@ def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
     become colour for a network of colour, as in a data set of both. ValueError otherwise."""
     channels, height, width = module.architecture.shapes[module.architecture.image.id]
     names = [printable(str(file)) for file in files]
-    size = height if height == width else None
-    images = np.concatenate([_one(n, f, size, channels) for n, f in zip(names, files, strict=True)])
-    if images.shape[1:3] != (height, width):
+    if height == width:
+        images = pictures.decode(names, files, height)
+        if images.shape[3] != 1 and channels == 1:  # one of them is not grey: which?
+            for name, file in zip(names, files, strict=True):
+                _one(name, file, module)
+    else:
+        images = np.concatenate([_one(*pair, module) for pair in zip(names, files, strict=True)])
+    return np.repeat(images, channels // images.shape[3], axis=3)
+
+
+def _one(name: str, file: Path, module: Deployable) -> pictures.Images:
+    """A picture that the network takes as it is, (1, h, w, c)."""
+    channels, height, width = module.architecture.shapes[module.architecture.image.id]
+    image = pictures.decode([name], [file], height if height == width else None)
+    if image.shape[1:3] != (height, width):
         raise ValueError(
-            f"{names[0]}: {images.shape[1]} x {images.shape[2]} pixels; the network takes "
+            f"{name}: {image.shape[1]} x {image.shape[2]} pixels; the network takes "
             f"{height} x {width} (height x width); resize it"
         )
-    return images
-
-
-def _one(name: str, file: Path, size: int | None, channels: int) -> pictures.Images:
-    image = pictures.decode([name], [file], size)
-    if image.shape[3] not in (1, channels) or channels not in (1, 3):
-        kind = "grey" if channels == 1 else f"{channels}-channel"
+    if image.shape[3] > channels:
         raise ValueError(
             f"{name}: {image.shape[3]} channels; the network takes {channels}; "
-            f"expected a {kind} picture"
+            "expected a grey picture"
         )
     return np.repeat(image, channels // image.shape[3], axis=3)
 

@@ -34,21 +34,21 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 
 
 class Line:
-    """The line of one stage; its time left is an estimate from the steps since it was opened."""
+    """The line of one stage; its time left is an estimate from the steps since the first one."""
 
     def __init__(self, title: str) -> None:
         self._title, self._began, self._drawn = title, time.monotonic(), 0.0
         self._terminal = _terminal()
-        self._first: int | None = None
+        self._first: tuple[int, float] | None = None  # step and time
         self._state = (0, 0, "")
 
     def __enter__(self) -> Line:
         return self
 
     def __call__(self, done: int, of: int, note: str) -> None:
-        self._first = done - 1 if self._first is None else self._first
-        self._state = done, of, note
         now = time.monotonic()
+        self._first = self._first or (done, now)
+        self._state = done, of, note
         if self._terminal is not None and now - self._drawn >= EVERY:
             self._drawn = now
             self._terminal.draw(self._live(now, self._terminal.width))
@@ -67,11 +67,13 @@ class Line:
 
     def _live(self, now: float, width: int) -> str:
         done, of, note = self._state
-        spent, steps = now - self._began, done - (self._first or 0)
-        left = clock(spent / max(steps, 1) * (of - done))
+        first, since = self._first or (done, now)
+        left = ""
+        if done > first:
+            left = f", {clock((now - since) / (done - first) * (of - done))} left"
         filled = round(BAR * done / max(of, 1))
         bar = "━" * filled + "─" * (BAR - filled) + " " if width >= ROOMY else ""
-        return _encodable(f"{self._title} {bar}{done}/{of}, {left} left, {note}")
+        return _encodable(f"{self._title} {bar}{done}/{of}{left}, {note}")
 
 
 class Terminal:

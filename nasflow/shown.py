@@ -19,8 +19,10 @@ STATUS = "status.json"
 
 
 def experiment(folder: Path) -> Json:
-    """The data and a row a search."""
+    """The data and a row a search; `folder` may be that of one algorithm."""
     data = folder / "data/data.json"
+    if not data.is_file():
+        data = folder.absolute().parent / "data/data.json"
     return {
         "kind": "experiment",
         "folder": str(folder),
@@ -31,7 +33,8 @@ def experiment(folder: Path) -> Json:
 
 def searches(folder: Path) -> list[Path]:
     """Folders of searches, by algorithm and seed."""
-    found = [path for path in folder.glob("*/seed_*") if path.is_dir()]
+    places = (*folder.glob("*/seed_*"), *folder.glob("seed_*"))
+    found = [path for path in places if path.is_dir()]
     return sorted(found, key=lambda path: (path.parent.name, _number(path)))
 
 

@@ -14,8 +14,13 @@ import pytest
 from PIL import Image
 
 from nasflow.__main__ import main
+from nasflow.architecture import chain
+from nasflow.deployable import Deployable
 from nasflow.files import read_json, write_json
 from nasflow.image_facts import NAME, facts_of, stem_of
+from nasflow.image_sources import from_disk
+from nasflow.network import initialise
+from nasflow.predict import read_pictures
 from nasflow.splits import read_split
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
@@ -117,3 +122,38 @@ def test_stems_are_found_by_any_file(tmp_path: Path) -> None:
         assert stem_of(Path(name)) == NETWORK
     with pytest.raises(ValueError, match="no checkpoint there"):
         stem_of(tmp_path / "network")
+
+
+def deployable(image: tuple[int, int, int]) -> Deployable:
+    network = initialise(chain((4, 4), 3, image, 2), np.random.default_rng(0))
+    shape = dict(zip(("channels", "height", "width"), image, strict=True))
+    moments = {"mean": [0.5] * image[0], "std": [0.2] * image[0]}
+    return Deployable(network, {"classes": ["a", "b"], **shape, **moments})
+
+
+def draw(path: Path, mode: str, width: int, height: int, seed: int = 0) -> Path:
+    rng, depth = np.random.default_rng(seed), {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (height, width, *depth)).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("modes", [("L", "L"), ("RGB", "RGBA"), ("L", "RGB")])
+def test_pixels_are_those_that_prepare_makes(modes: tuple[str, str], tmp_path: Path) -> None:
+    files = [
+        draw(tmp_path / label / "1.png", mode, 20 + i, 30, seed=i)
+        for i, (label, mode) in enumerate(zip("ab", modes, strict=True))
+    ]
+    prepared = from_disk("folder", str(tmp_path), None, 12).train.images
+    read = read_pictures(files, deployable((prepared.shape[3], 12, 12)))
+    assert np.array_equal(read, prepared)
+
+
+def test_grey_becomes_colour_and_images_that_are_not_square_must_fit(tmp_path: Path) -> None:
+    network = deployable((3, 8, 10))
+    grey = draw(tmp_path / "grey.png", "L", 10, 8)
+    red, green, blue = np.moveaxis(read_pictures([grey, grey], network)[1], 2, 0)
+    assert np.array_equal(red, green) and np.array_equal(green, blue)
+    turned = draw(tmp_path / "turned.png", "RGB", 8, 10)
+    with pytest.raises(ValueError, match=r"turned\.png: 10 x 8 pixels; the network takes 8 x 10"):
+        read_pictures([grey, turned], network)
