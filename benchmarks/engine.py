@@ -35,7 +35,8 @@ from nasflow.network import Network, forward, initialise
 from nasflow.particles import Particles
 from nasflow.randomness import generator
 from nasflow.ranks import ALONE, Ranks, joined
-from nasflow.siblings import Batch, Siblings
+from nasflow.sibling import Batch
+from nasflow.siblings import Siblings
 
 SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)

@@ -26,7 +26,7 @@ from nasflow.ranks import ALONE, Ranks
 from nasflow.snapshot import Snapshot
 from nasflow.surroundings import surroundings
 
-STATE = 3  # goes up when the loops or the form of their state change
+STATE = 4  # goes up when the loops or the form of their state change
 FOLDER, STARTS = ".resume", "starts.json"
 MOST_STARTS = 3
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"

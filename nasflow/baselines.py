@@ -21,13 +21,14 @@ import torch
 
 from nasflow import ageing, optim
 from nasflow.batches import Batches
+from nasflow.children import output_changes, propose, starts
 from nasflow.deaths import CAUSES, Deaths
 from nasflow.history import Row, architecture_rows, training_row
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
 from nasflow.randomness import generator
 from nasflow.schedule import cosine
-from nasflow.search import Progress, Round, Setting, output_changes, propose, starts
+from nasflow.setting import Progress, Round, Setting
 from nasflow.siblings import Siblings
 from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
 

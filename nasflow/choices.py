@@ -29,6 +29,11 @@ class Choice(NamedTuple):
     device: str
     cores: int
 
+    @property
+    def threads(self) -> int:
+        """Of a stage. The final training fills two: its batches have two shards."""
+        return min(self.cores, 2)
+
 
 def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
     """Flags (None: not given), completed by answers or defaults; ValueError names the flag."""

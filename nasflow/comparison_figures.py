@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from nasflow.anytime import Curve, together
 
@@ -60,6 +61,9 @@ def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None
         axes.step(x, y.mean(0), where="post", label=name, color=colour, linewidth=1.4)
         axes.fill_between(x, y.min(0), y.max(0), step="post", color=colour, alpha=0.12)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
 
 

@@ -13,11 +13,13 @@ import pandas as pd
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
 <style>
+:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
 th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: left }
+td { white-space: nowrap } td:nth-child(2) { white-space: normal; min-width: 7rem }
 th { border-bottom: 2px solid #666 }
-img { max-width: 100% }
+img { max-width: 100%; background: #fff }
 </style></head><body>
 <h1>$title</h1>
 $body

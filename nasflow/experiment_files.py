@@ -96,7 +96,7 @@ def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | No
     return CONFIG.format(
         **chosen._asdict(),
         **sized._asdict() | {"max_flops": f"{sized.max_flops:.2e}"},
-        threads=min(chosen.cores, 2),
+        threads=chosen.threads,
         data=_data(chosen, shaped),
         flip=json.dumps(shaped.image[0] == 3 and chosen.source != "svhn"),
         shift=shaped.shift,
@@ -110,7 +110,7 @@ def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | No
         baseline_epochs=sized.cycle_epochs,
         seconds="" if speed is not None else f"  seconds: {0.16 * seconds:g}\n",
         final=final,
-        final_batch=2 * shaped.batch if shaped.train >= 5000 else shaped.batch,
+        final_batch=shaped.final_batch,
     )
 
 

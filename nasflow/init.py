@@ -19,7 +19,6 @@ from nasflow.survey import Survey, survey
 
 WORKFLOW = Path(__file__).parents[1] / "workflow" / "Snakefile"
 PATIENCE = 2.0  # seconds of training that measure the machine
-TRIAL = 512  # images
 ON_GPU = 1e12  # FLOPs of training a second, not measured: there the clock ends search and training
 UNEVEN = 3  # largest class over smallest, from where it is said
 
@@ -91,26 +90,9 @@ def told(found: Survey, shaped: Shape) -> list[str]:
 
 
 def _speed(chosen: Choice, shaped: Shape, classes: int) -> float:
-    """FLOPs a second at which the base network trains here: 3 x forward x images."""
-    import torch
+    from nasflow.speed import training_speed  # imports torch
 
-    from nasflow.allowance import measured
-    from nasflow.batches import Split
-    from nasflow.config import Final, plain
-    from nasflow.network import initialise
-    from nasflow.randomness import generator
-
-    g = shaped.base(classes)
-    channels, height, width = shaped.image
-    rng = generator("trial of speed", 0)
-    pixels = rng.integers(0, 256, (TRIAL, height, width, channels), dtype="uint8")
-    labels, half = torch.arange(TRIAL) % classes, torch.full((channels,), 0.5)
-    split = Split(torch.from_numpy(pixels), labels, half, half)
-    final = plain(Final(batch_size=2 * shaped.batch, optimizer="muon", momentum=0.6))
-    augment = {"flip": False, "shift": shaped.shift}
-    workers = min(chosen.cores, 2)
-    second, _ = measured(initialise(g, rng), split, split, final, augment, workers, PATIENCE)
-    return float(3.0 * g.flops * final["batch_size"] / second)
+    return training_speed(shaped.base(classes), shaped.final_batch, chosen.threads, PATIENCE)
 
 
 def _programs() -> Path | None:

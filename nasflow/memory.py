@@ -10,6 +10,13 @@ from nasflow.architecture import Architecture
 
 MB = 1e6
 COPIES = 5  # as it was given, x, v, gradient, average of x
+# What a RuntimeError says of it: torch's allocators, oneDNN and the C library (torch 2.14, Linux).
+SAYINGS = (
+    "out of memory",
+    "can't allocate memory",
+    "could not create a primitive",
+    "can't start new thread",
+)
 
 
 def activations(g: Architecture) -> int:
@@ -30,11 +37,8 @@ def megabytes(g: Architecture, batch_size: int) -> float:
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out. torch's allocator for CPUs raises a plain
-    RuntimeError."""
+    """Whether an error says that memory ran out. On the CPU most are plain RuntimeErrors."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(saying in text for saying in SAYINGS)

@@ -6,75 +6,29 @@ Algorithm 1 of the paper, step 3, with the adaptations of its appendix D. Knows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from nasflow import memory, optim
-from nasflow.architecture import Architecture
+from nasflow import optim
 from nasflow.average import Average
 from nasflow.batches import Batches, Split
+from nasflow.children import output_changes, propose, starts
 from nasflow.deaths import Deaths
 from nasflow.flow import Vector
-from nasflow.history import Row, Step, architecture_rows, pack, particle_rows, unpack
-from nasflow.neighbourhood import Child, edges, sample
-from nasflow.network import Network, forward, initialise
+from nasflow.history import Step, architecture_rows, pack, particle_rows, unpack
+from nasflow.neighbourhood import Child, edges
+from nasflow.network import Network
 from nasflow.news import news
 from nasflow.particles import Particles
-from nasflow.proposal import steepest
 from nasflow.randomness import generator
-from nasflow.ranks import ALONE, Ranks
 from nasflow.schedule import sgdr
-from nasflow.siblings import Batch, Siblings
+from nasflow.setting import Progress, Round, Setting
+from nasflow.sibling import Batch
+from nasflow.siblings import Siblings
 from nasflow.snapshot import FORGETFUL, Keeper, Snapshot, flat, group
-
-PROPOSED = 4
-PROPOSAL_BATCH = 256
-Progress = Callable[[int, int, str], None]
-
-
-class Limits(NamedTuple):
-    """What may end a round besides the stop rule: steps, steps of all networks added up, and
-    seconds left of the search's budget."""
-
-    steps: float = float("inf")
-    network_steps: float = float("inf")
-    seconds: float = float("inf")
-
-
-class Setting(NamedTuple):
-    """What makes a round besides its parent and k: `search` and `augment` hold the keys of
-    config.Search and config.Augment, `number` counts the rounds of a search from 1."""
-
-    algorithm: str
-    search: dict[str, Any]
-    augment: dict[str, Any]
-    train: Split
-    validation: Split
-    seed: int
-    number: int
-    workers: int
-    limits: Limits = Limits()
-    ranks: Ranks = ALONE
-
-
-class Round(NamedTuple):
-    """The network that goes on, why the round ended, and its records; `network_steps` are those of
-    all networks added up."""
-
-    network: Network
-    winner: int
-    reason: str
-    steps: int
-    network_steps: int
-    k: int
-    particles: list[Row]
-    architectures: list[Row]
-    validation_loss: float
-    validation_accuracy: float
 
 
 class Stop(NamedTuple):
@@ -236,82 +190,8 @@ def _flow(
         keeper.keep(len(history), snapshot)
 
 
-def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
-    """G_r without g_r. `proposal: gradient` draws PROPOSED times as many and keeps the steepest."""
-    search = setting.search
-    chosen = search["proposal"] == "gradient"
-    candidates = sample(
-        parent,
-        search["n_neigh"] * (PROPOSED if chosen else 1),
-        n_morphisms=search["n_morphisms"],
-        morphisms=search["morphisms"],
-        constraints=search["constraints"],
-        rng=generator("morphism", setting.seed, setting.number),
-        fits=_fits(parent, search),
-    )
-    if not chosen:
-        return candidates
-    key = (setting.seed, setting.number)
-    size = min(PROPOSAL_BATCH, len(setting.train))
-    images, labels = Batches(setting.train, size, "proposal", key, **setting.augment)(k)
-    return steepest(candidates, search["n_neigh"], images, labels)
-
-
-def _fits(parent: Network, search: dict[str, Any]) -> Callable[[Architecture], bool]:
-    """Whether a network keeps to its even share of `max_memory`, of g_r and n_neigh children.
-    ValueError where g_r itself does not."""
-    most, batch, m = search["max_memory"], search["batch_size"], search["n_neigh"] + 1
-    if most is None:
-        return lambda g: True
-    taken = memory.megabytes(parent.architecture, batch)
-    if taken > most / m:
-        raise ValueError(
-            f"search.max_memory: {most:g}; g_r takes some {taken:.1f} MB, and so do {m} like it "
-            f"{taken * m:.1f}; raise it, or lower n_neigh or batch_size"
-        )
-    return lambda g: memory.megabytes(g, batch) <= most / m
-
-
-def starts(parent: Network, children: list[Child], setting: Setting) -> list[Network]:
-    """g_r and its children as a round begins with them. `weights: fresh` draws those of all of them
-    anew: what architectures are worth when nothing is inherited."""
-    networks = [parent, *(child.network for child in children)]
-    if setting.search["weights"] == "inherited":
-        return networks
-    device = next(iter(parent.x.values())).device
-    return [
-        initialise(n.architecture, generator("fresh", setting.seed, setting.number, i)).to(device)
-        for i, n in enumerate(networks)
-    ]
-
-
-def output_changes(
-    parent: Network, children: list[Child], images: torch.Tensor
-) -> list[tuple[float, float]]:
-    """max |child - parent| / std(parent) of the logits in eval and in train mode, a child each."""
-    changes = []
-    for child in children:
-        evaluated, trained = (
-            _distance(_logits(parent, images, mode), _logits(child.network, images, mode))
-            for mode in (False, True)
-        )
-        changes.append((evaluated, trained))
-    return changes
-
-
 def _spent(began: float, seconds: float) -> bool:
     return time.monotonic() - began >= seconds
-
-
-def _distance(before: torch.Tensor, after: torch.Tensor) -> float:
-    return float((after - before).abs().max() / before.std())
-
-
-def _logits(network: Network, images: torch.Tensor, training: bool) -> torch.Tensor:
-    g, x, running, _ = network
-    with torch.no_grad():
-        buffers = {name: t.clone() for name, t in running.items()}
-        return forward(g, x, buffers, images, training=training)
 
 
 def _streams(

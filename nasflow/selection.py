@@ -19,7 +19,8 @@ from nasflow.network import Network
 from nasflow.optim import Step
 from nasflow.randomness import generator
 from nasflow.schedule import cosine
-from nasflow.search import Progress, Setting, stopped
+from nasflow.search import stopped
+from nasflow.setting import Progress, Setting
 from nasflow.siblings import Siblings
 
 FINAL = 1e-7

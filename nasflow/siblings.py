@@ -1,4 +1,4 @@
-"""m live networks that train and validate side by side. All speed tricks live here.
+"""m live networks that train and validate side by side.
 
 Siblings are spread over ranks (processes), those of a rank over its workers (threads; torch
 releases the interpreter lock in its kernels). Each computes on one torch thread, so that the result
@@ -14,18 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow import heap, memory, optim
+from nasflow import heap, memory
 from nasflow.batches import Split
 from nasflow.captured import Captured
 from nasflow.flow import Vector
-from nasflow.network import Network, Tensors, forward
+from nasflow.network import Network, Tensors
 from nasflow.optim import Step, Tau
 from nasflow.ranks import ALONE, Ranks, longest, spread
+from nasflow.sibling import Batch, Each, Manner, Sibling, named, tensors
 
-Batch = tuple[Tensor, Tensor]
 EVALUATION_BATCH = 250
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
 WORTH = 0.95  # siblings change hands when the longest rank then takes less than this share
@@ -70,31 +69,21 @@ class Siblings:
         single = "tf32" if precision == "tf32" else "ieee"
         torch.backends.fp32_precision = single  # type: ignore[attr-defined]
         heap.keep()
-        self._half = precision == "bfloat16"
-        self._ranks, self._step, self._shards, self._smoothing = (
-            ranks,
-            step,
-            shards,
-            label_smoothing,
-        )
-        self._average, self._steps, self._measured = average, 0, 0
-        self._gains = [[gains[i][name] for name in networks[i].x] for i in range(len(gains))]
+        self._ranks, self._shards, self._average, self._spare = ranks, shards, average, spare
+        self._manner = Manner(step, average, label_smoothing, precision == "bfloat16")
+        self._start, self._gains = list(networks), list(gains)
+        self._steps, self._measured = 0, 0
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
-        self._spare = spare
         self.starved = np.zeros(len(networks), dtype=bool)
         self._resting = np.zeros(len(networks), dtype=bool)
         self._owner = spread(list(self._costs), ranks.size)
-        self._start = list(networks)
-        self._networks = {i: _live(networks[i]) for i in self._mine()}
-        self._means = self._networks
-        if average > 1:
-            self._means = {i: _live(networks[i]._replace(v={})) for i in self._mine()}
+        self._live = {i: self._born(i) for i in self._mine()}
         self._captured = None
-        if self._networks and captured and shards == 1 and _on_gpu(networks[0]):
+        if self._live and captured and shards == 1 and _on_gpu(networks[0]):
             self._captured = Captured(self._both, self._tensors())
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-        self._each = self._pool.map if workers > 1 else map
+        self._each: Each = self._pool.map if workers > 1 else map
 
     def __enter__(self) -> Siblings:
         return self
@@ -111,44 +100,31 @@ class Siblings:
 
     def network(self, i: int) -> Network:
         """A copy of sibling i as it stands."""
-        return self._copy(self._networks.get(i, self._start[i]), i)
+        return self._copy(i, self._live[i].last if i in self._live else self._start[i])
 
     def averaged(self, i: int) -> Network:
         """A copy of what validation looks at: averages of x and of the statistics, the last v."""
-        last = self._networks.get(i, self._start[i])
-        return self._copy(self._means.get(i, self._start[i])._replace(v=last.v), i)
+        return self._copy(i, self._live[i].averaged if i in self._live else self._start[i])
 
-    def _copy(self, network: Network, i: int) -> Network:
+    def _copy(self, i: int, network: Network) -> Network:
         g, *parts = network
         x, buffers, v = ({k: t.detach().clone() for k, t in part.items()} for part in parts)
-        self._ranks.broadcast(_tensors(Network(g, x, buffers, v)), self._owner[i])
+        self._ranks.broadcast(tensors(Network(g, x, buffers, v)), self._owner[i])
         return Network(g, x, buffers, v)
 
     def state(self, i: int) -> Tensors:
         """Copies, on the CPU, of all tensors of sibling i that the next step reads."""
-        parts = {"": self.network(i)}
+        found = named("", self.network(i))
         if self._average > 1:
-            parts["mean "] = self.averaged(i)._replace(v={})
-        return {
-            f"{kind}{part}.{name}": t.cpu().clone(memory_format=torch.contiguous_format)
-            for kind, network in parts.items()
-            for part, tensors in network._asdict().items()
-            if part != "architecture"
-            for name, t in tensors.items()
-        }
+            found |= named("mean ", self.averaged(i)._replace(v={}))
+        form = torch.contiguous_format
+        return {name: t.cpu().clone(memory_format=form) for name, t in found.items()}
 
     def restore(self, states: Sequence[Tensors], steps: int) -> None:
         """All siblings as they stood after that many steps."""
         self._steps = steps
-        with torch.no_grad():
-            for i in self._mine():
-                live = {"": self._networks[i]}
-                if self._average > 1:
-                    live["mean "] = self._means[i]
-                for kind, network in live.items():
-                    for part in ("x", "buffers", "v"):
-                        for name, t in getattr(network, part).items():
-                            t.copy_(states[i][f"{kind}{part}.{name}"])
+        for i, sibling in self._live.items():
+            sibling.restore(states[i])
 
     def step(
         self, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
@@ -161,11 +137,10 @@ class Siblings:
         rows: list[Sequence[float]]
         if self._captured is not None:
             rows = [*self._captured.run(mine, train, validation, tau, share)]
-        elif self._shards > 1:
-            rows = [self._sharded(i, train, validation, tau, share) for i in mine]
         else:
             mine = [i for i in mine if not self._resting[i]]
-            rows = list(self._each(lambda i: self._timed(i, train, validation, tau, share), mine))
+            each = self._each if self._shards == 1 else map  # one's parts fill the workers
+            rows = list(each(lambda i: self._timed(i, train, validation, tau, share), mine))
         table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 4)
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
@@ -182,12 +157,21 @@ class Siblings:
         size = EVALUATION_BATCH
         starts = range(0, len(split), size)
         tasks = [(i, start) for i in self._mine() for start in starts]
-        parts = list(
-            self._each(lambda t: self._score(t[0], split.chunk(t[1], size), mirror), tasks)
-        )
+
+        def score(task: tuple[int, int]) -> tuple[float, float]:
+            i, start = task
+            return self._live[i].score(split.chunk(start, size), mirror=mirror)
+
+        parts = list(self._each(score, tasks))
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
+
+    def logits(self, split: Split) -> Tensor:
+        """(images, classes) of the first sibling, as `evaluate` judges them, on the CPU."""
+        starts = range(0, len(split), EVALUATION_BATCH)
+        chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
+        return torch.cat([part.cpu() for part in self._each(self._live[0].logits, chunks)])
 
     def rest(self, dead: np.ndarray) -> None:
         """Those that are `dead` (m,) train no more; their losses are NaN."""
@@ -196,8 +180,8 @@ class Siblings:
     def finite(self) -> np.ndarray:
         """Whether all that makes up a sibling is finite, (m,)."""
         mine = {
-            i: (float(all(bool(torch.isfinite(t).all()) for t in _tensors(n))),)
-            for i, n in self._networks.items()
+            i: (float(all(bool(torch.isfinite(t).all()) for t in tensors(sibling.last))),)
+            for i, sibling in self._live.items()
         }
         sound: np.ndarray = self._ranks.merge(mine, len(self), 1)[:, 0] > 0.0
         return sound
@@ -205,15 +189,17 @@ class Siblings:
     def kinetic_energies(self) -> Vector:
         """|v|^2 / 2 of every sibling, (m,)."""
         mine = {
-            i: (0.5 * sum(float(t.square().sum()) for t in n.v.values()),)
-            for i, n in self._networks.items()
+            i: (0.5 * sum(float(t.square().sum()) for t in sibling.last.v.values()),)
+            for i, sibling in self._live.items()
         }
         return self._ranks.merge(mine, len(self), 1)[:, 0]
 
+    def _born(self, i: int) -> Sibling:
+        return Sibling(self._start[i], self._manner, self._gains[i] if self._gains else None)
+
     def _tensors(self) -> list[Tensor]:
         """All that a step changes."""
-        live = [*self._networks.values(), *(self._means.values() if self._average > 1 else ())]
-        return [t for network in live for t in _tensors(network)]
+        return [t for sibling in self._live.values() for t in sibling.tensors]
 
     def _mine(self) -> list[int]:
         return [i for i, rank in enumerate(self._owner) if rank == self._ranks.rank]
@@ -231,16 +217,12 @@ class Siblings:
         self._owner = owner
 
     def _hand_over(self, i: int, old: int, new: int) -> None:
-        parts = [(self._networks, self._start[i])]
-        if self._average > 1:
-            parts.append((self._means, self._start[i]._replace(v={})))
-        for live, start in parts:
-            if self._ranks.rank == new:
-                live[i] = _live(start)
-            if self._ranks.rank in (old, new):
-                self._ranks.move(_tensors(live[i]), old, new)
-            if self._ranks.rank == old:
-                del live[i]
+        if self._ranks.rank == new:
+            self._live[i] = self._born(i)
+        if self._ranks.rank in (old, new):
+            self._ranks.move(self._live[i].tensors, old, new)
+        if self._ranks.rank == old:
+            del self._live[i]
 
     def _timed(
         self,
@@ -267,101 +249,14 @@ class Siblings:
         tau: Tau,
         share: Tau,
     ) -> tuple[Tensor, Tensor]:
-        """The step of sibling i, waiting for nothing: training and validation loss."""
-        loss, gradient = self._gradient(i, train[i % len(train)], self._networks[i].buffers)
-        self._update(i, gradient, tau, share)
-        return loss, self._validate(i, validation)
-
-    def _sharded(
-        self,
-        i: int,
-        train: Sequence[Batch],
-        validation: Sequence[Batch] | None,
-        tau: float,
-        share: float,
-    ) -> Sequence[float]:
-        began = time.perf_counter()
-        images, labels = train[i % len(train)]
-        parts = zip(images.chunk(self._shards), labels.chunk(self._shards), strict=True)
-        copies = [
-            {k: t.clone() for k, t in self._networks[i].buffers.items()}
-            for _ in range(self._shards)
-        ]
-        done = list(self._each(lambda a: self._gradient(i, *a), zip(parts, copies, strict=True)))
-        with torch.no_grad():
-            gradient = done[0][1]
-            for _, other in done[1:]:
-                torch._foreach_add_(gradient, other)
-            torch._foreach_div_(gradient, float(len(done)))
-            for name, running in self._networks[i].buffers.items():
-                running.copy_(torch.stack([c[name] for c in copies]).mean(0))
-        self._update(i, gradient, tau, share)
-        loss = float(np.mean([loss.item() for loss, _ in done]))
-        return loss, self._validate(i, validation).item(), time.perf_counter() - began, 0.0
-
-    def _forward(self, network: Network, images: Tensor, *, training: bool) -> Tensor:
-        g, x, buffers, _ = network
-        kind = images.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
-            return forward(g, x, buffers, images, training=training).float()
-
-    def _gradient(self, i: int, batch: Batch, buffers: Tensors) -> tuple[Tensor, list[Tensor]]:
-        network = self._networks[i]._replace(buffers=buffers)
-        logits = self._forward(network, batch[0], training=True)
-        loss = F.cross_entropy(logits, batch[1], label_smoothing=self._smoothing)
-        gradient = torch.autograd.grad(loss, list(network.x.values()))
-        return loss.detach(), list(gradient)
-
-    def _update(self, i: int, gradient: list[Tensor], tau: Tau, share: Tau) -> None:
-        _, x, _, v = self._networks[i]
-        with torch.no_grad():
-            if self._gains:
-                torch._foreach_mul_(gradient, self._gains[i])
-            self._step(list(x.values()), list(v.values()), gradient, tau)
-            if self._average > 1:
-                for mean, last in zip(self._means[i][1:3], self._networks[i][1:3], strict=True):
-                    means = list(mean.values())
-                    apart = list(torch._foreach_sub(list(last.values()), means))
-                    optim.add(means, apart, share)
-
-    def _validate(self, i: int, batches: Sequence[Batch] | None) -> Tensor:
-        if batches is None:
-            return next(iter(self._networks[i].x.values())).new_full((), float("nan"))
-        images, labels = batches[i % len(batches)]
-        with torch.no_grad():
-            logits = self._forward(self._means[i], images, training=False)
-            return F.cross_entropy(logits, labels)
-
-    def _score(self, i: int, batch: Batch, mirror: bool) -> tuple[float, float]:
-        images, labels = batch
-        with torch.no_grad():
-            logits = self._forward(self._means[i], images, training=False)
-            if mirror:
-                other = self._forward(self._means[i], images.flip(3), training=False)
-                logits = (logits + other) / 2.0
-        loss = F.cross_entropy(logits, labels, reduction="sum")
-        return loss.item(), float((logits.argmax(1) == labels).sum().item())
-
-
-def _tensors(network: Network) -> list[Tensor]:
-    return [t for part in network[1:] for t in part.values()]
+        """The step of sibling i: training and validation loss."""
+        sibling, batch = self._live[i], train[i % len(train)]
+        other = validation[i % len(validation)] if validation is not None else None
+        if self._shards == 1:
+            return sibling.step(batch, other, tau, share)
+        parts = list(zip(*(t.chunk(self._shards) for t in batch), strict=True))
+        return sibling.step_in_parts(parts, other, tau, share, self._each)
 
 
 def _on_gpu(network: Network) -> bool:
     return next(iter(network.x.values())).is_cuda
-
-
-def _live(network: Network) -> Network:
-    g, x, buffers, v = network
-    leaves = {k: _channels_last(t.detach().clone()).requires_grad_() for k, t in x.items()}
-    return Network(
-        g,
-        leaves,
-        {k: t.detach().clone() for k, t in buffers.items()},
-        {k: _channels_last(t.detach().clone()) for k, t in v.items()},
-    )
-
-
-def _channels_last(t: Tensor) -> Tensor:
-    """Kernels in the memory order that the images have; 1.5 times as fast as NCHW on two cores."""
-    return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t

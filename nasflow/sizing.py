@@ -35,6 +35,10 @@ class Shape(NamedTuple):
     batch: int
     validation_batch: int
 
+    @property
+    def final_batch(self) -> int:
+        return 2 * self.batch if self.train >= 5000 else self.batch
+
     def base(self, classes: int) -> Architecture:
         return chain(self.widths, 3, self.image, classes)
 

@@ -37,12 +37,15 @@ from nasflow.config import (
 from nasflow.files import read_json, write, write_json
 from nasflow.image_facts import NAME, image_facts
 from nasflow.network import Network, initialise
+from nasflow.predictions import judged, prediction_rows
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
 from nasflow.records import write_table
-from nasflow.search import Limits, Setting, run_round
+from nasflow.rectified import compile_kernels
+from nasflow.search import run_round
 from nasflow.sections import shown
+from nasflow.setting import Limits, Setting
 from nasflow.siblings import Siblings
 from nasflow.splits import read_facts, read_split, write_splits
 from nasflow.status import NO_TOTALS, no_search, round_status, size
@@ -53,7 +56,8 @@ Json = dict[str, Any]
 
 
 def prepare(*, config: str, out: Path) -> None:
-    """Read the source, split it, write the three splits."""
+    """Read the source, split it, write the three splits; compile the kernels, so that no stage
+    whose seconds count does."""
     from nasflow.datasets import describe, load_splits  # imports what the source needs
 
     splits = load_splits(parse(Data, json.loads(config), "data"))
@@ -63,6 +67,7 @@ def prepare(*, config: str, out: Path) -> None:
         "test": (splits.test_images, splits.test_labels),
     }
     write_splits(out, arrays, describe(splits))
+    compile_kernels()
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
@@ -209,16 +214,13 @@ def final_train(
     and search left of its total budget."""
     sections, device = _sections(config, final=Final, augment=Augment), own_device(device)
     network = read_checkpoint(parent).network
-    final = sections["final"]
-    manifests = [data / "data.json", paths(parent)[-1]]
+    final, manifests = sections["final"], [data / "data.json", paths(parent)[-1]]
+    spent = {}
     if final["total_epochs"] is not None or final["total_seconds"] is not None:
         spent = read_json(parent.with_name("summary.json"))["spent"]
-        train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-        remaining = allowance.epochs_left(
-            network.to(device), train_split, validation, final, sections["augment"], spent, threads
-        )
-        sections["final"] = final | {"epochs": remaining}
-    _train_stage("final", network, sections, data, manifests, seed, out, device, threads)
+    _train_stage(
+        "final", network, sections, data, manifests, seed, out, device, threads, spent=spent
+    )
 
 
 def evaluate(
@@ -232,16 +234,17 @@ def evaluate(
     device: str,
     threads: int,
 ) -> None:
-    """The one look at the test set. Where training images are mirrored, the accuracy of the mean
-    over an image and its mirror image is told apart."""
+    """The one look at the test set, a row an image in predictions.parquet. Where training images
+    are mirrored, the accuracy of the mean over an image and its mirror image is told apart."""
     began, device = time.monotonic(), own_device(device)
     split = read_split(data, "test", device)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
     with Siblings([trained], lambda *_: None, workers=threads) as live:
-        loss, accuracy = live.evaluate(split)[0]
+        rows = prediction_rows(live.logits(split), split.labels.cpu())
         if _sections(config, augment=Augment)["augment"]["flip"]:
             mirrored = live.evaluate(split, mirror=True)[0][1]
+    loss, accuracy = judged(rows)
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
     seconds = {
@@ -269,9 +272,11 @@ def evaluate(
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, trained.architecture, out.parent)
-    files = {"summary.txt": write(out.with_name("summary.txt"), text.encode())}
-    known = {"schema": 1, **image_facts(read_facts(data))}
-    files[NAME] = write_json(out.with_name(NAME), known)
+    files = {
+        "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
+        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
+        NAME: write_json(out.with_name(NAME), {"schema": 1, **image_facts(read_facts(data))}),
+    }
     write_json(out, metrics | {"files": files})
 
 
@@ -330,11 +335,15 @@ def _train_stage(
     out: Path,
     device: str,
     threads: int,
+    spent: Json | None = None,
 ) -> None:
+    """`spent`: by pretraining and search, of the final training's total."""
     began, stage, device = time.monotonic(), sections[name], own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     images = len(train_split) + len(validation) * stage.get("use_validation", False)
     _check_batch(f"{name}.batch_size", stage["batch_size"], images)
+    if spent:
+        stage = sections[name] = allowance.left(stage, spent, images)
     identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
     with attempt(out.parent, identity, device) as keeper:
         with progress(f"{name} seed {seed}") as show:
@@ -349,6 +358,7 @@ def _train_stage(
                 workers=threads,
                 progress=show,
                 keeper=keeper,
+                clock=lambda: keeper.seconds,
             )
         manifest = write_checkpoint(out, trained, 0, stage["optimizer"])
         history = write_table(out.with_name("history.parquet"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasflow.architecture import Architecture
-from nasflow.search import Round
+from nasflow.setting import Round
 
 NO_TOTALS = {"seconds": 0.0, "network_epochs": 0.0, "architectures": 0, "recentred": 0}
 

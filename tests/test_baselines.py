@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from hypothesis import strategies as st
 from nasflow import ageing, allowance, baselines, config, curves, optim, plan
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
+from nasflow.children import propose, starts
 from nasflow.files import write_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
 from nasflow.records import ARCHITECTURES, PARTICLES, write_table
 from nasflow.schedule import cosine
-from nasflow.search import Limits, Round, Setting, propose, run_round, starts
+from nasflow.search import run_round
+from nasflow.setting import Limits, Round, Setting
 from nasflow.siblings import Siblings
+from nasflow.train import train
 
 STEPS = 6  # two epochs of 192 images by 64
 
@@ -292,24 +296,42 @@ def test_none_has_no_rounds_and_the_whole_budget() -> None:
     assert not plan.rounds_wanted("none", budget)
     assert plan.rounds_wanted("nasgd-log", budget)
     assert not plan.rounds_wanted("nash", config.Budget(rounds=0))
-    left = _left(total_epochs=50.0, spent=10.0)
-    assert left == 40.0
-    assert _left(total_epochs=50.0, spent=60.0) == pytest.approx(1 / 3)  # one step
 
 
-def test_seconds_left_become_epochs_by_the_speed_of_a_step() -> None:
-    one, two = (_left(total_seconds=s, spent=0.0) for s in (20.0, 40.0))
-    assert one > 10.0
-    assert two == pytest.approx(2 * one, rel=0.6)
-    assert _left(total_seconds=5.0, spent=9.0) == pytest.approx(1 / 3)
+def test_the_final_training_has_what_is_left_of_a_total() -> None:
+    final = config.plain(config.Final(epochs=None, total_epochs=50.0, batch_size=64))
+    assert allowance.left(final, {"epochs": 10.0}, 192)["epochs"] == 40.0
+    assert allowance.left(final, {"epochs": 60.0}, 192)["epochs"] == pytest.approx(1 / 3)
+    final = config.plain(config.Final(epochs=None, total_seconds=50.0))
+    assert allowance.left(final, {"seconds": 20.0}, 192)["seconds"] == 30.0
 
 
-def _left(*, spent: float, **total: float) -> float:
-    final = config.plain(config.Final(epochs=None, **total))  # type: ignore[arg-type]
-    split, other = _split(192, 1), _split(90, 2)
+@pytest.mark.parametrize("slower", [1.0, 3.0])
+def test_a_training_by_seconds_ends_with_them_and_its_cosine_however_fast_steps_are(
+    slower: float,
+) -> None:
+    """Steps of a second, from the eleventh on of `slower` ones."""
+    passed = iter(np.cumsum([0.0, *[1.0] * 10, *[slower] * 200]))
+    _, rows, facts = _train(40.0, lambda: float(next(passed)))
+    assert facts["steps"] == 10 + 30 / slower
+    shares = [*np.arange(11) / 40, *(10 + slower * np.arange(1, 30 / slower)) / 40]
+    taus = [cosine(share, 1.0, 0.05, 0.0) for share in shares]
+    assert np.allclose([row["tau"] for row in rows], taus)
+    assert sum(row["validation_loss"] is not None for row in rows) == 10
+    assert rows[-1]["validation_loss"] is not None
+
+
+def test_a_training_without_a_second_left_has_one_step() -> None:
+    for seconds in (-3.0, 0.0):
+        assert _train(seconds, iter(range(9)).__next__)[2]["steps"] == 1
+
+
+def _train(seconds: float, clock: Callable[[], float]) -> Any:
+    stage = config.plain(config.Final(batch_size=64, lambda_start=0.05, lambda_final=0.0))
+    given = {"purpose": "final", "seed": 0, "workers": 1, "progress": lambda *_: None}
+    stage |= {"seconds": seconds, "shards": 1}
     augment = {"flip": False, "shift": 1}
-    before = {"epochs": spent, "seconds": spent}
-    return allowance.epochs_left(_parent(), split, other, final, augment, before, 1)
+    return train(_parent(), _split(192, 1), _split(90, 2), stage, augment, clock=clock, **given)  # type: ignore[arg-type]
 
 
 def test_an_ablation_is_the_algorithm_with_other_options() -> None:

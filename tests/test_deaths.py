@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from nasflow.flow import graph
 from nasflow.particles import Particles
 from nasflow.plan import finished
 from nasflow.records import read_table
-from nasflow.search import Round, Setting, Stop, stopped
+from nasflow.search import Stop, stopped
+from nasflow.setting import Round, Setting
 from nasflow.siblings import Siblings
 from nasflow.splits import read_split
 
@@ -55,7 +58,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
             done = step(self, *rest) if part == "v" else None
             for i in victims if now else ():
                 with torch.no_grad():
-                    next(iter(getattr(self._networks[i], part).values())).fill_(float("nan"))
+                    next(iter(getattr(self._live[i].last, part).values())).fill_(float("nan"))
             return done or step(self, *rest)
 
         monkeypatch.setattr(Siblings, "step", poisoned)
@@ -191,29 +194,47 @@ def test_a_baseline_judges_those_that_live(folder: Path, poison: Poison, algorit
         assert others == [r["train_loss"] for r in found.particles if r["node"] not in died]
 
 
-def starve(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = Siblings._both
+def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """From its fourth step on child 2 has 2,000 times as many images, and the process 64 MB more
+    than it holds: torch's allocator fails in earnest. What it said."""
+    both, said = Siblings._both, []
 
-    def short(self: Siblings, i: int, *rest: Any) -> Any:
-        if i == 2 and self._steps > 3:
-            raise RuntimeError(NO_MEMORY)
-        return both(self, i, *rest)
+    def short(self: Siblings, i: int, train: Any, *rest: Any) -> Any:
+        if i != 2 or self._steps < 4:
+            return both(self, i, train, *rest)
+        large = tuple(part.repeat(2000, *[1] * (part.ndim - 1)) for part in train[0])
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + 64_000_000, before[1]))
+        try:
+            return both(self, i, [large], *rest)
+        except RuntimeError as error:
+            said.append(str(error))
+            raise
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
     monkeypatch.setattr(Siblings, "_both", short)
+    return said
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="bounds a process as Linux does")
+
+
+@linux
 def test_out_of_memory_is_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    starve(monkeypatch)
+    said = starve(monkeypatch)
     options = arguments(folder, "starved", **STILL)
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    assert main(["search_round", *words]) == 2
+    assert main(["search_round", *words]) == 2 and said
     lines = [line for line in capsys.readouterr().err.splitlines() if "nasflow" in line]
     assert len(lines) == 1 and "out of memory" in lines[0] and "max_memory" in lines[0]
     assert not (folder / "starved/status.json").exists()
 
 
+@linux
 def test_out_of_memory_drops_the_child_where_that_is_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +242,12 @@ def test_out_of_memory_drops_the_child_where_that_is_asked_for(
     out = run(folder, "dropped", 1, on_oom="drop", **STILL)
     assert [(r["node"], r["died_at"]) for r in rows(out) if r["died_of"] == "memory"] == [(2, 4)]
     assert read_json(out / "status.json")["reason"] == "max_steps"
+
+
+@pytest.mark.parametrize("text", [*memory.SAYINGS, NO_MEMORY])
+def test_libraries_say_in_many_ways_that_memory_ran_out(text: str) -> None:
+    assert memory.exhausted(RuntimeError(f"{text}: 8"))
+    assert not memory.exhausted(ValueError(text)) and not memory.exhausted(RuntimeError("shape"))
 
 
 def test_children_keep_to_their_share_of_the_memory(folder: Path) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -84,3 +89,19 @@ def test_where_memory_begins_changes_no_bit() -> None:
 
     for first, second in zip(run(0), run(1), strict=True):
         assert torch.equal(first, second)
+
+
+def test_training_compiles_no_kernel_that_prepare_has_not(tmp_path: Path) -> None:
+    """In a process of its own: other tests here call kernels with maps of other layouts."""
+    script = """
+import sys
+from pathlib import Path
+import rounds
+from nasflow import kernels, rectified
+rectified.compile_kernels()
+rounds.run(rounds.prepare(Path(sys.argv[1])), "round", 1, max_steps=6)
+assert len(kernels.forward.signatures) == len(kernels.backward.signatures) == 1
+"""
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": here}, check=True, capture_output=True)

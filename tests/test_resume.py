@@ -26,9 +26,11 @@ from small import STAGES, STATUS, results, sketch
 from nasflow import attempt as attempts
 from nasflow import train
 from nasflow.attempt import Attempt, attempt
+from nasflow.files import read_json, write_json
 from nasflow.generations import generations, write_generation
 from nasflow.interruption import ECHO, Stopped, interruption
 from nasflow.lock import Held, writer
+from nasflow.records import read_table
 from nasflow.siblings import Siblings
 from nasflow.snapshot import Snapshot
 from nasflow.surroundings import surroundings
@@ -128,6 +130,24 @@ def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
     monkeypatch.setattr(attempts, "generations", reader(partial(shorter, "recent")))
     small.final(folder, tmp_path / "lacking", epochs=5.0)
     assert results(tmp_path / "lacking") != results(tmp_path / "whole")
+
+
+def test_a_training_by_seconds_goes_on_with_those_that_are_left(
+    folder: Path, stop: Callable[..., None], tmp_path: Path
+) -> None:
+    spent = {"spent": {"epochs": 1.0, "seconds": 1.0}}
+    write_json(folder / "pretrain/summary.json", spent)
+    seconds = {"epochs": None, "total_seconds": 2.5}
+    stop(5)
+    _stop(small.final, folder, tmp_path, **seconds)
+    began = time.monotonic()
+    small.final(folder, tmp_path, **seconds)
+    status, took = read_json(tmp_path / STATUS), time.monotonic() - began
+    assert status["steps"] > 5 and 1.5 < status["seconds"] < 3.0
+    assert took > 1.0
+    rows = read_table(tmp_path / "history.parquet").to_pylist()
+    assert rows[-1]["tau"] < 0.01 * max(row["tau"] for row in rows)
+    assert rows[-1]["validation_loss"] is not None
 
 
 def test_averages_that_forget_their_length_are_noticed(

@@ -25,14 +25,15 @@ from nasflow.lock import Held, take
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
     "prepare": 1,
-    "pretrain": 2,
+    "pretrain": 3,
     "plan": 1,
     "search_round": 5,
     "select_winner": 3,
-    "final_train": 3,
+    "final_train": 4,
     "evaluate": 5,
     "track": 1,
     "compare": 1,
+    "report": 1,
 }
 
 
