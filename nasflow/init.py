@@ -20,6 +20,7 @@ from nasflow.survey import Survey, survey
 WORKFLOW = Path(__file__).parents[1] / "workflow" / "Snakefile"
 PATIENCE = 2.0  # seconds of training that measure the machine
 ON_GPU = 1e12  # FLOPs of training a second, not measured: there the clock ends search and training
+BUSY = 0.6  # share of their time that threads compute, below which it is said
 UNEVEN = 3  # largest class over smallest, from where it is said
 
 
@@ -90,9 +91,18 @@ def told(found: Survey, shaped: Shape) -> list[str]:
 
 
 def _speed(chosen: Choice, shaped: Shape, classes: int) -> float:
+    """FLOPs of training a second; what it was is printed."""
     from nasflow.speed import training_speed  # imports torch
 
-    return training_speed(shaped.base(classes), shaped.final_batch, chosen.threads, PATIENCE)
+    grown = shaped.grown(classes)
+    speed, share = training_speed(grown, shaped.final_batch, chosen.threads, PATIENCE)
+    print(f"training measured: {speed:.2g} FLOPs a second, {chosen.threads} threads")
+    if share < BUSY:
+        print(
+            f"the threads could compute {share:.0%} of the time: the machine is busy, and the "
+            "lengths below are short for a quiet one"
+        )
+    return speed
 
 
 def _programs() -> Path | None:

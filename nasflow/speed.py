@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import torch
 
@@ -17,9 +18,17 @@ IMAGES = 512
 WARM = 5  # steps that compile and fill caches
 
 
-def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> float:
-    """FLOPs a second, counted as 3 x forward x images, of training a network of that architecture
-    from random weights on random images, by at least ten steps in about so many seconds."""
+class Speed(NamedTuple):
+    """FLOPs a second, counted as 3 x forward x images, and the share of its workers' time in which
+    the program did compute: the rest went to other work, or to waiting."""
+
+    flops: float
+    share: float
+
+
+def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> Speed:
+    """Of training a network of that architecture from random weights on random images, by at least
+    ten steps in about so many seconds."""
     rng = generator("trial of speed", 0)
     channels, height, width = g.shapes[g.image.id]
     pixels = rng.integers(0, 256, (max(IMAGES, batch), height, width, channels), dtype="uint8")
@@ -31,9 +40,9 @@ def training_speed(g: Architecture, batch: int, workers: int, seconds: float) ->
     with Siblings([initialise(g, rng)], step, workers=workers, shards=2) as live:
         for k in range(WARM):
             live.step([batches(k)], None, 1e-6)
-        began, k = time.monotonic(), 0
+        began, computed, k = time.monotonic(), time.process_time(), 0
         while k < 10 or time.monotonic() - began < seconds:
             live.step([batches(k)], None, 1e-6)
             k += 1
-        taken = time.monotonic() - began
-    return 3.0 * g.flops * batch * k / taken
+        taken, computed = time.monotonic() - began, time.process_time() - computed
+    return Speed(3.0 * g.flops * batch * k / taken, computed / (workers * taken))

@@ -168,3 +168,4 @@ def test_the_machine_is_measured_by_training(capsys: pytest.CaptureFixture[str])
         patch.setattr(module, "PATIENCE", 0.1)
         speed = module._speed(chosen, shape(found, 5), 2)
     assert np.isfinite(speed) and speed > 1e6
+    assert "training measured: " in capsys.readouterr().out
