@@ -61,11 +61,17 @@ def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
     for flag in ("train", "test"):
         if source not in OWN and given[flag] is not None:
             raise ValueError(f"--{flag}: {shown(given[flag])}; --data {source} has its own images")
-    cores = given["cores"] or len(os.sched_getaffinity(0))
+    cores = _cores() if given["cores"] is None else given["cores"]
     if cores < 1:
         raise ValueError(f"--cores: {cores}; expected 1 or more")
     train, test = (Path(given[k]).absolute() if given[k] else None for k in ("train", "test"))
     return Choice(named(folder), source, train, test, minutes, algorithm, device, cores)
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def named(folder: Path) -> str:

@@ -56,6 +56,8 @@ def look(path: Path) -> Json:
             "network such as results/digits/nasgd/seed_0/final/network"
         )
     if path.is_dir():
+        if (path / "results").is_dir():  # of an experiment that init made, or of a clone
+            return look(path / "results")
         folder = path.parent if path.absolute().name == "search" else path
         if folder.absolute().name.startswith("seed_"):
             return shown.search(folder)

@@ -117,6 +117,7 @@ def test_a_folder_is_made_once_and_runs(tmp_path: Path, capsys: pytest.CaptureFi
         (["--data", "digits", "--minutes", "nan"], "--minutes: nan; expected 2 to 10000"),
         (["--data", "digits", "--device", "tpu"], "--device: 'tpu'; expected cpu"),
         (["--data", "digits", "--algorithm", "adam"], "--algorithm: 'adam'; expected one of"),
+        (["--data", "digits", "--cores", "0"], "--cores: 0; expected 1 or more"),
         (["--data", "digits", "--cores", "-1"], "--cores: -1; expected 1 or more"),
     ],
 )

@@ -55,6 +55,11 @@ def test_an_experiment_is_a_row_a_search(say: Say) -> None:
     assert say(GOLDEN.parent) == say(GOLDEN)
 
 
+def test_the_folder_around_results_will_do(say: Say, tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "results/schema_1")
+    assert say(tmp_path) == say(GOLDEN)
+
+
 def test_a_search_is_its_path(say: Say) -> None:
     text = say(SEARCH)
     assert text == say(SEARCH / "search")
