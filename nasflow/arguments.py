@@ -70,8 +70,11 @@ def overview() -> str:
         own = {name: one for name, one in COMMANDS.items() if one.group == group}
         lines += ["", f"{group}:", *(f"  {name:14} {one.summary}" for name, one in own.items())]
     lines += ["", _examples(FIRST)]
-    lines += ["", "exit codes: 0 done, 1 not alike or an error of nasflow, 2 bad input,"]
-    lines += ["  3 a damaged file, 75 stopped or held by another process: try again"]
+    lines += [
+        "",
+        "exit codes: 0 done, 1 an export that is not alike, 2 bad input, 3 a damaged file,",
+    ]
+    lines += ["  75 stopped, or held by another process: try again"]
     return "\n".join(lines)
 
 

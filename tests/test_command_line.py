@@ -32,6 +32,11 @@ def test_help_names_every_command_once_under_its_group() -> None:
     assert max(map(len, text.splitlines())) < 100
 
 
+def test_the_page_of_the_docs_shows_the_help_as_it_is() -> None:
+    page = Path(__file__).parents[1] / "docs/command_line.md"
+    assert f"```\n{overview()}\n```" in page.read_text()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
