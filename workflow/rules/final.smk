@@ -47,6 +47,7 @@ rule evaluate:
             category="Result",
             labels={"algorithm": "{algorithm}", "seed": "{seed}"},
         ),
+        images=f"{SEARCH}/final/images.json",
         predictions=f"{SEARCH}/final/predictions.parquet",
     log:
         f"{SEARCH}/logs/evaluate.log",
