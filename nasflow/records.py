@@ -36,10 +36,12 @@ ARCHITECTURES = _schema(
 HISTORY = _schema(
     step="i", epoch="f", tau="f", train_loss="f", validation_loss="f", validation_accuracy="f"
 )
+PREDICTIONS = _schema(image="i", label="n", predicted="n", probability="f", label_probability="f")
 SCHEMAS = {
     "particles.parquet": PARTICLES,
     "architectures.parquet": ARCHITECTURES,
     "history.parquet": HISTORY,
+    "predictions.parquet": PREDICTIONS,
 }
 # name -> the columns that each version added to the one before; version 1 has none of them
 ADDED = {"architectures.parquet": {2: ("died_at", "died_of")}}

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from nasflow import allowance, baselines
+from nasflow import allowance, baselines, inventory, split_file
 from nasflow import plan as policy
 from nasflow.architecture import chain
 from nasflow.attempt import attempt, inputs
@@ -35,11 +36,14 @@ from nasflow.config import (
     plain,
 )
 from nasflow.files import read_json, write, write_json
+from nasflow.listing import listing
 from nasflow.network import Network, initialise
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
+from nasflow.recalls import by_class
 from nasflow.records import write_table
+from nasflow.scores import mean_score, predictions
 from nasflow.search import Limits, Setting, run_round
 from nasflow.sections import shown
 from nasflow.siblings import Siblings
@@ -52,16 +56,20 @@ Json = dict[str, Any]
 
 
 def prepare(*, config: str, out: Path) -> None:
-    """Read the source, split it, write the three splits."""
+    """Read the source, split it, write the three splits and which image is in which."""
     from nasflow.datasets import describe, load_splits  # imports what the source needs
 
-    splits = load_splits(parse(Data, json.loads(config), "data"))
+    section = parse(Data, json.loads(config), "data")
+    splits = load_splits(section)
+    facts = describe(splits) | {"listing": listing(section)}
     arrays = {
         "train": (splits.train_images, splits.train_labels),
         "validation": (splits.validation_images, splits.validation_labels),
         "test": (splits.test_images, splits.test_labels),
     }
-    write_splits(out, arrays, describe(splits))
+    write_splits(out, arrays, facts, {"split.csv": split_file.text(splits.table)})
+    for line in inventory.lines(facts):
+        print(f"nasflow: data: {line}")
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
@@ -233,11 +241,12 @@ def evaluate(
     """The one look at the test set. Where training images are mirrored, the accuracy of the mean
     over an image and its mirror image is told apart."""
     began, device = time.monotonic(), own_device(device)
-    split = read_split(data, "test", device)
+    split, facts = read_split(data, "test", device), read_facts(data)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
     with Siblings([trained], lambda *_: None, workers=threads) as live:
-        loss, accuracy = live.evaluate(split)[0]
+        logits = live.logits(split)
+        loss, accuracy = mean_score(logits, split.labels)
         if _sections(config, augment=Augment)["augment"]["flip"]:
             mirrored = live.evaluate(split, mirror=True)[0][1]
     found, before = read_json(search), read_json(pretrain)
@@ -248,6 +257,9 @@ def evaluate(
         "final": final["seconds"],
         "evaluate": time.monotonic() - began,
     }
+    rows = list(predictions(logits, split.labels))
+    labels, predicted = (np.array([row[key] for row in rows]) for key in ("label", "predicted"))
+    table = write_table(out.with_name("predictions.parquet"), rows)
     metrics = {
         "schema": 1,
         "algorithm": found["algorithm"],
@@ -264,11 +276,12 @@ def evaluate(
         "search_epochs": found["network_epochs"],
         "pretrain_epochs": before["epochs"],
         "final_epochs": final["epochs"],
+        **by_class(labels, predicted, facts["classes"]),
         "seconds": seconds | {"total": sum(seconds.values())},
     }
-    text = summary_text(metrics, found, trained.architecture, out.parent)
+    text = summary_text(metrics, found, facts, trained.architecture, out.parent)
     sha256 = write(out.with_name("summary.txt"), text.encode())
-    write_json(out, metrics | {"files": {"summary.txt": sha256}})
+    write_json(out, metrics | {"files": {"summary.txt": sha256, "predictions.parquet": table}})
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:

@@ -51,6 +51,7 @@ LAYERS = [
         "proposal",
         "optim",
         "batches",
+        "scores",
     ],
     [
         "siblings",
@@ -69,6 +70,10 @@ LAYERS = [
         "checkpoint",
         "records",
         "splits",
+        "split_file",
+        "listing",
+        "inventory",
+        "recalls",
         "progress",
         "summary",
         "status",

@@ -42,6 +42,7 @@ rule evaluate:
     output:
         metrics=f"{SEARCH}/final/metrics.json",
         summary=f"{SEARCH}/final/summary.txt",
+        predictions=f"{SEARCH}/final/predictions.parquet",
     log:
         f"{SEARCH}/logs/evaluate.log",
     conda:
