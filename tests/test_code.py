@@ -44,6 +44,7 @@ LAYERS = [
         "captured",
         "memory",
         "network",
+        "deployable",
         "rewrite",
         "channels",
         "morphisms",
