@@ -6,28 +6,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nasflow.sections import printable
 
-Numbers = npt.NDArray[np.int64]
 WORST = 3
 
 
-def by_class(labels: Numbers, predicted: Numbers, classes: Sequence[str]) -> dict[str, Any]:
-    """Balanced accuracy, the mean recall of the classes that occur, and of each class how many
-    images there are, its recall (share of them found) and precision (share of what was called so
-    that is); null where there is none to divide by."""
+def by_class(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
+    """From the rows of predictions.parquet: balanced accuracy, which is the mean recall of the
+    classes that occur; and of each class how many images there are, its recall (share of them
+    found) and precision (share of what was called so that is); null where nothing is to divide
+    by."""
     count = len(classes)
+    labels, predicted = (np.array([row[key] for row in rows]) for key in ("label", "predicted"))
     right = np.bincount(labels[labels == predicted], minlength=count)
     there, said = np.bincount(labels, minlength=count), np.bincount(predicted, minlength=count)
     recall = [_share(*pair) for pair in zip(right, there, strict=True)]
     found = [one for one in recall if one is not None]
-    rows = zip(classes, there.tolist(), recall, map(_share, right, said), strict=True)
+    table = zip(classes, there.tolist(), recall, map(_share, right, said), strict=True)
     names = ("name", "images", "recall", "precision")
     return {
         "balanced_accuracy": sum(found) / len(found),
-        "classes": [dict(zip(names, row, strict=True)) for row in rows],
+        "classes": [dict(zip(names, row, strict=True)) for row in table],
     }
 
 

@@ -36,7 +36,9 @@ ARCHITECTURES = _schema(
 HISTORY = _schema(
     step="i", epoch="f", tau="f", train_loss="f", validation_loss="f", validation_accuracy="f"
 )
-PREDICTIONS = _schema(image="i", label="n", predicted="n", probability="f", label_probability="f")
+PREDICTIONS = _schema(
+    image="i", label="n", predicted="n", probability="f", label_probability="f", loss="f"
+)
 SCHEMAS = {
     "particles.parquet": PARTICLES,
     "architectures.parquet": ARCHITECTURES,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,9 +25,9 @@ from nasflow.flow import Vector
 from nasflow.network import Network, Tensors, forward
 from nasflow.optim import Step, Tau
 from nasflow.ranks import ALONE, Ranks, longest, spread
-from nasflow.scores import EVALUATION_BATCH, score
 
 Batch = tuple[Tensor, Tensor]
+EVALUATION_BATCH = 250
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
 WORTH = 0.95  # siblings change hands when the longest rank then takes less than this share
 
@@ -190,10 +191,10 @@ class Siblings:
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
 
     def logits(self, split: Split) -> Tensor:
-        """(n, classes) of the first sibling on a whole split, as `evaluate` computes them."""
+        """(images, classes) of the first sibling, as `evaluate` judges them, on the CPU."""
         starts = range(0, len(split), EVALUATION_BATCH)
         chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
-        return torch.cat(list(self._each(lambda images: self._logits(0, images, False), chunks)))
+        return torch.cat([part.cpu() for part in self._each(partial(self._logits, 0), chunks)])
 
     def rest(self, dead: np.ndarray) -> None:
         """Those that are `dead` (m,) train no more; their losses are NaN."""
@@ -338,16 +339,17 @@ class Siblings:
             logits = self._forward(self._means[i], images, training=False)
             return F.cross_entropy(logits, labels)
 
-    def _score(self, i: int, batch: Batch, mirror: bool) -> tuple[float, float]:
-        return score(self._logits(i, batch[0], mirror), batch[1])
-
-    def _logits(self, i: int, images: Tensor, mirror: bool) -> Tensor:
+    def _logits(self, i: int, images: Tensor) -> Tensor:
         with torch.no_grad():
-            logits = self._forward(self._means[i], images, training=False)
-            if mirror:
-                other = self._forward(self._means[i], images.flip(3), training=False)
-                logits = (logits + other) / 2.0
-        return logits
+            return self._forward(self._means[i], images, training=False)
+
+    def _score(self, i: int, batch: Batch, mirror: bool) -> tuple[float, float]:
+        images, labels = batch
+        logits = self._logits(i, images)
+        if mirror:
+            logits = (logits + self._logits(i, images.flip(3))) / 2.0
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        return loss.item(), float((logits.argmax(1) == labels).sum().item())
 
 
 def _tensors(network: Network) -> list[Tensor]:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nasflow import allowance, baselines, inventory, split_file
@@ -38,12 +37,12 @@ from nasflow.config import (
 from nasflow.files import read_json, write, write_json
 from nasflow.listing import listing
 from nasflow.network import Network, initialise
+from nasflow.predictions import judged, prediction_rows
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
 from nasflow.recalls import by_class
 from nasflow.records import write_table
-from nasflow.scores import mean_score, predictions
 from nasflow.search import Limits, Setting, run_round
 from nasflow.sections import shown
 from nasflow.siblings import Siblings
@@ -238,17 +237,17 @@ def evaluate(
     device: str,
     threads: int,
 ) -> None:
-    """The one look at the test set. Where training images are mirrored, the accuracy of the mean
-    over an image and its mirror image is told apart."""
+    """The one look at the test set, a row an image in predictions.parquet. Where training images
+    are mirrored, the accuracy of the mean over an image and its mirror image is told apart."""
     began, device = time.monotonic(), own_device(device)
     split, facts = read_split(data, "test", device), read_facts(data)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
     with Siblings([trained], lambda *_: None, workers=threads) as live:
-        logits = live.logits(split)
-        loss, accuracy = mean_score(logits, split.labels)
+        rows = prediction_rows(live.logits(split), split.labels.cpu())
         if _sections(config, augment=Augment)["augment"]["flip"]:
             mirrored = live.evaluate(split, mirror=True)[0][1]
+    loss, accuracy = judged(rows)
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
     seconds = {
@@ -257,9 +256,6 @@ def evaluate(
         "final": final["seconds"],
         "evaluate": time.monotonic() - began,
     }
-    rows = list(predictions(logits, split.labels))
-    labels, predicted = (np.array([row[key] for row in rows]) for key in ("label", "predicted"))
-    table = write_table(out.with_name("predictions.parquet"), rows)
     metrics = {
         "schema": 1,
         "algorithm": found["algorithm"],
@@ -276,12 +272,15 @@ def evaluate(
         "search_epochs": found["network_epochs"],
         "pretrain_epochs": before["epochs"],
         "final_epochs": final["epochs"],
-        **by_class(labels, predicted, facts["classes"]),
+        **by_class(rows, facts["classes"]),
         "seconds": seconds | {"total": sum(seconds.values())},
     }
     text = summary_text(metrics, found, facts, trained.architecture, out.parent)
-    sha256 = write(out.with_name("summary.txt"), text.encode())
-    write_json(out, metrics | {"files": {"summary.txt": sha256, "predictions.parquet": table}})
+    files = {
+        "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
+        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
+    }
+    write_json(out, metrics | {"files": files})
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:

@@ -34,6 +34,7 @@ VERSIONS = {
     "evaluate": 5,
     "track": 1,
     "compare": 1,
+    "report": 1,
 }
 
 
