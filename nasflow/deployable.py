@@ -41,7 +41,7 @@ class Deployable(nn.Module):
             self.register_buffer(name, moment[:, None, None])
         for node in g.nodes:
             if (layer := _layer(node, [g.shapes[i] for i in node.inputs])) is not None:
-                self.add_module(name_of(node), layer)
+                self.add_module(node.name, layer)
         self.load_state_dict(_state(network) | {"mean": self.mean, "std": self.std})
         self.eval()
 
@@ -71,7 +71,7 @@ class Deployable(nn.Module):
             return nn.functional.pad(inputs[0], (0, 0, 0, 0, 0, more))
         if node.op == "concat":
             return torch.cat(inputs, 1)
-        result: Tensor = getattr(self, name_of(node))(*inputs)
+        result: Tensor = getattr(self, node.name)(*inputs)
         return result
 
 
@@ -84,11 +84,6 @@ class Mix(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         return self.mix * first + (1.0 - self.mix) * second
-
-
-def name_of(node: Node) -> str:
-    """What a node is called in the module and in generated code: conv_3, pool_2, head."""
-    return "head" if node.op in HEADS else f"{node.op}_{node.id}"
 
 
 def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
@@ -129,7 +124,7 @@ def _state(network: Network) -> dict[str, Tensor]:
     g, x, buffers, _ = network
     state: dict[str, Tensor] = {}
     for node in g.nodes:
-        name, own = name_of(node), node.id
+        name, own = node.name, node.id
         if node.op == "conv":
             state |= {
                 f"{name}.0.weight": x[f"{own}.weight"],

@@ -6,7 +6,7 @@ Algorithm 1 of the paper, step 3, with the adaptations of its appendix D. Knows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from nasflow.flow import Vector
 from nasflow.history import Row, Step, architecture_rows, pack, particle_rows, unpack
 from nasflow.neighbourhood import Child, edges, sample
 from nasflow.network import Network, forward, initialise
+from nasflow.news import news
 from nasflow.particles import Particles
 from nasflow.proposal import steepest
 from nasflow.randomness import generator
@@ -148,8 +149,9 @@ def stopped(
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])
             price = search["size_weight"] * np.log2(sizes / sizes[0])
+            names = ["parent", *("+".join(child.morphisms) for child in children)]
             history, winner, reason = _flow(
-                live, particles, deaths, price, k, setting, progress, keeper
+                live, names, particles, deaths, price, k, setting, progress, keeper
             )
         else:
             history, winner, reason = [], None, "exhausted"
@@ -158,6 +160,7 @@ def stopped(
 
 def _flow(
     live: Siblings,
+    names: Sequence[str],
     particles: Particles,
     deaths: Deaths,
     price: Vector,
@@ -213,9 +216,7 @@ def _flow(
         )
         history.append(Step(k, tau, losses, V, error, train_loss, info))
         k += 1
-        leader = particles.leader
-        share = info.counts[leader] / info.counts.sum()
-        progress(len(history), longest, f"leader {leader} with {share:.0%} loss {V[leader]:.3f}")
+        progress(len(history), longest, news(names, info.counts, V, tau))
         winner, reason = particles.winner, ""
         if winner is not None:
             reason = "recentred"

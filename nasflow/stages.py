@@ -35,6 +35,7 @@ from nasflow.config import (
     plain,
 )
 from nasflow.files import read_json, write, write_json
+from nasflow.image_facts import NAME, image_facts
 from nasflow.listing import listing
 from nasflow.network import Network, initialise
 from nasflow.predictions import judged, prediction_rows
@@ -148,7 +149,8 @@ def search_round(
             ranks=ranks,
         )
         title = f"{algorithm} seed {seed} round {round}"
-        with progress(title, quiet=not ranks.first) as show:
+        of = f"/{bounds.rounds}" if bounds.rounds else ""
+        with progress(title + of, quiet=not ranks.first) as show:
             result = run(network.to(device), k, setting, show, keeper)
         if not ranks.first:
             return
@@ -280,6 +282,8 @@ def evaluate(
         "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
         "summary.txt": write(out.with_name("summary.txt"), text.encode()),
     }
+    known = {"schema": 1, **image_facts(facts)}
+    files[NAME] = write_json(out.with_name(NAME), known)
     write_json(out, metrics | {"files": files})
 
 

@@ -23,7 +23,7 @@ def summary_text(
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         f"  rounds         {metrics['rounds']} ({metrics['recentred']} moved the centre), "
-        f"{metrics['architectures']} children seen, ended {_end(search['reason'])}",
+        f"{metrics['architectures']} children seen, ended {ended(search['reason'])}",
         "                 round  parameters       FLOPs  validation  moved by",
         *(_round_line(round) for round in search["lineage"]),
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
@@ -43,7 +43,8 @@ def summary_text(
     return "\n".join(lines) + "\n"
 
 
-def _end(reason: str) -> str:
+def ended(reason: str) -> str:
+    """Why a search ended, after the word `ended`."""
     known = {
         "children": "as no child is legal",
         "diverged": "as every network of a round diverged: lower lambda_start",

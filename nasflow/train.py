@@ -102,7 +102,7 @@ def train(
             look = k + 1 in looks
             if look:
                 loss, accuracy = live.evaluate(validation)[0]
-                seen = f" validation accuracy {accuracy:.2%}"
+                seen = f", validation accuracy {accuracy:.2%}"
             if look or (k + 1) % every == 0:
                 rows.append(
                     {

@@ -22,8 +22,10 @@ LAYERS = [
         "architecture",
         "difference",
         "diagram",
+        "rails",
         "ageing",
         "flow",
+        "news",
         "ideal",
         "average",
         "scaling",
@@ -71,6 +73,7 @@ LAYERS = [
     [
         "files",
         "config_file",
+        "image_facts",
         "checkpoint",
         "records",
         "splits",
@@ -104,6 +107,13 @@ LAYERS = [
         "tracking",
         "verify",
         "resume",
+        "shown",
+        "terminal",
+        "show_network",
+        "show",
+        "predict",
+        "standalone",
+        "export",
     ],
     [
         "anytime",
@@ -114,7 +124,7 @@ LAYERS = [
         "checklist",
         "comparing",
     ],
-    ["stages", "launch", "__main__"],
+    ["stages", "launch", "commands", "arguments", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],

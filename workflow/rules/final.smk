@@ -43,6 +43,7 @@ rule evaluate:
         metrics=f"{SEARCH}/final/metrics.json",
         summary=f"{SEARCH}/final/summary.txt",
         predictions=f"{SEARCH}/final/predictions.parquet",
+        images=f"{SEARCH}/final/images.json",
     log:
         f"{SEARCH}/logs/evaluate.log",
     conda:
