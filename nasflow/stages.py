@@ -296,42 +296,6 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
         write(out / name, content)
 
 
-def track(
-    *,
-    uri: str,
-    all: Path | None = None,
-    kind: str = "",
-    source: Path | None = None,
-    experiment: str = "",
-    algorithm: str = "",
-    seed: int = 0,
-    round: int = 0,
-    out: Path | None = None,
-) -> None:
-    """Mirror one stage's records (or `all` of a results folder) to MLflow."""
-    from nasflow import tracking
-
-    if all is not None:
-        mirrored = tracking.track_all(all, uri=uri)
-        for name, facts in mirrored.items():
-            print(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip())
-        return
-    assert source is not None and out is not None
-    where: Json = {"experiment": experiment, "algorithm": algorithm, "seed": seed, "uri": uri}
-    if kind == "round":
-        where["round"] = round
-    facts = getattr(tracking, f"track_{kind}")(source, **where)
-    write_json(out, facts)
-
-
-def ui(*, uri: str) -> None:
-    """Serve MLflow's UI on http://127.0.0.1:5000 until interrupted."""
-    from nasflow.tracking_server import serve
-
-    print("nasflow: open http://127.0.0.1:5000, then 'Model training'")
-    serve(uri)
-
-
 def _train_stage(
     name: str,
     network: Network,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SQLITE = "sqlite:///"
+PAGE = "#/experiments?workflowType=machine_learning"  # MLflow opens on its other half else
 TURN = 30.0  # seconds to wait for another writer of ours
 ANSWER = 3.0  # seconds for a server or a database to answer
 # Read by mlflow at its import and by its server. MLflow's own defaults retry for 247 s a call, send

@@ -32,7 +32,7 @@ VERSIONS = {
     "select_winner": 3,
     "final_train": 3,
     "evaluate": 5,
-    "track": 1,
+    "track": 2,
     "compare": 1,
     "report": 1,
 }
