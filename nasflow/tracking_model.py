@@ -147,8 +147,8 @@ def _description(source: Source) -> str:
     name, alias = source.experiment, f"{source.algorithm}-seed-{source.seed}"
     return "\n".join(
         [
-            f"{source.algorithm}, seed {source.seed}: **{found['test_accuracy']:.2%} test accuracy**, "
-            f"{found['validation_accuracy']:.2%} validation accuracy, {found['parameters']:,} "
+            f"{source.algorithm}, seed {source.seed}: **{found['test_accuracy']:.2%} test accuracy"
+            f"**, {found['validation_accuracy']:.2%} validation accuracy, {found['parameters']:,} "
             f"parameters, {found['flops']:,} FLOPs an image.",
             "",
             "Takes float32 (n, channels, height, width) in 0..1, normalises itself, gives "

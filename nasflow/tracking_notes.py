@@ -13,10 +13,10 @@ from nasflow.tracking_source import Source, found_in
 LATEST = 50  # rounds in a table; MLflow's tags end at 8,000 characters
 PICTURED = 6  # rounds whose shares are shown
 EXPERIMENT = (
-    "Neural architecture search by [nasflow](https://github.com/search?q=nasflow). A row is a search "
-    "(algorithm and seed), the rows under it its rounds and trainings. Charts: the icon beside the "
-    "list. **Compare** algorithms: leave the rows closed, look at `test_accuracy`, `parameters`, "
-    "`effort/seconds_total`. Compare rounds: open a row, tick its rounds, Compare."
+    "Neural architecture search by nasflow. A row is a search (algorithm and seed); the rows under "
+    "it are its rounds and trainings. **Algorithms**: with the rows closed, the chart icon beside "
+    "the list draws all searches together; see `test_accuracy`, `parameters`, "
+    "`effort/seconds_total`. **Rounds**: open a row, tick its rounds, *Compare*."
 )
 
 

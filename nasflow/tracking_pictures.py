@@ -11,15 +11,21 @@ import io
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nasflow import curves
 from nasflow.architecture import Architecture
 from nasflow.files import CorruptFile, read_json
 from nasflow.tracking_source import Source
 
+if TYPE_CHECKING:
+    from nasflow.charts import Figure
+
 SHOWN = "mlflow.loggedImages"  # tag without which MLflow looks for no images
-STEPS = 120  # of a chart of a round, which is 640 points wide
-SCALE = 1.5  # pixels a point
+STEPS = 120  # of a chart of a round
+WIDTH, HEIGHT = 400, 240  # points; a card is small, and about as high as wide
+SCALE = 1.6  # pixels a point: a description shows what fits into 800
+LEGEND = {"orient": "bottom", "columns": 3, "labelLimit": 110, "title": None}
 CHARTS = {"shares": "particle shares", "loss": "validation loss", "energy": "total energy"}
 
 
@@ -55,13 +61,13 @@ def files(source: Source, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for key, png in drawn.items():
         name, small = name_of(source, key), io.BytesIO()
-        Image.open(io.BytesIO(png)).convert("RGB").save(small, "WEBP", quality=85)
+        Image.open(io.BytesIO(png)).save(small, "WEBP", quality=85)
         found |= {name: png, name.removesuffix(".png") + "+compressed.webp": small.getvalue()}
     return found
 
 
 def _of_round(folder: Path) -> dict[str, bytes]:
-    from nasflow import charts, round_charts
+    from nasflow import round_charts
     from nasflow.round_curves import round_curves
 
     status = read_json(folder / "status.json")
@@ -70,38 +76,48 @@ def _of_round(folder: Path) -> dict[str, bytes]:
     found = round_curves(particles, list(names.values()), status["winner"], STEPS)
     figures = round_charts.figures(found)
     return {
-        f"charts/{title}": charts.png(figures[name], SCALE)
+        f"charts/{title}": _png(figures[name])
         for name, title in (CHARTS | {"training": "training loss"}).items()
         if name in figures
     }
 
 
 def _of_training(folder: Path) -> dict[str, bytes]:
-    from nasflow import charts, search_charts
+    from nasflow import search_charts
 
     status = read_json(folder / "status.json")
     history = curves.table(folder, status, "history.parquet")
     return {
-        "charts/loss": charts.png(search_charts.loss_curves(history, STEPS), SCALE),
-        "charts/accuracy": charts.png(search_charts.accuracy_curve(history, STEPS), SCALE),
+        "charts/loss": _png(search_charts.loss_curves(history, STEPS)),
+        "charts/accuracy": _png(search_charts.accuracy_curve(history, STEPS)),
     }
 
 
 def _of_final(source: Source) -> dict[str, bytes]:
-    from nasflow import charts, search_charts
+    from nasflow import search_charts
     from nasflow.story import story
     from nasflow.timeline import timeline
 
     found = story(source.results / source.experiment, source.algorithm, source.seed)
     drawn = _of_training(source.folder)
     looks = search_charts.accuracy(timeline(found))
-    drawn["charts/accuracy of the whole search"] = charts.png(looks, SCALE)
+    drawn["charts/accuracy of the whole search"] = _png(looks)
     if found.predictions is not None and found.metrics is not None:
         labels, predicted = (found.predictions[c].to_pylist() for c in ("label", "predicted"))
         classes = [row["name"] for row in found.metrics["classes"]]
         matrix = search_charts.confusion(labels, predicted, classes)
-        drawn["charts/confusion"] = charts.png(matrix, SCALE)
+        drawn["charts/confusion"] = _png(matrix)
     return drawn
+
+
+def _png(figure: Figure) -> bytes:
+    """For a card, with its legend below; a matrix keeps its height."""
+    import vl_convert
+
+    spec = figure.whole
+    size = {"width": WIDTH, "height": max(HEIGHT, spec["height"])}
+    more = {"config": {**spec.get("config", {}), "legend": LEGEND}}
+    return bytes(vl_convert.vegalite_to_png({**spec, **size, **more}, scale=SCALE))
 
 
 def _of_network(stem: Path, before: Path | None) -> dict[str, bytes]:
@@ -113,7 +129,17 @@ def _of_network(stem: Path, before: Path | None) -> dict[str, bytes]:
     there = before is not None and before.with_name(before.name + ".architecture.json").exists()
     parent = _architecture(before) if before is not None and there else None
     svg = diagram(_architecture(stem), parent)
-    return {"charts/architecture": bytes(vl_convert.svg_to_png(svg, scale=SCALE))}
+    return {"charts/architecture": _on_white(bytes(vl_convert.svg_to_png(svg, scale=SCALE)))}
+
+
+def _on_white(png: bytes) -> bytes:
+    from PIL import Image
+
+    picture, whole = Image.open(io.BytesIO(png)).convert("RGBA"), io.BytesIO()
+    Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB").save(
+        whole, "PNG"
+    )
+    return whole.getvalue()
 
 
 def _before(source: Source) -> Path:
