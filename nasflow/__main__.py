@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     try:
         code = _run(name, given, arguments)
+        sys.stdout.flush()
     except tuple(CODES) as error:
         first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
         lines = [printable(line) for line in str(error).split("\n")]

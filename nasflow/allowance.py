@@ -38,11 +38,11 @@ def epochs_left(
         return float(max(1.0 / epoch, final["total_epochs"] - spent["epochs"]))
     left = float(final["total_seconds"]) - spent["seconds"]
     patience = min(LONGEST, SHARE * left)
-    step, look = _measured(network, data, validation, final, augment, workers, patience)
+    step, look = measured(network, data, validation, final, augment, workers, patience)
     return float(max(1.0, (left - LOOKS * look) / step) / epoch)
 
 
-def _measured(
+def measured(
     network: Network,
     data: Split,
     validation: Split,

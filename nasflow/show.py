@@ -84,9 +84,9 @@ def as_json(found: Json) -> str:
 def experiment_lines(found: Json) -> Lines:
     yield styled(Path(found["folder"]).absolute().name, "bold")
     if data := found["data"]:
-        images = ", ".join(f"{sum(n):,} {part}" for part, n in data["counts"].items())
         size = f"{data['height']} x {data['width']} x {data['channels']}"
-        yield f"{data['source']}, {len(data['classes'])} classes, {size}; images: {images}"
+        counts = [f"{sum(n):,} {part}" for part, n in data.get("counts", {}).items()]
+        yield f"{len(data['classes'])} classes; images {size}: {', '.join(counts) or 'not counted'}"
     columns = ["algorithm", "seed", "state", " rounds", " moved", " parameters", " MFLOPs"]
     rows = [
         (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import cases
 import pytest
 import torch
 
 from nasflow.batches import Split
 from nasflow.deployable import Deployable
 from nasflow.network import Network
-from tests import cases
 
 
 def facts(network: Network) -> dict[str, Any]:
