@@ -7,7 +7,8 @@ generated code (`nasflow export`) all start from the same module and the same st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from nasflow.network import Network
 from nasflow.node import HEADS, Node
 from nasflow.rectified import EPSILON, MOMENTUM
+
+BATCH = {"images": {0: torch.export.Dim("batch")}}
 
 
 class Deployable(nn.Module):
@@ -73,6 +76,25 @@ class Deployable(nn.Module):
             return torch.cat(inputs, 1)
         result: Tensor = getattr(self, node.name)(*inputs)
         return result
+
+
+def traced(module: Deployable, like: Tensor) -> torch.export.ExportedProgram:
+    """The module by torch.export, for any number of images of the type that `like` has."""
+    with traceable(), torch.no_grad():
+        return torch.export.export(module, (like,), dynamic_shapes=BATCH)
+
+
+@contextmanager
+def traceable() -> Iterator[None]:
+    """torch.export asks for TF32 in the old way, which torch 2.14 refuses to answer in a process
+    that has set it in the new way, as siblings do; while this lasts it is not set."""
+    backends: Any = torch.backends
+    before = backends.fp32_precision
+    backends.fp32_precision = "none"
+    try:
+        yield
+    finally:
+        backends.fp32_precision = before
 
 
 class Mix(nn.Module):

@@ -36,6 +36,8 @@ search:
   max_steps: {max_steps}
   batch_size: {batch}
   validation_batch_size: {validation_batch}
+  warmup_steps: {warmup}
+  window: 60
   confidence: 2.0
   constraints:
     max_flops: {largest} # an image, of a child
@@ -72,12 +74,7 @@ An experiment of nasflow, about {minutes:g} minutes on {cores} cores of the mach
 made on. In this folder:
 
 ```sh
-cd {folder}
-{snakemake} --cores {cores} final_model     # all of it; the same command goes on after a stop
-{nasflow} show results/{name}     # what there is so far
-{nasflow} show {search}     # the path of the centre
-{nasflow} predict {search}/final/network PICTURES
-{nasflow} export {search}/final/network --to python --out {name}_network
+{commands}
 ```
 
 `config.yaml` says what is searched and for how long; `Snakefile` and `profiles/default` run the
@@ -106,6 +103,7 @@ def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | No
         widths=list(shaped.widths),
         why=why,
         children=CHILDREN,
+        warmup=min(50, sized.max_steps // 4),
         batch=shaped.batch,
         validation_batch=shaped.validation_batch,
         largest=f"{1.15 * sized.max_flops:.2e}",
@@ -138,12 +136,20 @@ def profile_text() -> str:
 
 def readme_text(chosen: Choice, folder: Path, workflow: Path, programs: Path | None) -> str:
     """README.md; `programs`: the folder of the commands where PATH does not find them."""
-    names = {
-        name: shlex.quote(str(programs / name)) if programs else name
-        for name in ("snakemake", "nasflow")
+    snakemake, nasflow = (
+        shlex.quote(str(programs / name)) if programs else name for name in ("snakemake", "nasflow")
+    )
+    results = f"results/{chosen.name}"
+    search = f"{results}/{chosen.algorithm}/seed_0"
+    commands = {
+        f"cd {shlex.quote(str(folder.absolute()))}": "",
+        f"{snakemake} --cores {chosen.cores} final_model": "all of it; after a stop it goes on",
+        f"{nasflow} show {results}": "what there is so far",
+        f"{nasflow} show {search}": "the path of the centre",
+        f"{nasflow} predict {search}/final PICTURES": "labels and probabilities",
+        f"{nasflow} export {search}/final --to python --out network": "without nasflow",
     }
-    search = f"results/{chosen.name}/{chosen.algorithm}/seed_0"
-    where = shlex.quote(str(folder.absolute()))
+    lines = [f"# {meaning}\n{c}" if meaning else c for c, meaning in commands.items()]
     return README.format(
-        **chosen._asdict(), **names, folder=where, search=search, workflow=workflow.parent
+        **chosen._asdict(), commands="\n".join(lines), nasflow=nasflow, workflow=workflow.parent
     )

@@ -107,7 +107,8 @@ def search_lines(found: Json, all: bool) -> Lines:
     moved = sum(one["winner"] != 0 for one in rounds)
     end = f"ended {ended(summary['reason'])}" if summary else "not ended"
     name = f"{found['experiment']} {found['algorithm']} seed {found['seed']}"
-    yield styled(f"{name}: {len(rounds)} rounds, {moved} moved the centre; {end}", "bold")
+    made = f"{len(rounds)} round" + "s" * (len(rounds) != 1)
+    yield styled(f"{name}: {made}, {moved} moved the centre; {end}", "bold")
     rows: list[tuple[Cell, ...]] = []
     if found["pretrain"]:
         rows.append(("g0", "pretrained", *_measures(found["pretrain"])))
@@ -168,7 +169,7 @@ def why(found: Json) -> str:
 
 def _round_cells(one: Json) -> tuple[Cell, ...]:
     won = one["nodes"][one["winner"]]
-    moved = f"{one['morphism']} {one['site']}" if one["winner"] else f"- ({one['reason']})"
+    moved = _moved(one) if one["winner"] else f"- ({one['reason']})"
     style = WON if one["winner"] else "dim"
     return styled(moved, style), percent(won["share"]), *_measures(one)[1:]
 
@@ -185,13 +186,20 @@ def _child_rows(one: Json, rail: str) -> list[tuple[Cell, ...]]:
     nodes = _fullest(one["nodes"])
     rows: list[tuple[Cell, ...]] = []
     for node in nodes:
-        moved = f"{node['morphism'] or 'parent'} {node['site']}".strip()
+        moved = _moved(node)
         style = WON if node["winner"] and node["node"] else OUT if node["died_at"] else "dim"
         sizes = (count(node["parameters"]), mega(node["flops"]))
         judged = (percent(node["validation_accuracy"]), "")
         name = rail + _branch(node is nodes[-1]) + str(node["node"])
         rows.append((name, styled(moved, style), percent(node["share"]), "", *sizes, *judged))
     return rows
+
+
+def _moved(node: Json) -> str:
+    """The morphism and where it was; of several their names alone."""
+    if "+" in (node["morphism"] or ""):
+        return str(node["morphism"])
+    return f"{node['morphism'] or 'parent'} {node['site'] or ''}".strip()
 
 
 def _fullest(nodes: list[Json]) -> list[Json]:

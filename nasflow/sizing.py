@@ -100,7 +100,7 @@ def lengths(given: Shape, classes: int, minutes: float, speed: float) -> Lengths
     """`speed`: FLOPs of training a second, 3 x forward x images, on this machine."""
     base, work = given.base(classes).flops, _work(minutes, speed)
     an_epoch = 3.0 * base * given.train
-    final = min((1 - PRETRAIN - SEARCH) * work, PASSES[1] * GROWTH[0] * an_epoch)
+    final = (1 - PRETRAIN - SEARCH) * work
     longest = 2 * MOST * work / (STEPS[0] * _step(given, base)) - 1  # growth that it can search
     growth = min(max(min(final / (PASSES[0] * an_epoch), longest), GROWTH[0]), GROWTH[1])
     step = _step(given, base * (1 + growth) / 2)
@@ -111,7 +111,7 @@ def lengths(given: Shape, classes: int, minutes: float, speed: float) -> Lengths
         min(600, max(100, steps // 4)),
         rounded(steps * given.batch / given.train),
         rounded(growth * base),
-        rounded(final),
+        rounded(min(final, PASSES[1] * growth * an_epoch)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from shutil import get_terminal_size
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -17,14 +18,15 @@ from rich.text import Text
 from nasflow.sections import printable
 
 PIPED = 400  # columns where nobody sees the edge
+LEAST = 120  # of a terminal: a line that it breaks says more than one that is cut
 
 Cell = str | Text
 
 
 def console() -> Console:
     """On stdout; where that is no terminal: no colour, no wrapping."""
-    live = sys.stdout.isatty()
-    return Console(markup=False, highlight=False, emoji=False, width=None if live else PIPED)
+    width = max(LEAST, get_terminal_size().columns) if sys.stdout.isatty() else PIPED
+    return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def say(lines: Iterable[RenderableType]) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from nasflow.batches import Split
-from nasflow.deployable import Deployable
+from nasflow.deployable import Deployable, traced
 from nasflow.network import Network
+from nasflow.siblings import Siblings
 
 
 def facts(network: Network) -> dict[str, Any]:
@@ -46,3 +47,13 @@ def test_another_data_set_is_refused_in_one_line() -> None:
     network = cases.network(1, 0)
     with pytest.raises(ValueError, match=r"takes .*\(2, 8, 8, 5\).*has \(1, 8, 8, 5\)"):
         Deployable(network, facts(network) | {"channels": 1})
+
+
+def test_it_is_traced_in_a_process_that_has_searched_too() -> None:
+    network = cases.network(1, 0)
+    module = Deployable(network, facts(network))
+    with Siblings([network], lambda *_: None) as live:
+        live.network(0)
+        program = traced(module, module.example())
+        assert torch.backends.fp32_precision == "ieee"  # type: ignore[attr-defined]
+    torch.testing.assert_close(program.module()(module.example(3)), module(module.example(3)))
