@@ -20,13 +20,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from nasflow import curves, tracking_notes, tracking_pictures, tracking_server, tracking_source
+from nasflow import (
+    curves,
+    tracking_notes,
+    tracking_pictures,
+    tracking_server,
+    tracking_source,
+    waiting,
+)
 from nasflow.curves import Point
 from nasflow.files import read_json
 from nasflow.tracking_source import Source
@@ -79,30 +84,17 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 def track(source: Source, uri: str) -> dict[str, Any]:
     """Mirror one stage, waiting for at most PATIENCE seconds, or FIRST."""
     path = tracking_server.database(uri)
-    away = _within(PATIENCE, uri, lambda: tracking_server.absence(uri))
-    if away is not None:
-        return _pending(uri, away)
-    patience = PATIENCE if path is None or path.exists() else FIRST
-    tracking_server.prepare_environment()
-    import mlflow  # noqa: F401
+    try:
+        away = waiting.within(PATIENCE, lambda: tracking_server.absence(uri))
+        if away is not None:
+            return _pending(uri, away)
+        patience = PATIENCE if path is None or path.exists() else FIRST
+        tracking_server.prepare_environment()
+        import mlflow  # noqa: F401
 
-    facts: list[dict[str, Any]] = []
-    late = _within(patience, uri, lambda: facts.append(_attempt(source, uri)))
-    return facts[0] if late is None else _pending(uri, late)
-
-
-def _within(seconds: float, uri: str, call: Callable[[], str | None]) -> str | None:
-    """What the call answers, or that it waited too long: seconds in which this process computes
-    are none of waiting. A thread: SQLite waits for a lock where no signal reaches it. It is left
-    behind, and ends with the process."""
-    answers: list[str | None] = []
-    thread = Thread(target=lambda: answers.append(call()), daemon=True)
-    thread.start()
-    idle = time.monotonic() - time.process_time()
-    while thread.is_alive() and time.monotonic() - time.process_time() - idle < seconds:
-        thread.join(0.05)
-    late = f"{uri}: not done in time; `nasflow track --all` makes it good"
-    return late if thread.is_alive() else answers[0]
+        return waiting.within(patience, lambda: _attempt(source, uri))
+    except TimeoutError:
+        return _pending(uri, f"{uri}: not done in time; `nasflow track --all` makes it good")
 
 
 def _attempt(source: Source, uri: str) -> dict[str, Any]:

@@ -118,6 +118,7 @@ LAYERS = [
         "export",
     ],
     [
+        "waiting",
         "tracking_server",
         "tracking_source",
         "tracking_pictures",
