@@ -40,7 +40,9 @@ def track(
 
 def ui(*, uri: str) -> None:
     """Serve MLflow's UI on http://127.0.0.1:5000 until interrupted."""
-    from nasflow.tracking_server import PAGE, serve
+    from nasflow.tracking_server import local, pages, serve
 
-    print(f"nasflow: open http://127.0.0.1:5000/{PAGE}", flush=True)
+    for experiment, page in pages(local(uri), "http://127.0.0.1:5000"):
+        print(f"nasflow: {experiment} is shown at {page}")
+    print("nasflow: on other pages choose Model training, at the top left", flush=True)
     serve(uri)

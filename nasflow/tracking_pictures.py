@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = "mlflow.loggedImages"  # tag without which MLflow looks for no images
 STEPS = 120  # of a chart of a round
-WIDTH, HEIGHT = 400, 240  # points; a card is small, and about as high as wide
+WIDTH, HEIGHT = 400, 150  # points: a card is 1.6 times as wide as high, legend and axis in it
 SCALE = 1.6  # pixels a point: a description shows what fits into 800
 LEGEND = {"orient": "bottom", "columns": 3, "labelLimit": 110, "title": None}
 CHARTS = {"shares": "particle shares", "loss": "validation loss", "energy": "total energy"}

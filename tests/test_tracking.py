@@ -199,10 +199,12 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def no_registry() -> Iterator[None]:
     """These networks have no weights. Models: test_tracking_model.py."""
-    monkeypatch.setattr(tracking, "_register", lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "_register", lambda *_: None)
+        yield
 
 
 @pytest.fixture
@@ -578,7 +580,9 @@ def files_of(results: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty: Path) -> dict[str, Any]:
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, empty: Path, no_registry: None
+) -> dict[str, Any]:
     """What a mirror says that nothing happened to."""
     results = tmp_path_factory.mktemp("undisturbed") / "results"
     write_search(results, rounds=1)

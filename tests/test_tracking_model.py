@@ -132,8 +132,8 @@ def test_the_pages_show_the_search_its_round_and_its_network(
         options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
         page = started.chromium.launch(**options).new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
-        page.goto(f"{server}/{tracking_server.PAGE}")
-        page.get_by_role("link", name="tiny").click()
+        (told,) = tracking_server.pages(mirrored[0] / "mlflow.db", server)
+        page.goto(told[1])
         page.get_by_role("link", name="nasgd seed 0").click()
         page.get_by_text("test accuracy with").wait_for()
         page.get_by_role("link", name="1", exact=True).click()  # the table of rounds
