@@ -70,7 +70,8 @@ def stage(summary: str, *names: str, required: bool = True, **more: Any) -> Comm
         argument(f"--{name}", required=required and "default" not in OPTIONS[name], **OPTIONS[name])
         for name in names
     ]
-    return Command(summary, (LOG, *arguments), "nasflow.stages", **{"group": SNAKEMAKE, **more})
+    known = {"module": "nasflow.stages", "group": SNAKEMAKE, **more}
+    return Command(summary, (LOG, *arguments), **known)
 
 
 NETWORK = argument(
@@ -184,9 +185,15 @@ COMMANDS: dict[str, Command] = {
         *("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
         required=False,
         group=PEOPLE,
+        module="nasflow.mirror",
         examples=(("nasflow track --all results", "makes the mirror anew"),),
     ),
-    "ui": stage("serve MLflow's pages on http://127.0.0.1:5000", "uri", group=PEOPLE),
+    "ui": stage(
+        "serve MLflow's pages on http://127.0.0.1:5000",
+        "uri",
+        group=PEOPLE,
+        module="nasflow.mirror",
+    ),
     "prepare": stage("read, check and split the images", "config", "out"),
     "pretrain": stage("train the base network", "config", "data", "seed", "out", *COMPUTE),
     "plan": stage("write the budget down", "config", "out"),

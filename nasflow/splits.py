@@ -19,10 +19,13 @@ SPLITS = ("train", "validation", "test")
 
 
 def write_splits(
-    folder: Path, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], facts: Mapping[str, Any]
+    folder: Path,
+    arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    facts: Mapping[str, Any],
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
-    """arrays: split name -> images uint8 (n, H, W, C), labels int64 (n,)."""
-    files = {}
+    """arrays: split name -> images uint8 (n, H, W, C), labels int64 (n,); beside: other files."""
+    files = {name: write(folder / name, content) for name, content in (beside or {}).items()}
     for name, (images, labels) in arrays.items():
         content = save({"images": np.ascontiguousarray(images), "labels": labels.astype(np.int64)})
         files[f"{name}.safetensors"] = write(folder / f"{name}.safetensors", content)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nasflow import inventory
 from nasflow.architecture import Architecture
+from nasflow.recalls import worst
 
 
 def summary_text(
-    metrics: dict[str, Any], search: dict[str, Any], g: Architecture, folder: Path
+    metrics: dict[str, Any],
+    search: dict[str, Any],
+    data: dict[str, Any],
+    g: Architecture,
+    folder: Path,
 ) -> str:
     """The architecture, how it was found, how good it is, where the files lie."""
-    seconds = metrics["seconds"]
+    seconds, (images, *more) = metrics["seconds"], inventory.lines(data)
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
@@ -25,6 +31,10 @@ def summary_text(
         f"  validation     {metrics['validation_accuracy']:.2%} accuracy",
         f"  test           {metrics['test_accuracy']:.2%} accuracy, "
         f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images",
+        f"  classes        {metrics['balanced_accuracy']:.2%} balanced accuracy, the mean over "
+        f"classes; least: {worst(metrics['classes'])}",
+        f"  data           {images}",
+        *(f"                 {line}" for line in more),
         f"  seconds        {seconds['pretrain']:.0f} pretraining, {seconds['search']:.0f} search, "
         f"{seconds['final']:.0f} final training",
         f"  files          {folder}/metrics.json and network.*",
