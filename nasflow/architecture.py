@@ -207,6 +207,12 @@ class Architecture:
             text.append(f"{n.id}:{word}")
         return " ".join(text)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from nasflow.diagram import diagram  # draws architectures
+
+        return diagram(self)
+
 
 def chain(
     widths: tuple[int, ...],

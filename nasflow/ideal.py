@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nasflow import flow
 from nasflow.flow import Matrix, Vector
@@ -176,8 +177,42 @@ def minimise(
             s, n = dynamics.step(rng, s, n, tau)
         if not np.isfinite(s.phi).all():
             raise ValueError(f"t = {tau * len(states):g}: a node emptied; raise friction or weight")
+        if not np.isfinite(s.f).all():
+            raise ValueError(
+                f"tau: {tau}; the shares left every bound at step {len(states)}; lower it"
+            )
         states.append(s)
     energy = np.array([dynamics.energy(s) for s in states], dtype=np.float64)
     x, v, f, phi = (np.array(part) for part in zip(*states, strict=True))
     t: Vector = tau * np.arange(steps + 1, dtype=np.float64)
     return Trajectory(t, x, v, f, phi, energy)
+
+
+def run_flow(
+    V: npt.ArrayLike,
+    K: npt.ArrayLike,
+    *,
+    f: npt.ArrayLike | None = None,
+    tau: float = 0.01,
+    steps: int = 1000,
+    particles: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Trajectory:
+    """The flow of mass over a graph whose nodes have fixed losses V, (m,); K, (m, m), weighs its
+    edges, such as networkx.to_numpy_array(G). `f`: the mass at the start (default: even).
+
+    The options are Dynamics' (`order`, `kind`, `beta`, `weight`, `friction`); for losses that train
+    while the mass flows use it and `minimise`. ValueError where K and V do not fit each other."""
+    losses, weights = np.asarray(V, dtype=float), np.asarray(K, dtype=float)
+    m = len(losses)
+    if weights.shape != (m, m) or (weights < 0.0).any() or (weights != weights.T).any():
+        raise ValueError(
+            f"K: {weights.shape}; expected a symmetric ({m}, {m}) matrix, none below 0"
+        )
+    if weights.diagonal().any():
+        raise ValueError("K: a node has an edge to itself; set the diagonal to 0")
+    dynamics = Dynamics(lambda x: losses, np.zeros_like, weights, **options)
+    mass = None if f is None else np.asarray(f, dtype=float)
+    point = np.zeros((m, 0))
+    return minimise(dynamics, point, f=mass, tau=tau, steps=steps, particles=particles, seed=seed)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nasflow import flow
 from nasflow.architecture import Architecture
+from nasflow.config import Search, parse, plain
 from nasflow.flow import Matrix
 from nasflow.morphisms import MORPHISMS, Site
 from nasflow.network import Network
@@ -23,6 +24,49 @@ class Child(NamedTuple):
     network: Network
     morphisms: tuple[str, ...]
     sites: tuple[Site, ...]
+
+
+def sites(g: Architecture) -> dict[str, list[Site]]:
+    """Where each morphism may apply to g, by name; names without a site are left out."""
+    found = {name: sorted(morphism.sites(g)) for name, morphism in MORPHISMS.items()}
+    return {name: places for name, places in found.items() if places}
+
+
+def morph(network: Network, name: str, site: Site | None = None, *, seed: int = 0) -> Network:
+    """The child that a morphism makes at a site (None: one drawn); the network stays as it is.
+
+    ValueError where there is no such morphism or site, or the child would be no legal graph."""
+    if name not in MORPHISMS:
+        raise ValueError(f"morphism: {name!r}; expected one of {', '.join(MORPHISMS)}")
+    places = sorted(MORPHISMS[name].sites(network.architecture))
+    if not places or site not in (None, *places):
+        known = ", ".join(map(str, places)) or "none"
+        raise ValueError(f"morphism: {name} at {site}; its sites in this network: {known}")
+    rng = np.random.default_rng(seed)
+    place = places[int(rng.integers(len(places)))] if site is None else site
+    return MORPHISMS[name].apply(network, place, rng)
+
+
+def draw_children(
+    network: Network,
+    count: int,
+    *,
+    seed: int = 0,
+    n_morphisms: int = 1,
+    morphisms: Mapping[str, float] | None = None,
+    **constraints: Any,
+) -> list[Child]:
+    """Up to `count` different children, as a round draws them: `morphisms` weighs the kinds (None:
+    the default weights), the constraints are keys of `search.constraints`."""
+    search = plain(parse(Search, {"constraints": constraints, "morphisms": morphisms or {}}))
+    return sample(
+        network,
+        count,
+        n_morphisms=n_morphisms,
+        morphisms=search["morphisms"],
+        constraints=search["constraints"],
+        rng=np.random.default_rng(seed),
+    )
 
 
 def edges(children: Sequence[Child], search: Mapping[str, Any]) -> Matrix:

@@ -1,0 +1,90 @@
+"""An algorithm of one's own: all children train side by side, the lowest loss goes on."""
+
+from typing import Any
+
+import numpy as np
+
+import nasflow
+from nasflow import optim
+from nasflow.batches import Batches
+from nasflow.children import output_changes, propose, starts
+from nasflow.deaths import Deaths
+from nasflow.history import Row, architecture_rows, training_row
+from nasflow.schedule import cosine
+from nasflow.setting import Progress, Round, Setting
+from nasflow.siblings import Siblings
+from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
+
+
+# [round]
+def greedy(
+    parent: nasflow.Network,
+    k: int,
+    setting: Setting,
+    progress: Progress,
+    keeper: Keeper = FORGETFUL,
+) -> Round:
+    """One round from global step k: the parent and its children take max_steps steps each."""
+    search = setting.search
+    children = propose(parent, k, setting)
+    networks = starts(parent, children, setting)
+    train = Batches(setting.train, search["batch_size"], "train", (setting.seed,))
+    keys = ("friction", "momentum", "weight_decay")
+    step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
+    steps, first = int(min(search["max_steps"], setting.limits.steps)), 0
+    rows: list[Row] = []
+    with Siblings(networks, step, ranks=setting.ranks, workers=setting.workers) as live:
+        if kept := keeper.before(live.fingerprints, steps):  # goes on after a crash
+            live.restore(kept.siblings, kept.step)
+            first, rows = kept.step, kept.facts["rows"]
+
+        def snapshot() -> Snapshot:
+            states = [live.state(i) for i in range(len(live))]
+            return Snapshot(j, {"rows": rows}, {}, states)
+
+        for j in range(first + 1, steps + 1):
+            tau = cosine(j - 1, steps, search["lambda_start"], search["lambda_final"])
+            losses, _ = live.step([train(k + j - 1)], None, tau)
+            for node, loss in enumerate(losses):
+                rows.append(training_row(j, k + j - 1, node, tau, float(loss)))
+            progress(j, steps, f"loss {losses.min():.3f}")
+            if j < steps:
+                keeper.keep(j, snapshot)
+        scores = dict(enumerate(live.evaluate(setting.validation)))
+        winner = min(scores, key=lambda node: scores[node])
+        network = live.network(winner)
+    changes = output_changes(parent, children, setting.validation.chunk(0, 64)[0])
+    deaths = Deaths(len(networks))
+    return Round(
+        network,
+        winner,
+        "recentred" if winner else "kept",
+        steps,
+        steps * len(networks),
+        k + steps,
+        rows,
+        architecture_rows(parent, children, changes, [], winner, deaths, scores),
+        *scores[winner],
+    )
+
+
+# [end of round]
+
+
+def run(**options: Any) -> nasflow.Found:
+    """A short search on digits."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    sections = {"pretrain": {"epochs": 2.0}, "budget": {"rounds": 2}, "final": {"epochs": 1.0}}
+    search = {"n_neigh": 4, "max_steps": 40}
+    # [search]
+    found = nasflow.run_search(images, digits.target, algorithm=greedy, search=search, **sections)
+    # [end of search]
+    return found
+
+
+if __name__ == "__main__":
+    for status in run().lineage:
+        print(status["reason"], status["morphism"], f"{status['validation_accuracy']:.1%}")

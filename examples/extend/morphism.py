@@ -1,0 +1,55 @@
+"""A morphism of one's own: half as many filters again."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+import nasflow
+from nasflow.channels import resize
+from nasflow.morphisms import Site
+
+
+# [morphism]
+def sites(g: nasflow.Architecture) -> Iterator[Site]:
+    """Convolutions whose width may change, and how many filters they get."""
+    return ((conv.id, conv.width // 2) for conv in g.convs if g.resizable(conv.id))
+
+
+def apply(network: nasflow.Network, site: Site, rng: np.random.Generator) -> nasflow.Network:
+    """New filters are random, their outgoing weights zero: the function is unchanged."""
+    conv, more = site
+    width = network.architecture[conv].width
+    return resize(network, conv, (*range(width), *[-1] * more), rng)
+
+
+nasflow.MORPHISMS["widen_half"] = nasflow.Morphism("widen_half", True, sites, apply)
+# [end of morphism]
+
+
+# [search]
+def with_widen_half(parent, k, setting, progress):  # type: ignore[no-untyped-def]
+    """A round of NASGD that draws it as often as the others and gives its edge the same weight."""
+    own = {"widen_half": 1.0}
+    search = setting.search
+    search = search | {key: search[key] | own for key in ("morphisms", "edge_weights")}
+    return nasflow.run_round(parent, k, setting._replace(search=search), progress)
+
+
+# [end of search]
+
+if __name__ == "__main__":
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    found = nasflow.run_search(
+        images,
+        digits.target,
+        algorithm=with_widen_half,
+        pretrain={"epochs": 2.0},
+        search={"n_neigh": 12, "max_steps": 60},
+        budget={"rounds": 1},
+        final={"epochs": 1.0},
+    )
+    for row in found.rounds[0].architectures:
+        print(f"{row['morphism'] or 'parent':15} {row['site']:6} {row['share']:6.1%}")
