@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers --configfile config/compare.yaml
 
-First the data and `--own` algorithms, by Snakemake, into results/{experiment}; then Optuna's TPE and
-random sampler and gromo's growing networks, into peers/{experiment}; then the table, there too.
+First the data and `--own` algorithms, by Snakemake, into results/{experiment}; then Optuna's TPE
+and random sampler and gromo's growing networks, into peers/{experiment}; then the table, there too.
 What is finished is not done again. docs/peers.md says what is equal and what is not.
 """
 

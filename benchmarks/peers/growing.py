@@ -1,5 +1,5 @@
-"""One growth of a chain by gromo: our network as its modules, new filters by its statistics, and the
-result as our network again. Training is ours.
+"""One growth of a chain by gromo: our network as its modules, new filters by its statistics, and
+the result as our network again. Training is ours.
 
 Filters are those of TINY (Verbockhaven et al. 2024), gromo's own method: the pairs of fan-in and
 fan-out that lower the loss fastest to first order. gromo lets BatchNorm pass new filters by; here
@@ -23,7 +23,7 @@ from nasflow.network import Network
 from nasflow.node import Node
 from nasflow.rectified import EPSILON
 
-FACTORS = (0.03, 0.1, 0.3, 1.0)  # of the new filters, tried on the batches of the statistics
+FACTORS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # of the new filters, tried on the statistics' batches
 Batch = tuple[Tensor, Tensor]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.peers.bench import Bench, Found, row, stage, stretch
@@ -59,15 +60,15 @@ def targets(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ..
         if legal(doubled(widths, base), constraints):
             return widths
     raise ValueError(
-        f"search.constraints: {doubled(begin, base).describe()} breaks them, from which gromo would "
-        "grow; raise them or leave gromo out"
+        f"search.constraints: {doubled(begin, base).describe()} breaks them, where gromo would "
+        "start; raise them or leave gromo out"
     )
 
 
 def additions(begin: int, end: int, growths: int) -> list[int]:
     """Filters added at each growth, as even as whole numbers are."""
     marks = [begin + (end - begin) * i // growths for i in range(growths + 1)]
-    return [b - a for a, b in zip(marks, marks[1:], strict=False)]
+    return [b - a for a, b in pairwise(marks)]
 
 
 def search(bench: Bench) -> Found:
