@@ -8,6 +8,7 @@ theirs undoes itself instead (as in the morphism `deepen`), since our convolutio
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -78,7 +79,8 @@ def grow(network: Network, wanted: Mapping[int, int], batches: Sequence[Batch]) 
         F.cross_entropy(chain(images), labels, reduction="sum").backward()
         chain.update_computation()
     before = {conv: network.architecture[conv].width for conv in wanted}
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using the pseudo-inverse")  # S is singular at borders
         for conv, count in wanted.items():
             if count:
                 _tiny(chain.grown[conv], count)

@@ -72,8 +72,9 @@ def additions(begin: int, end: int, growths: int) -> list[int]:
 
 
 def search(bench: Bench) -> Found:
-    """`growths` times: grow, then train for an even share of what is left. A stretch that lasts
-    longer than meant is paid for by the final training."""
+    """`growths` times: grow, then train for an even share of what is left; no more growths once
+    nothing is. What lasts longer than meant is paid for by the final training. The batches of the
+    statistics count as steps, the looks that choose the factor do not."""
     from benchmarks.peers.growing import grow  # imports gromo
 
     network, options = bench.start, bench.options
@@ -86,10 +87,13 @@ def search(bench: Bench) -> Found:
     search = bench.experiment.search
     seen = {g.fingerprint}
     for number in range(options.growths):
+        if bench.meter.left <= 0.0:
+            break
         batches = Batches(bench.data, search.batch_size, f"gromo {number}", (bench.seed,))
         looked = [batches(i) for i in range(options.statistics)]
         wanted = {conv: added[number] for conv, added in zip(grown, steps, strict=True)}
         network = grow(network, wanted, looked)
+        bench.meter.steps += len(looked)
         assert legal(network.architecture, constraints)
         seen.add(network.architecture.fingerprint)
         epochs = _epochs(bench, network, options.growths - number)

@@ -14,11 +14,11 @@ from typing import Any
 from benchmarks.peers import growth
 from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
-from nasflow import stages
+from nasflow import comparison, stages
 from nasflow.architecture import Architecture, chain
 from nasflow.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.config import Experiment, plain
-from nasflow.files import write_json
+from nasflow.files import read_json, write_json
 from nasflow.network import initialise
 from nasflow.randomness import generator
 from nasflow.rectified import compile_kernels
@@ -38,9 +38,15 @@ PEERS = {
 def run(
     experiment: Experiment, peer: str, seed: int, data: Path, folder: Path, options: Options
 ) -> None:
-    """Writes `folder`; what it holds already is left as it is."""
+    """Writes `folder`; what is finished is left as it is. ValueError where that was made with other
+    settings."""
+    made: dict[str, Any] = {"options": options._asdict(), **comparison.settings(experiment)}
+    made = json.loads(json.dumps(made | {"threads": experiment.threads, "seeds": [seed]}))
+    if (folder / "settings.json").exists() and read_json(folder / "settings.json") != made:
+        raise ValueError(f"{folder}: made with other settings; remove it or name another --out")
     if (folder / "final/metrics.json").exists():
         return
+    write_json(folder / "settings.json", made)
     compile_kernels()  # as `prepare` does, before seconds count
     base = base_network(experiment, data)
     search = searcher(peer)
@@ -125,8 +131,6 @@ def _pretrain(
 
 def _summarise(folder: Path, peer: str, found: Found, meter: Meter) -> None:
     """search/summary.json, with what the final training and the evaluation read of it."""
-    from nasflow.files import read_json
-
     before, g = read_json(folder / "pretrain/status.json"), found.network.architecture
     totals = no_search(g) | {
         "seconds": meter.seconds,

@@ -38,6 +38,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     for name in frame.method.unique():
         own = frame[frame.method == name]
         apart = comparison.difference(frame, name, experiment.compare.of, experiment)
+        apart = apart if len(own) > 1 else None
         rows.append(
             {
                 "method": name,
