@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def run(
     _pretrain(experiment, peer, base, seed, folder, given)
     began = time.monotonic()
     train, validation = (read_split(data, name, "cpu") for name in ("train", "validation"))
-    meter = Meter(bound, len(train) // experiment.final.batch_size, began)
+    if (size := experiment.final.batch_size) > len(train):
+        raise ValueError(f"final.batch_size: {size}; expected at most the {len(train)} images")
+    meter = Meter(bound, len(train) // size, began)
     start = read_checkpoint(folder / "pretrain/network").network
     workers = experiment.threads
     bench = Bench(experiment, options, seed, workers, train, validation, base, start, meter)
@@ -81,17 +84,16 @@ def run(
 def searcher(peer: str) -> Callable[[Bench], Found]:
     """ValueError where its package is not installed."""
     package, encoding = PEERS[peer]
+    name = "growing" if package == "gromo" else "trials"
     try:
-        if package == "gromo":
-            import benchmarks.peers.growing  # noqa: F401
-
-            return growth.search
-        from benchmarks.peers import trials
+        module = import_module(f"benchmarks.peers.{name}")
     except ImportError as error:
         raise ValueError(
             f"--peers: {peer}; {error.name} is not installed, pip install -e '.[peers]'"
         ) from error
-    return partial(trials.search, sampler=peer.split("_")[1], encoding=encoding)
+    if package == "gromo":
+        return growth.search
+    return partial(module.search, sampler=peer.split("_")[1], encoding=encoding)
 
 
 def base_network(experiment: Experiment, data: Path) -> Architecture:

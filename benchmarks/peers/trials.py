@@ -61,8 +61,8 @@ def search(bench: Bench, sampler: str, encoding: str) -> Found:
                 lineage.append(row(len(lineage) + 1, *found))
     if best is None:
         raise ValueError(
-            f"--trial: {_length(bench):g} epochs; no trial ended within the search's "
-            f"{bench.meter.limit.search:g} {bench.meter.limit.unit}; lower it"
+            f"--trial: {_length(bench):g} epochs; no trial ended with a finite loss within the "
+            f"search's {bench.meter.limit.search:g} {bench.meter.limit.unit}; lower it"
         )
     return Found(best.network, trained, len(seen), lineage)
 
