@@ -54,7 +54,8 @@ class Found(NamedTuple):
 def stage(experiment: Experiment, epochs: float) -> dict[str, Any]:
     """The recipe of the final training over so many epochs, with the validation images left out."""
     none = dict.fromkeys(("flops", "total_epochs", "total_seconds"))
-    return plain(experiment.final) | none | {"epochs": epochs, "use_validation": False}
+    final: dict[str, Any] = plain(experiment.final)
+    return final | none | {"epochs": epochs, "use_validation": False}
 
 
 def stretch(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,6 @@ from torch import Tensor, nn
 from benchmarks.peers.space import parts
 from nasflow.architecture import Architecture
 from nasflow.network import Network
-from nasflow.node import Node
 from nasflow.rectified import EPSILON
 
 FACTORS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # of the new filters, tried on the statistics' batches
@@ -58,7 +59,7 @@ class Chain(SequentialGrowingModel):
             images = module(images)
         return self._read(images)
 
-    def extended_forward(self, images: Tensor, mask: dict | None = None) -> Tensor:
+    def extended_forward(self, images: Tensor, mask: dict[str, Any] | None = None) -> Tensor:
         """Logits with the filters that are proposed, times their scaling factors."""
         extension = None
         for module in self.convs.values():
@@ -147,49 +148,51 @@ def _loss(chain: Chain, factor: float, batches: Sequence[Batch]) -> float:
 def _network(
     g: Architecture, chain: Chain, before: Mapping[int, int], batches: Sequence[Batch]
 ) -> Network:
-    moments = _moments(chain, before, batches)
-    nodes = tuple(
-        Node(n.id, n.op, n.inputs, chain.convs[str(n.id)].out_channels, n.kernel)
-        if n.op == "conv"
-        else n
-        for n in g.nodes
-    )
-    child = Architecture(nodes, g.size)
-    x: dict[str, Tensor] = {}
-    buffers: dict[str, Tensor] = {}
-    for conv in child.convs:
-        module = chain.convs[str(conv.id)]
-        norm = module.post_layer_function[0]
-        own = [module.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
-        weight, scale, shift, mean, variance = (t.detach().clone() for t in own)
-        if conv.id in moments:
-            new = slice(before[conv.id], None)
-            height = weight[: new.start].flatten(1).norm(dim=1).mean()
-            ratio = height / weight[new].flatten(1).norm(dim=1)
-            mean[new], variance[new] = (ratio * moments[conv.id][0], ratio**2 * moments[conv.id][1])
-            weight[new] *= ratio[:, None, None, None]
-            scale[new], shift[new] = (variance[new] + EPSILON).sqrt() / ratio, moments[conv.id][0]
-        x |= {f"{conv.id}.weight": weight, f"{conv.id}.scale": scale, f"{conv.id}.shift": shift}
-        buffers |= {f"{conv.id}.mean": mean, f"{conv.id}.variance": variance}
+    convs: Mapping[str, Any] = dict(chain.convs.items())
+    widths = {int(name): module.out_channels for name, module in convs.items()}
+    nodes = tuple(replace(n, width=widths.get(n.id, n.width)) for n in g.nodes)
+    child, moments = Architecture(nodes, g.size), _moments(chain, before, batches)
+    found = {
+        f"{conv.id}.{name}": tensor
+        for conv in child.convs
+        for name, tensor in _tensors(convs[str(conv.id)], moments.get(conv.id)).items()
+    }
     head = child.head.id
-    x[f"{head}.weight"] = (
-        chain.head.weight.detach().reshape(child.tensors[f"{head}.weight"]).clone()
-    )
-    x[f"{head}.bias"] = chain.head.bias.detach().clone()
-    x = {name: x[name] for name in child.tensors}
-    buffers = {name: buffers[name] for name in child.buffers}
+    found[f"{head}.weight"] = chain.head.weight.reshape(child.tensors[f"{head}.weight"]).clone()
+    found[f"{head}.bias"] = chain.head.bias.clone()
+    x = {name: found[name] for name in child.tensors}
+    buffers = {name: found[name] for name in child.buffers}
     return Network(child, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
+
+
+def _tensors(module: Any, moments: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
+    """Of a convolution with its BatchNorm, by the names that they have here. `moments`: mean and
+    variance of what its last filters give, which are new. Those get the norm of the old ones and a
+    BatchNorm that undoes itself and that norm."""
+    norm = module.post_layer_function[0]
+    own = (module.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    weight, scale, shift, mean, variance = (t.detach().clone() for t in own)
+    if moments is not None:
+        old = len(weight) - len(moments[0])
+        norms = weight.flatten(1).norm(dim=1)
+        ratio = norms[:old].mean() / norms[old:]
+        weight[old:] *= ratio[:, None, None, None]
+        mean[old:], variance[old:] = ratio * moments[0], ratio**2 * moments[1]
+        scale[old:], shift[old:] = (variance[old:] + EPSILON).sqrt() / ratio, moments[0]
+    names = ("weight", "scale", "shift", "mean", "variance")
+    return dict(zip(names, (weight, scale, shift, mean, variance), strict=True))
 
 
 def _moments(
     chain: Chain, before: Mapping[int, int], batches: Sequence[Batch]
 ) -> dict[int, tuple[Tensor, Tensor]]:
     """Mean and variance over images and places of what new filters give."""
+    convs: Mapping[int, Any] = {c: chain.convs[str(c)] for c in before}
     seen: dict[int, list[Tensor]] = {
-        c: [] for c, width in before.items() if chain.convs[str(c)].out_channels > width
+        c: [] for c, width in before.items() if convs[c].out_channels > width
     }
     handles = [
-        chain.convs[str(c)].layer.register_forward_hook(
+        convs[c].layer.register_forward_hook(
             lambda _, __, out, c=c: seen[c].append(out[:, before[c] :].transpose(0, 1).flatten(1))
         )
         for c in seen

@@ -52,7 +52,12 @@ def run(
     base = base_network(experiment, data)
     search = searcher(peer)
     bound = limit(experiment)
-    given = {"data": data, "seed": seed, "device": "cpu", "threads": experiment.threads}
+    given: dict[str, Any] = {
+        "data": data,
+        "seed": seed,
+        "device": "cpu",
+        "threads": experiment.threads,
+    }
     _pretrain(experiment, peer, base, seed, folder, given)
     began = time.monotonic()
     train, validation = (read_split(data, name, "cpu") for name in ("train", "validation"))

@@ -68,14 +68,13 @@ def search(bench: Bench, sampler: str, encoding: str) -> Found:
 
 
 def _study(bench: Bench, sampler: str) -> optuna.Study:
+    made: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=bench.seed)
     if sampler == "tpe":
         startup = bench.options.startup
         made = optuna.samplers.TPESampler(
             seed=bench.seed, multivariate=True, n_startup_trials=startup
         )
-    else:
-        made = optuna.samplers.RandomSampler(seed=bench.seed)
-    pruner = optuna.pruners.NopPruner()
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if bench.options.pruner == "median":
         pruner = optuna.pruners.MedianPruner(n_startup_trials=3)
     return optuna.create_study(direction="maximize", sampler=made, pruner=pruner)
