@@ -42,12 +42,11 @@ class Bench(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The network for the final training, how many networks were trained and how many of them were
-    different, and a row for each that was the best so far."""
+    """The network for the final training, a row with its fingerprint for each that was trained, and
+    a row for each that was the best so far."""
 
     network: Network
-    trained: int
-    architectures: int
+    trained: list[dict[str, Any]]
     lineage: list[dict[str, Any]]
 
 

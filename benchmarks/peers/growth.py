@@ -85,7 +85,7 @@ def search(bench: Bench) -> Found:
     steps = [additions(g[c].width, e, options.growths) for c, e in zip(grown, ends, strict=True)]
     lineage: list[dict[str, Any]] = []
     search = bench.experiment.search
-    seen = {g.fingerprint}
+    trained = [{"fingerprint": g.fingerprint}]
     for number in range(options.growths):
         if bench.meter.left <= 0.0:
             break
@@ -95,7 +95,6 @@ def search(bench: Bench) -> Found:
         network = grow(network, wanted, looked)
         bench.meter.steps += len(looked)
         assert legal(network.architecture, constraints)
-        seen.add(network.architecture.fingerprint)
         epochs = _epochs(bench, network, options.growths - number)
         loss, accuracy = _score(bench, network)
         if epochs > 0.0:
@@ -103,7 +102,8 @@ def search(bench: Bench) -> Found:
                 bench, network, epochs, f"gromo stretch {number}", bench.meter.count
             )
         lineage.append(row(number + 1, network, "growth", loss, accuracy))
-    return Found(network, 1, len(seen), lineage)
+        trained.append(lineage[-1] | {"fingerprint": network.architecture.fingerprint})
+    return Found(network, trained, lineage)
 
 
 def _epochs(bench: Bench, network: Network, shares: int) -> float:

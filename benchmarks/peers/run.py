@@ -143,9 +143,9 @@ def _summarise(folder: Path, peer: str, found: Found, meter: Meter) -> None:
         "seconds": meter.seconds,
         "network_epochs": meter.epochs,
         "steps": meter.steps,
-        "rounds": found.trained,
+        "rounds": len(found.trained),
         "recentred": len(found.lineage),
-        "architectures": found.architectures,
+        "architectures": len({row["fingerprint"] for row in found.trained}),
     }
     spent = {
         "epochs": before["epochs"] + meter.epochs,
@@ -154,4 +154,5 @@ def _summarise(folder: Path, peer: str, found: Found, meter: Meter) -> None:
     reason = "seconds" if meter.limit.unit == "seconds" else "network_epochs"
     summary = {"schema": 1, "algorithm": peer, "reason": reason, **totals, "spent": spent}
     summary |= {"fingerprint": g.fingerprint, "lineage": found.lineage}
+    summary["trained"] = found.trained
     write_json(folder / "search/summary.json", summary)

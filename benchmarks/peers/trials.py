@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
 
 from benchmarks.peers.bench import Bench, Found, row, stretch
@@ -19,52 +20,55 @@ RUNGS = (1, 2, 4)  # lengths of a trial's cosines, where a pruner looks between 
 
 
 class Outcome(NamedTuple):
+    """Of a trial; `state`: complete, pruned, diverged or cut off (by the end of the budget)."""
+
+    state: str
     network: Network
-    loss: float
-    accuracy: float
-    pruned: bool
+    loss: float = float("nan")
+    accuracy: float = float("nan")
 
 
 def search(bench: Bench, sampler: str, encoding: str) -> Found:
-    """Trials until the budget is spent; the one that its end cuts off counts as trained, not as
-    judged. A trial that diverges is told as failed."""
+    """Trials until the budget is spent. Only complete ones may win; Optuna is told of diverged ones
+    and of the one that is cut off as failed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     within = space(bench.start, plain(bench.experiment.search))
     vector = choices(within, encoding, bench.options.slots)
     study = _study(bench, sampler)
     best: Outcome | None = None
-    seen: set[str] = set()
     lineage: list[dict[str, Any]] = []
-    trained = 0
+    trials: list[dict[str, Any]] = []
     while bench.meter.left > 0.0:
         trial = study.ask()
         g = decode(within, encoding, {choice.name: _suggest(trial, choice) for choice in vector})
-        seen.add(g.fingerprint)
-        trained += 1
-        network = initialise(g, generator("peer trial", bench.seed, trial.number))
-        try:
-            outcome = _train(bench, trial, network)
-        except Spent:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            break
-        except ValueError:  # the loss is not finite
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            continue
-        if outcome.pruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        else:
+        outcome = _run(bench, trial, initialise(g, _draws(bench, trial)))
+        trials.append(_record(trial.number, outcome))
+        if outcome.state == "complete":
             study.tell(trial, outcome.accuracy)
             if best is None or _better(outcome, best):
                 best = outcome
                 made = f"trial {trial.number}"
                 found = (outcome.network, made, outcome.loss, outcome.accuracy)
                 lineage.append(row(len(lineage) + 1, *found))
+        else:
+            states = optuna.trial.TrialState
+            pruned = outcome.state == "pruned"
+            study.tell(trial, state=states.PRUNED if pruned else states.FAIL)
     if best is None:
         raise ValueError(
             f"--trial: {_length(bench):g} epochs; no trial ended with a finite loss within the "
             f"search's {bench.meter.limit.search:g} {bench.meter.limit.unit}; lower it"
         )
-    return Found(best.network, trained, len(seen), lineage)
+    return Found(best.network, trials, lineage)
+
+
+def _draws(bench: Bench, trial: optuna.Trial) -> np.random.Generator:
+    return generator("peer trial", bench.seed, trial.number)
+
+
+def _record(number: int, outcome: Outcome) -> dict[str, Any]:
+    found = (outcome.network, outcome.state, outcome.loss, outcome.accuracy)
+    return row(number, *found) | {"fingerprint": outcome.network.architecture.fingerprint}
 
 
 def _study(bench: Bench, sampler: str) -> optuna.Study:
@@ -86,7 +90,7 @@ def _suggest(trial: optuna.Trial, choice: Choice) -> Any:
     return trial.suggest_float(choice.name, 0.0, 1.0 - 1e-9)
 
 
-def _train(bench: Bench, trial: optuna.Trial, network: Network) -> Outcome:
+def _run(bench: Bench, trial: optuna.Trial, network: Network) -> Outcome:
     """One cosine; with a pruner several, each twice as long as the one before, so that a trial is
     looked at where tau is low."""
     rungs = RUNGS if bench.options.pruner != "none" else (1,)
@@ -94,11 +98,16 @@ def _train(bench: Bench, trial: optuna.Trial, network: Network) -> Outcome:
     for number, length in enumerate(rungs, 1):
         epochs = _length(bench) * length / sum(rungs)
         purpose = f"peer trial {number}"
-        network, loss, accuracy = stretch(bench, network, epochs, purpose, bench.meter.hold)
+        try:
+            network, loss, accuracy = stretch(bench, network, epochs, purpose, bench.meter.hold)
+        except Spent:
+            return Outcome("cut off", network)
+        except ValueError:  # the loss is not finite
+            return Outcome("diverged", network)
         trial.report(accuracy, number)
         if number < len(rungs) and trial.should_prune():
-            return Outcome(network, loss, accuracy, True)
-    return Outcome(network, loss, accuracy, False)
+            return Outcome("pruned", network, loss, accuracy)
+    return Outcome("complete", network, loss, accuracy)
 
 
 def _length(bench: Bench) -> float:
