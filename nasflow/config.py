@@ -58,6 +58,10 @@ class Data:
     download: bool = key(True, "let torchvision download what is missing")
     train: str | None = key(None, "folder: directory of class directories; parquet: file or glob")
     test: str | None = key(None, "the same for the test set; without it test_fraction is held out")
+    validation: str | None = key(None, "the same for Y_k; without it validation_fraction is")
+    split: str | None = key(
+        None, "CSV that says of each image of train which split it is in, such as a saved split.csv"
+    )
     size: int | None = key(
         None, "resize to size x size pixels; needed when sizes differ", low=4, high=1024
     )

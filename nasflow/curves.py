@@ -29,8 +29,9 @@ NAMED = 5  # morphisms in the name of a sibling; MLflow's names are short
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
-GROWN = (*NETWORK, "architectures")
-STAGE = (*NETWORK, "children", "steps", "epochs", "seconds")
+TEST = ("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy")
+EFFORT = ("steps", "epochs", "seconds", "children")
+TOTAL = ("rounds", "recentred", "pretrain_epochs", "search_epochs", "final_epochs")
 
 
 class Point(NamedTuple):
@@ -76,7 +77,7 @@ def of_round(folder: Path) -> list[Point]:
     most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
     node = particles["node"].to_numpy()
     time = clock(status)
-    points = list(_facts(status, STAGE, 0, time))
+    points = [*_facts(status, NETWORK, 0, time), *_facts(status, EFFORT, 0, time, "effort/")]
     for number, name in names.items():
         rows = particles.filter(pa.array(node == number))
         for column in columns:
@@ -94,14 +95,14 @@ def of_training(folder: Path) -> list[Point]:
     time = clock(status)
     points = [p for c in TRAINING for p in _curve(c, history, c, time, CURVE)]
     curves = {point.key for point in points}
-    facts = _facts(status, STAGE, 0, time)
+    facts = [*_facts(status, NETWORK, 0, time), *_facts(status, EFFORT, 0, time, "effort/")]
     return points + [point for point in facts if point.key not in curves]
 
 
 def of_search(search: Path) -> list[Point]:
     """One search over the number of the round: 0 is the pre-trained network, r the winner of round
-    r, and the number after the last round the trained winner. The other numbers of metrics.json are
-    no curves, nor mixed with one: its `steps` are `steps_total` beside the steps of each round."""
+    r, and the number after the last round the trained winner. What it cost, by round and in all,
+    stands apart, as `effort/...`."""
     points: list[Point] = []
     pretrain, final = search / "pretrain" / "status.json", search / "final" / "status.json"
     metrics = search / "final" / "metrics.json"
@@ -111,16 +112,15 @@ def of_search(search: Path) -> list[Point]:
     last = 0
     for last, path in rounds(search).items():
         status = read_json(path)
+        points += _facts(status, NETWORK, last, clock(status))
         seen = {"architectures": status["totals"]["architectures"]}
-        points += _facts(status | seen, (*STAGE, *seen), last, clock(status))
+        points += _facts(status | seen, ("steps", "seconds", *seen), last, clock(status), "effort/")
     if final.exists() and metrics.exists():
-        values, time = _flat(read_json(metrics)), clock(read_json(final))
-        curved = {point.key for point in points}
-        single = {
-            f"{k}_total" if k in curved else k: v for k, v in values.items() if k not in GROWN
-        }
-        points += _facts(values, GROWN, last + 1, time)
-        points += _facts(single, single, 0, time)
+        values, time = read_json(metrics), clock(read_json(final))
+        seconds = {f"seconds_{stage}": taken for stage, taken in values["seconds"].items()}
+        points += _facts(values, NETWORK, last + 1, time)
+        points += _facts(values, TEST, 0, time)
+        points += _facts(values | seconds, (*TOTAL, *seconds), 0, time, "effort/")
     return points
 
 
@@ -168,21 +168,11 @@ def _curve(key: str, rows: pa.Table, column: str, time: Clock, most: int) -> Ite
 
 
 def _facts(
-    status: Mapping[str, Any], keys: Iterable[str], step: int, time: Clock
+    status: Mapping[str, Any], keys: Iterable[str], step: int, time: Clock, section: str = ""
 ) -> Iterator[Point]:
-    """The numbers among `keys`, dated to the end of the stage."""
+    """The numbers among `keys`, dated to the end of the stage; names begin with `section`, under
+    which MLflow shows them together."""
     for key in keys:
         value = status.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            yield Point(key, float(value), time.at(time.steps), step)
-
-
-def _flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """{"seconds": {"total": 1}} -> {"seconds_total": 1}; without the schema number."""
-    flat: dict[str, Any] = {}
-    for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}_{inner}": v for inner, v in value.items()}
-        elif key != "schema":
-            flat[key] = value
-    return flat
+            yield Point(section + key, float(value), time.at(time.steps), step)

@@ -1,21 +1,22 @@
 """The three splits of an experiment: train (X_k), validation (Y_k) and test images.
 
 Splits are stratified and a pure function of the images' order, the fractions and split_seed. The
-order is that of sorted names, so how a file system lists files is not in it. All algorithms and
-seeds of an experiment share the splits.
+order is that of sorted names, so how a file system lists files is not in it. Or a file says which
+image is where (data.split). All algorithms and seeds of an experiment share the splits.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nasflow import image_sources, pictures
+from nasflow import image_sources, inventory, pictures, split_file
 from nasflow.config import Data
 from nasflow.image_sources import Images, Labelled, Labels, Source
 from nasflow.randomness import generator
@@ -29,7 +30,9 @@ FRACTIONS = ("test_fraction", "validation_fraction")  # the place is the counter
 class Splits:
     """Images uint8 (n, height, width, channels) and labels int64 (n,) of each split.
 
-    `classes` names the labels; each occurs in train. Within a split the source's order is kept."""
+    `classes` names the labels; each occurs in train. Within a split the source's order is kept.
+    `names`: of each split, what its images are called; `modes`: how many pictures on disk came as
+    L, RGB, RGBA, ..."""
 
     source: str
     classes: tuple[str, ...]
@@ -39,35 +42,51 @@ class Splits:
     validation_labels: Labels
     test_images: Images
     test_labels: Labels
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    modes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def table(self) -> dict[str, list[tuple[str, str]]]:
+        """Of each split, what its images are called and their classes."""
+        labels = self.labels
+        return {
+            split: [(n, self.classes[i]) for n, i in zip(names, labels[split], strict=True)]
+            for split, names in self.names.items()
+        }
+
+    @property
+    def labels(self) -> dict[str, Labels]:
+        return {split: getattr(self, f"{split}_labels") for split in split_file.SPLITS}
 
 
 def load_splits(data: Data) -> Splits:
     """Read the source and split it.
 
-    `test_fraction` is used where the source has no test set; `validation_fraction` is of the images
-    that are then left. Raises ValueError, one line, on unusable input."""
+    `test_fraction` is used where the source has no test set; `validation_fraction`, where it has no
+    validation set, is of the images that are then left. Raises ValueError, one line, on unusable
+    input."""
     found = _read(data)
-    train, test = found.train, found.test
-    if test is None:
-        train, test = _split(train, data, "test_fraction")
-    train, validation = _split(train, data, "validation_fraction")
-    return Splits(data.source, found.classes, *train, *validation, *test)
+    parts = _drawn(found, data) if data.split is None else _told(found, data.split)
+    names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
+    (train, y, _), (validation, y_k, _), (test, y_test, _) = parts
+    return Splits(
+        data.source, found.classes, train, y, validation, y_k, test, y_test, names, found.modes
+    )
 
 
 def describe(splits: Splits) -> dict[str, Any]:
     """What data.json says of the splits, but for the files.
 
     mean and std are of the train images, a number a channel, scale 0..1, exact to rounding (integer
-    sums); std is at least 1e-3. duplicates counts the validation images with the same pixels as a
-    train image, and the test images with those of a train or validation image."""
-    labels = {
-        "train": splits.train_labels,
-        "validation": splits.validation_labels,
-        "test": splits.test_labels,
-    }
+    sums); std is at least 1e-3. balance is of the train images. duplicates counts the validation
+    images with the same pixels as a train image, and the test images with those of a train or
+    validation image."""
     _, height, width, channels = splits.train_images.shape
     mean, std = _moments(splits.train_images)
     count = len(splits.classes)
+    counts = {
+        name: np.bincount(part, minlength=count).tolist() for name, part in splits.labels.items()
+    }
     return {
         "source": splits.source,
         "classes": list(splits.classes),
@@ -76,9 +95,9 @@ def describe(splits: Splits) -> dict[str, Any]:
         "width": width,
         "mean": mean,
         "std": std,
-        "counts": {
-            name: np.bincount(part, minlength=count).tolist() for name, part in labels.items()
-        },
+        "counts": counts,
+        "balance": inventory.balance(counts["train"]),
+        "modes": dict(splits.modes),
         "duplicates": _duplicates(splits),
     }
 
@@ -108,7 +127,9 @@ def _read(data: Data) -> Source:
             raise ValueError(
                 f"data.train: null; expected a path, since data.source is {data.source}"
             )
-        return image_sources.from_disk(data.source, data.train, data.test, data.size)
+        return image_sources.from_disk(
+            data.source, data.train, data.validation, data.test, data.size
+        )
     if data.source == "digits":
         found = image_sources.digits()
     else:
@@ -117,11 +138,49 @@ def _read(data: Data) -> Source:
         return found
     train, test = (part and _resized(part, data.size) for part in (found.train, found.test))
     assert train is not None
-    return Source(train, test, found.classes)
+    return Source(train, None, test, found.classes)
 
 
 def _resized(part: Labelled, size: int) -> Labelled:
-    return Labelled(pictures.resize(part.images, size), part.labels)
+    return part._replace(images=pictures.resize(part.images, size))
+
+
+def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
+    train, validation, test = found.train, found.validation, found.test
+    if test is None:
+        train, test = _split(train, data, "test_fraction")
+    if validation is None:
+        train, validation = _split(train, data, "validation_fraction")
+    return train, validation, test
+
+
+def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
+    """The parts of the train images that a file tells, and the parts that the source has."""
+    own = {"validation": found.validation, "test": found.test}
+    elsewhere = [name for part in own.values() if part for name in part.names]
+    split = split_file.told(path, found.train.names, elsewhere)
+    parts = []
+    for name in split_file.SPLITS:
+        rows, there = np.flatnonzero(split == name), own.get(name)
+        if there is not None and len(rows):
+            raise ValueError(
+                f"data.split: '{path}' puts {found.train.names[rows[0]]} in {name}, but data.{name}"
+                f" is given; expected one of both; remove data.{name} or the {name} of the file"
+            )
+        if there is None and not len(rows):
+            raise ValueError(
+                f"data.split: '{path}' puts no image in {name}; expected some in each of"
+                f" {', '.join(split_file.SPLITS)}"
+            )
+        parts.append(there or _taken(found.train, rows))
+    image_sources.check_classes(parts[0].labels, found.classes, f"data.split: '{path}'")
+    train, validation, test = parts
+    return train, validation, test
+
+
+def _taken(whole: Labelled, rows: npt.NDArray[np.int64]) -> Labelled:
+    names = tuple(whole.names[row] for row in rows)
+    return Labelled(whole.images[rows], whole.labels[rows], names)
 
 
 def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
@@ -134,10 +193,7 @@ def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
             f"data.{key}: {fraction} of {len(whole.labels)} images is none; expected at least one,"
             f" with one of each class left to train; raise it or add images"
         )
-    return (
-        Labelled(whole.images[~marked], whole.labels[~marked]),
-        Labelled(whole.images[marked], whole.labels[marked]),
-    )
+    return _taken(whole, np.flatnonzero(~marked)), _taken(whole, np.flatnonzero(marked))
 
 
 def _moments(images: Images) -> tuple[list[float], list[float]]:

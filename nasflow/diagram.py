@@ -154,7 +154,7 @@ def _line(source: Place, target: Place, mark: str, middle: float) -> str:
     y = _top(source.row) + BOX
     end = _top(target.row)
     return (
-        f'<path class="{_class(mark)}" d="M{middle} {y}V{end - 1}'
+        f'<path{_class(mark)} d="M{middle} {y}V{end - 1}'
         f'M{middle - 4} {end - 6}L{middle} {end - 1}L{middle + 4} {end - 6}"/>'
     )
 
@@ -166,7 +166,7 @@ def _arc(arc: Arc, middle: float) -> str:
     out, into = middle + arc.source.half, middle + arc.target.half + 1
     head = f"M{into + 5:.1f} {end - 4:.1f}L{into:.1f} {end:.1f}L{into + 5:.1f} {end + 4:.1f}"
     path = f"M{out:.1f} {start:.1f}H{lane - 7}q7 0 7 7V{end - 7:.1f}q0 7 -7 7H{into:.1f}{head}"
-    return f'<path class="{_class(arc.mark)}" d="{path}"/>'
+    return f'<path{_class(arc.mark)} d="{path}"/>'
 
 
 def _box(place: Place, middle: float, parent: Architecture | None) -> str:
@@ -174,7 +174,7 @@ def _box(place: Place, middle: float, parent: Architecture | None) -> str:
     shape = (
         f'<circle class="na-joint" cx="{middle}" cy="{y + BOX / 2}" r="{ROUND / 2}"/>'
         if node.op == "add"
-        else f'<rect class="{_kind(node)}" x="{middle - place.half:.1f}" y="{y}" '
+        else f'<rect{_class(_kind(node))} x="{middle - place.half:.1f}" y="{y}" '
         f'width="{2 * place.half:.1f}" height="{BOX}" rx="6"/>'
     )
     word = escape(_word(place, parent))
@@ -186,7 +186,7 @@ def _box(place: Place, middle: float, parent: Architecture | None) -> str:
             f'text-anchor="middle">{mark}</text>'
         )
     return (
-        f'<g class="{_class(place.mark)}"><title>{escape(_hint(place))}</title>{shape}'
+        f"<g{_class(place.mark)}><title>{escape(_hint(place))}</title>{shape}"
         f'<text x="{middle}" y="{y + BOX / 2 + 4}" text-anchor="middle">{word}</text>{mark}</g>'
     )
 
@@ -236,12 +236,11 @@ def _top(row: int) -> int:
 
 
 def _class(mark: str) -> str:
-    return f"na-{mark}" if mark else ""
+    return f' class="na-{mark}"' if mark else ""
 
 
 def _kind(node: Node) -> str:
     if node.op == "conv":
-        return f"na-k{min(7, node.kernel | 1)}"
-    return {"pool": "na-pool", "concat": "na-joint", "pad": "na-joint"}.get(
-        node.op, "na-head" if node.op in HEADS else ""
-    )
+        return f"k{min(7, node.kernel | 1)}"
+    kinds = {"pool": "pool", "concat": "joint", "pad": "joint"}
+    return kinds.get(node.op, "head" if node.op in HEADS else "")

@@ -21,6 +21,12 @@ IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
 UNPACKED = 1_000_000_000  # bytes
 BATCH = 128  # rows
 LABEL_COLUMNS = ("label", "labels", "fine_label")
+LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # left by systems, not by people
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
 
 
 class Encoded(NamedTuple):
@@ -35,8 +41,8 @@ class Encoded(NamedTuple):
 def folder(path: str, key: str) -> Encoded:
     """A folder of class folders of pictures; classes are numbered by their sorted names.
 
-    Hidden entries are skipped, and so are files beside the class folders; whatever else stands in a
-    class folder must be a picture."""
+    Hidden entries and LITTER are skipped, and so are files beside the class folders; whatever else
+    stands in a class folder must be a picture."""
     top = Path(path)
     if not top.is_dir():
         raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
@@ -45,6 +51,7 @@ def folder(path: str, key: str) -> Encoded:
         raise ValueError(
             f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
         )
+    _refuse_parts(classes, path, key)
     pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
     for file, _ in pairs:
         if file.is_dir():
@@ -79,8 +86,24 @@ def parquet(path: str, key: str) -> Encoded:
     )
 
 
+def _refuse_parts(folders: list[Path], path: str, key: str) -> None:
+    """A folder of train/ and test/ is no folder of classes: says what to write instead."""
+    called = {name: part for part, names in PARTS.items() for name in names}
+    part = {f.name: called[f.name.lower()] for f in folders if f.name.lower() in called}
+    if len(part) == len(folders) and "train" in part.values():
+        keys = ", ".join(f"{name}: {Path(path) / folder}" for folder, name in part.items())
+        raise ValueError(
+            f"{key}: {shown(path)} holds {', '.join(part)}, parts and no classes;"
+            f" write {printable(keys)} under data"
+        )
+
+
 def _visible(directory: Path) -> list[Path]:
-    entries = (entry for entry in directory.iterdir() if not entry.name.startswith("."))
+    entries = (
+        entry
+        for entry in directory.iterdir()
+        if not entry.name.startswith(".") and entry.name not in LITTER
+    )
     return sorted(entries, key=lambda entry: entry.name)
 
 

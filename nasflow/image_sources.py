@@ -33,18 +33,22 @@ PARTS = ("train", "test")
 
 
 class Labelled(NamedTuple):
-    """Images (n, h, w, c) and their labels (n,)."""
+    """Images (n, h, w, c), their labels (n,), and what each is called: its file, or file and
+    row."""
 
     images: Images
     labels: Labels
+    names: tuple[str, ...]
 
 
 class Source(NamedTuple):
-    """What a source holds; `classes` names the labels 0, 1, ..."""
+    """What a source holds; `classes` names the labels 0, 1, ...; modes: of pictures on disk."""
 
     train: Labelled
+    validation: Labelled | None
     test: Labelled | None
     classes: tuple[str, ...]
+    modes: dict[str, int] = {}  # noqa: RUF012
 
 
 def digits() -> Source:
@@ -53,7 +57,7 @@ def digits() -> Source:
 
     found = load_digits()
     images = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
-    return Source(labelled(images, found.target, "digits"), None, tuple("0123456789"))
+    return Source(labelled(images, found.target, "digits"), None, None, tuple("0123456789"))
 
 
 def from_torchvision(source: str, root: Path, download: bool) -> Source:
@@ -77,25 +81,32 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
     classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN names none
     first, second = _arrays(train, f"{name} train"), _arrays(test, f"{name} test")
     check_classes(first.labels, classes, name)
-    return Source(first, second, classes)
+    return Source(first, None, second, classes)
 
 
-def from_disk(source: str, train: str, test: str | None, size: int | None) -> Source:
-    """Pictures in a folder or in Parquet files. Train and test are decoded together, so both have
-    one size and one number of channels."""
+def from_disk(
+    source: str, train: str, validation: str | None, test: str | None, size: int | None
+) -> Source:
+    """Pictures in a folder or in Parquet files. All parts are decoded together, so they have one
+    size and one number of channels."""
     reader = encoded.folder if source == "folder" else encoded.parquet
     where = f"data.train: '{train}'"
-    first = reader(train, "data.train")
-    labels = whole(first.labels, first.names, where)
-    classes = check_classes(labels, first.classes, where)
-    if test is None:
-        images = pictures.decode(first.names, first.contents, size)
-        return Source(Labelled(images, labels), None, classes)
-    second = reader(test, "data.test")
-    test_labels = _renumbered(second, classes, f"data.test: '{test}'")
-    images = pictures.decode(first.names + second.names, first.contents + second.contents, size)
-    count = len(labels)
-    return Source(Labelled(images[:count], labels), Labelled(images[count:], test_labels), classes)
+    parts = {"train": reader(train, "data.train")}
+    labels = {"train": whole(parts["train"].labels, parts["train"].names, where)}
+    classes = check_classes(labels["train"], parts["train"].classes, where)
+    for part, path in (("validation", validation), ("test", test)):
+        if path is not None:
+            parts[part] = reader(path, f"data.{part}")
+            labels[part] = _renumbered(parts[part], classes, f"data.{part}: '{path}'")
+    names = [name for part in parts.values() for name in part.names]
+    contents = [content for part in parts.values() for content in part.contents]
+    images, modes = pictures.decoded(names, contents, size)
+    found, start = {}, 0
+    for part, own in labels.items():
+        rows = slice(start, start + len(own))
+        found[part] = Labelled(images[rows], own, tuple(names[rows]))
+        start += len(own)
+    return Source(found["train"], found.get("validation"), found.get("test"), classes, modes)
 
 
 def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:
@@ -106,8 +117,8 @@ def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> 
             f"{where}: {len(images)} images but {len(labels)} labels; expected as many;"
             f" fetch the data set again"
         )
-    names = [f"{where}, image {index}" for index in range(len(images))]
-    return Labelled(np.ascontiguousarray(images), whole(labels, names, where))
+    names = tuple(f"{where}, image {index}" for index in range(len(images)))
+    return Labelled(np.ascontiguousarray(images), whole(labels, names, where), names)
 
 
 def whole(labels: npt.NDArray[Any], names: Sequence[str], where: str) -> Labels:
@@ -148,7 +159,7 @@ def check_classes(labels: Labels, names: tuple[str, ...] | None, where: str) -> 
 
 
 def _renumbered(test: encoded.Encoded, classes: tuple[str, ...], where: str) -> Labels:
-    """Test labels in the numbers of the train classes, matched by name where test has names."""
+    """Labels of another part in the numbers of the train classes, by name where it has names."""
     labels = whole(test.labels, test.names, where)
     names = test.classes or classes
     unknown = next((name for name in names if name not in classes), None)

@@ -42,3 +42,13 @@ def paired_bootstrap(
 def relative_improvement(accuracy: float, random: float) -> float:
     """100 (accuracy - random) / random, per cent (Yang et al. 2020, arXiv 1912.12522)."""
     return 100.0 * (accuracy - random) / random
+
+
+def wilson(right: int, count: int, z: float = 1.959964) -> Interval:
+    """A proportion with its interval from `count` draws (Wilson 1927), 95 % by default: not below 0
+    or above 1, and of some width where all or none were right. It covers the choice of the images
+    and nothing else."""
+    share, square = right / count, z * z / count
+    middle = (share + square / 2.0) / (1.0 + square)
+    reach = z * np.sqrt(share * (1.0 - share) / count + square / (4.0 * count)) / (1.0 + square)
+    return Interval(share, float(max(0.0, middle - reach)), float(min(1.0, middle + reach)))

@@ -21,6 +21,13 @@ class Node:
     width: int = 0
     kernel: int = 0
 
+    @property
+    def name(self) -> str:
+        """As people and exported code call it: conv_3, pool_2, image, head."""
+        if self.op in HEADS:
+            return "head"
+        return self.op if self.op == "image" else f"{self.op}_{self.id}"
+
 
 ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_head": 1}
 

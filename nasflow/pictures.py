@@ -1,8 +1,9 @@
 """Encoded pictures -> one uint8 array (n, height, width, channels), with Pillow.
 
 Pictures stay grey (one channel) if all are grey by their mode, else all become RGB; an alpha
-channel is dropped. `size` squeezes to size x size (bilinear, antialiased). Only common formats are
-read: Pillow's EPS reader would start Ghostscript on a file from anywhere.
+channel is dropped, and what it hid shows. A picture that its camera marked as turned (EXIF) is
+turned. `size` squeezes to size x size (bilinear, antialiased). Only common formats are read:
+Pillow's EPS reader would start Ghostscript on a file from anywhere.
 
 Errors are a ValueError of one line that names the picture. The number of threads changes nothing.
 Cost (Pillow 13.0, two cores): 50,000 JPEGs of 32 x 32 take 3.1 s with one thread, 3.3 s with two;
@@ -14,11 +15,12 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +36,29 @@ LARGEST = 50_000_000  # pixels that are decoded, by what the picture's header sa
 SIDE = 1024  # pixels of a side where nothing resizes, as for data.size
 HEAVIEST = 200_000_000  # bytes of an encoded picture
 BLOCK = 256  # pictures a task: a future costs as much as decoding a 32 x 32 JPEG
+NAMED = 5  # unreadable pictures that an error names
+
+
+class Decoded(NamedTuple):
+    """images (n, h, w, 1 or 3); modes: how many pictures came as L, RGB, RGBA, ..."""
+
+    images: Images
+    modes: dict[str, int]
+
+
+class _Picture(NamedTuple):
+    pixels: Images
+    mode: str
 
 
 def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | None) -> Images:
-    """All pictures in their order; `names` are what an error calls them. (n, h, w, 1 or 3)."""
+    """The images of `decoded`."""
+    return decoded(names, contents, size).images
+
+
+def decoded(names: Sequence[str], contents: Sequence[bytes | Path], size: int | None) -> Decoded:
+    """All pictures in their order; `names` are what an error calls them. An error counts all that
+    cannot be read and names the first of them."""
     from PIL import Image
 
     Image.init()  # registers the formats; not safe in threads
@@ -45,7 +66,10 @@ def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | N
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is lower
         tasks = pool.map(partial(_block, names, contents, size), blocks)
-        pixels = [array for block in tasks for array in block]
+        found = [picture for block in tasks for picture in block]
+    _refuse([one for one in found if isinstance(one, ValueError)])
+    pictures = [one for one in found if isinstance(one, _Picture)]
+    pixels = [picture.pixels for picture in pictures]
     for name, array in zip(names, pixels, strict=True):
         if array.shape[:2] != pixels[0].shape[:2]:
             raise ValueError(
@@ -56,7 +80,7 @@ def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | N
     images = np.empty((len(pixels), *pixels[0].shape[:2], channels), dtype=np.uint8)
     for image, array in zip(images, pixels, strict=True):
         image[...] = array  # grey is repeated where channels is 3
-    return images
+    return Decoded(images, dict(sorted(Counter(picture.mode for picture in pictures).items())))
 
 
 def resize(images: Images, size: int) -> Images:
@@ -82,13 +106,31 @@ def foreign(head: bytes) -> str | None:
 
 def _block(
     names: Sequence[str], contents: Sequence[bytes | Path], size: int | None, block: slice
-) -> list[Images]:
+) -> list[_Picture | ValueError]:
     pairs = zip(names[block], contents[block], strict=True)
-    return [_open(name, content, size) for name, content in pairs]
+    return [_attempt(name, content, size) for name, content in pairs]
 
 
-def _open(name: str, content: bytes | Path, size: int | None) -> Images:
-    from PIL import Image, UnidentifiedImageError
+def _refuse(problems: Sequence[ValueError]) -> None:
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        others = [str(problem).split(": ", 1)[0] for problem in problems[1:NAMED]]
+        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise ValueError(
+            f"{problems[0]}; {len(problems)} pictures cannot be read, {', '.join(others)}{more} too"
+        ) from problems[0]
+
+
+def _attempt(name: str, content: bytes | Path, size: int | None) -> _Picture | ValueError:
+    try:
+        return _open(name, content, size)
+    except ValueError as error:
+        return error
+
+
+def _open(name: str, content: bytes | Path, size: int | None) -> _Picture:
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     encoded = _read(name, content) if isinstance(content, Path) else content
     try:
@@ -97,7 +139,9 @@ def _open(name: str, content: bytes | Path, size: int | None) -> Images:
             if width * height > LARGEST or (size is None and max(width, height) > SIDE):
                 raise _TooLargeError(f"{width} x {height} pixels")
             if not mode.startswith(("I", "F")):
-                return _pixels(picture.convert("L" if mode in GREY else "RGB"), size)
+                ImageOps.exif_transpose(picture, in_place=True)
+                kind = "L" if mode in GREY else "RGB"
+                return _Picture(_pixels(picture.convert(kind), size), mode)
     except Exception as error:  # Pillow's readers raise what they please on broken bytes
         if isinstance(error, _TooLargeError | Image.DecompressionBombError):
             problem = (

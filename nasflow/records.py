@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import compute
 
 from nasflow.files import CorruptFile, check_schema, write
 
@@ -64,7 +64,8 @@ def read_table(path: Path) -> pa.Table:
     """CorruptFile when the file is damaged, has other columns or a newer schema, or holds what is
     not finite. Columns that an older version lacks are null."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()  # pq.read_table would import pandas
     except (OSError, pa.ArrowException) as error:
         raise CorruptFile(
             f"{path}: not readable ({error}); rerun the stage that writes it"
@@ -79,7 +80,8 @@ def read_table(path: Path) -> pa.Table:
     if not table.schema.equals(older):
         raise CorruptFile(f"{path}: columns {table.schema.names}; expected {older.names}")
     for name in (field.name for field in older if pa.types.is_floating(field.type)):
-        if not np.isfinite(table[name].drop_null().to_numpy()).all():
+        finite = compute.is_finite(table[name].drop_null())  # to_numpy would import pandas
+        if not compute.all(finite, min_count=0).as_py():
             raise CorruptFile(f"{path}: {name} is not finite in some row")
     for name in later:
         nulls = pa.nulls(len(table), expected.field(name).type)

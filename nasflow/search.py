@@ -6,7 +6,7 @@ Algorithm 1 of the paper, step 3, with the adaptations of its appendix D. Knows 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from nasflow.flow import Vector
 from nasflow.history import Step, architecture_rows, pack, particle_rows, unpack
 from nasflow.neighbourhood import Child, edges
 from nasflow.network import Network
+from nasflow.news import news
 from nasflow.particles import Particles
 from nasflow.randomness import generator
 from nasflow.schedule import sgdr
@@ -102,8 +103,9 @@ def stopped(
             particles = Particles(setting.algorithm, edges(children, search), search)
             sizes = np.array([n.architecture.parameters for n in networks])
             price = search["size_weight"] * np.log2(sizes / sizes[0])
+            names = ["parent", *("+".join(child.morphisms) for child in children)]
             history, winner, reason = _flow(
-                live, particles, deaths, price, k, setting, progress, keeper
+                live, names, particles, deaths, price, k, setting, progress, keeper
             )
         else:
             history, winner, reason = [], None, "exhausted"
@@ -112,6 +114,7 @@ def stopped(
 
 def _flow(
     live: Siblings,
+    names: Sequence[str],
     particles: Particles,
     deaths: Deaths,
     price: Vector,
@@ -167,9 +170,7 @@ def _flow(
         )
         history.append(Step(k, tau, losses, V, error, train_loss, info))
         k += 1
-        leader = particles.leader
-        share = info.counts[leader] / info.counts.sum()
-        progress(len(history), longest, f"leader {leader} with {share:.0%} loss {V[leader]:.3f}")
+        progress(len(history), longest, news(names, info.counts, V, tau))
         winner, reason = particles.winner, ""
         if winner is not None:
             reason = "recentred"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from safetensors.torch import load
 
@@ -19,10 +19,13 @@ SPLITS = ("train", "validation", "test")
 
 
 def write_splits(
-    folder: Path, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], facts: Mapping[str, Any]
+    folder: Path,
+    arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    facts: Mapping[str, Any],
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
-    """arrays: split name -> images uint8 (n, H, W, C), labels int64 (n,)."""
-    files = {}
+    """arrays: split name -> images uint8 (n, H, W, C), labels int64 (n,); beside: other files."""
+    files = {name: write(folder / name, content) for name, content in (beside or {}).items()}
     for name, (images, labels) in arrays.items():
         content = save({"images": np.ascontiguousarray(images), "labels": labels.astype(np.int64)})
         files[f"{name}.safetensors"] = write(folder / f"{name}.safetensors", content)
@@ -32,6 +35,21 @@ def write_splits(
 def read_facts(folder: Path) -> dict[str, Any]:
     """data.json."""
     return dict(read_json(folder / "data.json"))
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Split -> its images: from data.json, or from the files where an older one does not say."""
+    counts = read_facts(folder).get("counts")
+    if counts is not None:
+        return {name: sum(counts[name]) for name in SPLITS}
+    found = {}
+    for name in SPLITS:
+        try:
+            with safe_open(folder / f"{name}.safetensors", "np") as file:
+                found[name] = int(file.get_slice("labels").get_shape()[0])
+        except (OSError, SafetensorError) as error:
+            raise CorruptFile(f"{folder / name}.safetensors: {error}; rerun prepare") from error
+    return found
 
 
 def read_split(folder: Path, name: str, device: str) -> Split:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from nasflow import allowance, baselines
+from nasflow import allowance, baselines, inventory, split_file
 from nasflow import plan as policy
 from nasflow.architecture import chain
 from nasflow.attempt import attempt, inputs
@@ -35,11 +35,14 @@ from nasflow.config import (
     plain,
 )
 from nasflow.files import read_json, write, write_json
+from nasflow.image_facts import NAME, image_facts
+from nasflow.listing import listing
 from nasflow.network import Network, initialise
 from nasflow.predictions import judged, prediction_rows
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
+from nasflow.recalls import by_class
 from nasflow.records import write_table
 from nasflow.rectified import compile_kernels
 from nasflow.search import run_round
@@ -55,17 +58,21 @@ Json = dict[str, Any]
 
 
 def prepare(*, config: str, out: Path) -> None:
-    """Read the source, split it, write the three splits; compile the kernels, so that no stage
-    whose seconds count does."""
+    """Read the source, split it, write the three splits and which image is in which; compile the
+    kernels, so that no stage whose seconds count does."""
     from nasflow.datasets import describe, load_splits  # imports what the source needs
 
-    splits = load_splits(parse(Data, json.loads(config), "data"))
+    section = parse(Data, json.loads(config), "data")
+    splits = load_splits(section)
+    facts = describe(splits) | {"listing": listing(section)}
     arrays = {
         "train": (splits.train_images, splits.train_labels),
         "validation": (splits.validation_images, splits.validation_labels),
         "test": (splits.test_images, splits.test_labels),
     }
-    write_splits(out, arrays, describe(splits))
+    write_splits(out, arrays, facts, {"split.csv": split_file.text(splits.table)})
+    for line in inventory.lines(facts):
+        print(f"nasflow: data: {line}")
     compile_kernels()
 
 
@@ -146,7 +153,8 @@ def search_round(
             ranks=ranks,
         )
         title = f"{algorithm} seed {seed} round {round}"
-        with progress(title, quiet=not ranks.first) as show:
+        of = f"/{bounds.rounds}" if bounds.rounds else ""
+        with progress(title + of, quiet=not ranks.first) as show:
             result = run(network.to(device), k, setting, show, keeper)
         if not ranks.first:
             return
@@ -235,7 +243,7 @@ def evaluate(
     """The one look at the test set, a row an image in predictions.parquet. Where training images
     are mirrored, the accuracy of the mean over an image and its mirror image is told apart."""
     began, device = time.monotonic(), own_device(device)
-    split = read_split(data, "test", device)
+    split, facts = read_split(data, "test", device), read_facts(data)
     trained = read_checkpoint(network).network.to(device)
     mirrored = None
     with Siblings([trained], lambda *_: None, workers=threads) as live:
@@ -267,12 +275,14 @@ def evaluate(
         "search_epochs": found["network_epochs"],
         "pretrain_epochs": before["epochs"],
         "final_epochs": final["epochs"],
+        **by_class(rows, facts["classes"]),
         "seconds": seconds | {"total": sum(seconds.values())},
     }
-    text = summary_text(metrics, found, trained.architecture, out.parent)
+    text = summary_text(metrics, found, facts, trained.architecture, out.parent)
     files = {
         "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
         "summary.txt": write(out.with_name("summary.txt"), text.encode()),
+        NAME: write_json(out.with_name(NAME), {"schema": 1, **image_facts(facts)}),
     }
     write_json(out, metrics | {"files": files})
 
@@ -286,40 +296,11 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
         write(out / name, content)
 
 
-def track(
-    *,
-    uri: str,
-    all: Path | None = None,
-    kind: str = "",
-    source: Path | None = None,
-    experiment: str = "",
-    algorithm: str = "",
-    seed: int = 0,
-    round: int = 0,
-    out: Path | None = None,
-) -> None:
-    """Mirror one stage's records (or `all` of a results folder) to MLflow."""
-    from nasflow import tracking
+def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
+    """The page of an experiment, by default as report.html in its folder."""
+    from nasflow.report import page  # imports altair
 
-    if all is not None:
-        mirrored = tracking.track_all(all, uri=uri)
-        for name, facts in mirrored.items():
-            print(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip())
-        return
-    assert source is not None and out is not None
-    where: Json = {"experiment": experiment, "algorithm": algorithm, "seed": seed, "uri": uri}
-    if kind == "round":
-        where["round"] = round
-    facts = getattr(tracking, f"track_{kind}")(source, **where)
-    write_json(out, facts)
-
-
-def ui(*, uri: str) -> None:
-    """Serve MLflow's UI on http://127.0.0.1:5000 until interrupted."""
-    from nasflow.tracking_server import serve
-
-    print("nasflow: open http://127.0.0.1:5000, then 'Model training'")
-    serve(uri)
+    write(out or results / "report.html", page(results, json.loads(config or "null")).encode())
 
 
 def _train_stage(

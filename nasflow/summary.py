@@ -5,19 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nasflow import inventory
 from nasflow.architecture import Architecture
+from nasflow.recalls import worst
 
 
 def summary_text(
-    metrics: dict[str, Any], search: dict[str, Any], g: Architecture, folder: Path
+    metrics: dict[str, Any],
+    search: dict[str, Any],
+    data: dict[str, Any],
+    g: Architecture,
+    folder: Path,
 ) -> str:
     """The architecture, how it was found, how good it is, where the files lie."""
-    seconds = metrics["seconds"]
+    seconds, (images, *more) = metrics["seconds"], inventory.lines(data)
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         f"  rounds         {metrics['rounds']} ({metrics['recentred']} moved the centre), "
-        f"{metrics['architectures']} children seen, ended {_end(search['reason'])}",
+        f"{metrics['architectures']} children seen, ended {ended(search['reason'])}",
         "                 round  parameters       FLOPs  validation  moved by",
         *(_round_line(round) for round in search["lineage"]),
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
@@ -25,6 +31,10 @@ def summary_text(
         f"  validation     {metrics['validation_accuracy']:.2%} accuracy",
         f"  test           {metrics['test_accuracy']:.2%} accuracy, "
         f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images",
+        f"  classes        {metrics['balanced_accuracy']:.2%} balanced accuracy, the mean over "
+        f"classes; least: {worst(metrics['classes'])}",
+        f"  data           {images}",
+        *(f"                 {line}" for line in more),
         f"  seconds        {seconds['pretrain']:.0f} pretraining, {seconds['search']:.0f} search, "
         f"{seconds['final']:.0f} final training",
         f"  files          {folder}/metrics.json and network.*",
@@ -33,7 +43,8 @@ def summary_text(
     return "\n".join(lines) + "\n"
 
 
-def _end(reason: str) -> str:
+def ended(reason: str) -> str:
+    """Why a search ended, after the word `ended`."""
     known = {
         "children": "as no child is legal",
         "diverged": "as every network of a round diverged: lower lambda_start",

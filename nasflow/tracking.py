@@ -1,30 +1,37 @@
-"""The MLflow mirror of the records; the only importer of mlflow.
+"""The MLflow mirror of the records; it and nasflow.tracking_model alone import mlflow.
 
 Parquet and JSON files are the truth, and everything here can be deleted and made again with
 `track_all`. The experiment is the experiment; a search is a parent run (`nasgd seed 0`: its curves
 go over rounds, the test metrics are its last numbers); each stage is a child run (`pretrain`,
-`round 03 · deepen`, `final training`: curves over steps, and the files).
+`round 03 · deepen`, `final training`: curves over steps, the files, pictures). The final network is
+a registered model.
 
 Idempotent: tag `nasflow.key` says what a run mirrors, `nasflow.digest`, written last, which version
 of it. The same digest is left alone; another one, or none (an interrupted call), replaces the run.
 A parent is extended while its points agree with the files, and replaced otherwise: a run id is no
 lasting name, the key is. Replaced runs are hidden until `mlflow gc`.
 
-Best effort: a server that is away, silent or slow, or a locked database, costs a stage less than
-10 s and becomes {"status": "pending", "error": ...}, never an exception.
+Best effort: a server that is away, silent or slow, or a locked database, costs a stage PATIENCE
+seconds and becomes {"status": "pending", "error": ...}, never an exception.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from nasflow import curves, tracking_server, tracking_source
+from nasflow import (
+    curves,
+    tracking_notes,
+    tracking_pictures,
+    tracking_server,
+    tracking_source,
+    waiting,
+)
 from nasflow.curves import Point
 from nasflow.files import read_json
 from nasflow.tracking_source import Source
@@ -33,12 +40,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PATIENCE = 7.0  # seconds; mlflow takes two to load
+PATIENCE = 4.0  # seconds that go by without work; mlflow and a round's pictures take five
 FIRST = 30.0  # where a database is made: seconds of work on a busy machine, no waiting
 BATCH = 1000  # MLflow's limit; 50 times faster than point by point
 PROXIED = "mlflow-artifacts:/"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # not one of prompts and traces
 
 
 def track_pretrain(
@@ -74,30 +82,19 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 
 
 def track(source: Source, uri: str) -> dict[str, Any]:
-    """Mirror one stage in at most PATIENCE seconds, or FIRST, the loading of mlflow not counted."""
-    began, path = time.monotonic(), tracking_server.database(uri)
-    away = _within(PATIENCE, uri, lambda: tracking_server.absence(uri))
-    if away is not None:
-        return _pending(uri, away)
-    patience = PATIENCE if path is None or path.exists() else FIRST
-    left = patience - (time.monotonic() - began)
-    tracking_server.prepare_environment()
-    import mlflow  # noqa: F401
+    """Mirror one stage, waiting for at most PATIENCE seconds, or FIRST."""
+    path = tracking_server.database(uri)
+    try:
+        away = waiting.within(PATIENCE, lambda: tracking_server.absence(uri))
+        if away is not None:
+            return _pending(uri, away)
+        patience = PATIENCE if path is None or path.exists() else FIRST
+        tracking_server.prepare_environment()
+        import mlflow  # noqa: F401
 
-    facts: list[dict[str, Any]] = []
-    late = _within(left, uri, lambda: facts.append(_attempt(source, uri)))
-    return facts[0] if late is None else _pending(uri, late)
-
-
-def _within(seconds: float, uri: str, call: Callable[[], str | None]) -> str | None:
-    """What the call answers, or that it took too long. A thread: SQLite waits for a lock where no
-    signal reaches it. It is left behind, and ends with the process."""
-    answers: list[str | None] = []
-    thread = Thread(target=lambda: answers.append(call()), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    late = f"{uri}: not done in time; `nasflow track --all` makes it good"
-    return late if thread.is_alive() else answers[0]
+        return waiting.within(patience, lambda: _attempt(source, uri))
+    except TimeoutError:
+        return _pending(uri, f"{uri}: not done in time; `nasflow track --all` makes it good")
 
 
 def _attempt(source: Source, uri: str) -> dict[str, Any]:
@@ -136,13 +133,15 @@ def _mirror(client: MlflowClient, source: Source) -> dict[str, Any]:
     experiment = _experiment(client, source.experiment)
     same = _runs(client, experiment, "nasflow.key", source.key)
     parent, changed = _search_run(client, experiment, source)
+    parent_id = str(parent.info.run_id)
     kept = next((run for run in same if run.data.tags.get("nasflow.digest") == digest), None)
-    run_id = kept.info.run_id if kept else _stage_run(client, experiment, parent, source, digest)
+    run_id = kept.info.run_id if kept else _stage_run(client, experiment, parent_id, source, digest)
     for run in same:
         if run.info.run_id != run_id:
             _delete(client, run)
+    changed |= _tell(client, experiment, parent, source)
     status = "unchanged" if kept and not changed else "logged"
-    return {"status": status, "run_id": run_id, "parent_run_id": parent, "digest": digest}
+    return {"status": status, "run_id": run_id, "parent_run_id": parent_id, "digest": digest}
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
@@ -150,7 +149,8 @@ def _experiment(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         local = client.tracking_uri.startswith(tracking_server.SQLITE)
-        return str(client.create_experiment(name, PROXIED + name if local else None))
+        tags = KIND | {NOTE: tracking_notes.EXPERIMENT}
+        return str(client.create_experiment(name, PROXIED + name if local else None, tags))
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     return str(known.experiment_id)
@@ -161,7 +161,7 @@ def _stage_run(
 ) -> str:
     """One child run with its curves and files; the digest comes last."""
     status, time = source.status, curves.clock(source.status)
-    tags = _origin(source.key, source.results) | {PARENT: parent, NOTE: source.sentence}
+    tags = _origin(source.key, source.results) | {PARENT: parent}
     for name in ("fingerprint", "winner", "morphism", "reason"):
         if name in status:
             tags[f"nasflow.{name}"] = str(status[name])
@@ -169,15 +169,32 @@ def _stage_run(
     if source.round is not None:
         parameters |= {"round": source.round, "morphism": status["morphism"] or "parent"}
         parameters |= {"reason": status["reason"]}
+    drawn = tracking_pictures.pictures(source)
     run = client.create_run(experiment, time.at(0), tags, source.title)
-    _log(client, run.info.run_id, source.points(), parameters)
-    _upload(client, run, source.files)
-    client.set_terminated(run.info.run_id, "FINISHED", time.at(time.steps))
-    client.set_tag(run.info.run_id, "nasflow.digest", digest)
-    return str(run.info.run_id)
+    run_id = str(run.info.run_id)
+    client.set_tag(run_id, NOTE, tracking_notes.of_stage(source, run_id, list(drawn)))
+    _log(client, run_id, source.points(), parameters)
+    made = tracking_pictures.files(source, drawn) | tracking_pictures.diagrams(source)
+    _upload(client, run, {path.name: path.read_bytes() for path in source.files} | made)
+    client.set_tag(run_id, tracking_pictures.SHOWN, "True")
+    if (source.folder / "metrics.json").exists():
+        _register(client, source, run_id)
+    client.set_terminated(run_id, "FINISHED", time.at(time.steps))
+    client.set_tag(run_id, "nasflow.digest", digest)
+    return run_id
 
 
-def _search_run(client: MlflowClient, experiment: str, source: Source) -> tuple[str, bool]:
+def _register(client: MlflowClient, source: Source, run_id: str) -> None:
+    """The network as a version of the registered model; 5 s, where it is not there yet."""
+    from nasflow import tracking_model
+
+    version = tracking_model.register(
+        client, source, run_id, lambda uri: _place(client.tracking_uri, uri)
+    )
+    client.set_tag(run_id, "nasflow.model", f"models:/{source.experiment}/{version}")
+
+
+def _search_run(client: MlflowClient, experiment: str, source: Source) -> tuple[Run, bool]:
     """The parent run of a search, brought up to date; and whether that changed anything."""
     points = {(p.key, p.step, p.value): p for p in curves.of_search(source.search)}
     same = _runs(client, experiment, "nasflow.key", source.search_key)
@@ -191,17 +208,18 @@ def _search_run(client: MlflowClient, experiment: str, source: Source) -> tuple[
         _log(client, run.info.run_id, [], {"algorithm": source.algorithm, "seed": source.seed})
     missing = points.keys() - there.get(run.info.run_id, set())
     _log(client, run.info.run_id, [p for key, p in points.items() if key in missing], {})
-    told = _tell(client, run, source)
     for old in (other for other in same if other.info.run_id != run.info.run_id):
         for child in _runs(client, experiment, PARENT, old.info.run_id):
             client.set_tag(child.info.run_id, PARENT, run.info.run_id)
         _delete(client, old)
-    return str(run.info.run_id), created or told or bool(missing)
+    return run, created or bool(missing)
 
 
-def _tell(client: MlflowClient, run: Run, source: Source) -> bool:
+def _tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> bool:
     """Description, reason and end of a search, where they differ from what the run says."""
-    tags = {NOTE: tracking_source.story(source.search)}
+    children = _runs(client, experiment, PARENT, run.info.run_id)
+    ids = {child.data.tags["nasflow.key"]: str(child.info.run_id) for child in children}
+    tags = {NOTE: tracking_notes.of_search(source, experiment, ids)}
     summary = source.search / "search" / "summary.json"
     if summary.exists():
         facts = read_json(summary)
@@ -244,27 +262,29 @@ def _log(
         client.log_batch(run_id, [Metric(p.key, p.value, p.time, p.step) for p in batch])
 
 
-def _upload(client: MlflowClient, run: Run, files: Sequence[Path]) -> None:
-    """Through the server; for a local database into the folder that the server will serve."""
-    folder = _folder(client, run)
-    for path in files:
-        if folder is None:
-            client.log_artifact(run.info.run_id, str(path))
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / path.name)
+def _upload(client: MlflowClient, run: Run, files: Mapping[str, bytes]) -> None:
+    """Path -> content: through the server; for a local database into the folder that the server
+    will serve."""
+    with tempfile.TemporaryDirectory() as temporary:
+        place = _place(client.tracking_uri, str(run.info.artifact_uri))
+        for name, content in files.items():
+            path = (place or Path(temporary)) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if place is None:
+            client.log_artifacts(run.info.run_id, temporary)
 
 
-def _folder(client: MlflowClient, run: Run) -> Path | None:
-    """Where a run's artifacts stand, if beside a local database."""
-    path, uri = tracking_server.database(client.tracking_uri), str(run.info.artifact_uri)
+def _place(tracking_uri: str, uri: str) -> Path | None:
+    """Where artifacts stand, if beside a local database."""
+    path = tracking_server.database(tracking_uri)
     if path is None or not uri.startswith(PROXIED):
         return None
     return tracking_server.artifacts(path) / uri.removeprefix(PROXIED)
 
 
 def _delete(client: MlflowClient, run: Run) -> None:
-    folder = _folder(client, run)
+    folder = _place(client.tracking_uri, str(run.info.artifact_uri))
     if folder is not None:
         shutil.rmtree(folder.parent, ignore_errors=True)
     client.delete_run(run.info.run_id)

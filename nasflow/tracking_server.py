@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SQLITE = "sqlite:///"
+PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 TURN = 30.0  # seconds to wait for another writer of ours
 ANSWER = 3.0  # seconds for a server or a database to answer
 # Read by mlflow at its import and by its server. MLflow's own defaults retry for 247 s a call, send
@@ -66,6 +67,15 @@ def absence(uri: str) -> str | None:
         return f"{uri}: {error}"
 
 
+def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
+    """Each experiment of a local database and where its searches are shown."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", timeout=ANSWER, uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
+        ).fetchall()
+    return ((name, f"{address}/{PAGE.format(number)}") for name, number in rows)
+
+
 @contextmanager
 def turn(lock: Path) -> Iterator[None]:
     """Exclusive among the processes of this machine; released by the system if the holder dies."""
@@ -89,14 +99,20 @@ def lock_of(uri: str, results: Path) -> Path:
     return results / "mlflow.lock" if path is None else path.with_name(path.name + ".lock")
 
 
-def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
-    """Become MLflow's server (the web page) over a local database. It has no login: leave it on the
-    loopback address; under another name MLflow wants MLFLOW_SERVER_ALLOWED_HOSTS=name:port."""
+def local(uri: str) -> Path:
+    """The database of an SQLite URI; ValueError where none is."""
     path = database(uri)
     if path is None:
         raise ValueError(f"tracking.uri: {uri} is a server already; open it in a browser")
     if not path.exists():
-        raise ValueError(f"{path}: not there yet; `nasflow track --all` makes it")
+        raise ValueError(f"{path}: not there yet; `nasflow track --all results` makes it")
+    return path
+
+
+def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
+    """Become MLflow's server (the web page) over a local database. It has no login: leave it on the
+    loopback address; under another name MLflow wants MLFLOW_SERVER_ALLOWED_HOSTS=name:port."""
+    path = local(uri)
     prepare_environment()
     options = {
         "--backend-store-uri": uri,

@@ -12,7 +12,7 @@ from typing import Any
 from nasflow import curves
 from nasflow.files import read_json
 
-LAYOUT = b"1"  # part of the digest: a change of names or curves replaces all mirrored runs
+LAYOUT = b"2"  # part of the digest: a change of names or curves replaces all mirrored runs
 FILES = ("*.json", "*.parquet", "summary.txt")
 
 
@@ -62,20 +62,6 @@ class Source:
             return "final training" if self.folder.name == "final" else "pretrain"
         return f"round {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
-    @property
-    def sentence(self) -> str:
-        """The description of the run."""
-        status = self.status
-        accuracy = f"validation accuracy {status['validation_accuracy']:.4f}"
-        if self.round is None:
-            return f"{status['steps']} steps, {accuracy}. Curves over steps."
-        return (
-            f"Ended by `{status['reason']}` after {status['steps']} steps among "
-            f"{status['children']} children; node {status['winner']} "
-            f"({status['morphism'] or 'parent'}) won, {accuracy}. Curves over the steps of the "
-            "round, one per sibling: number of the node and its morphism; 0 is the parent."
-        )
-
     def points(self) -> list[curves.Point]:
         read = curves.of_training if self.round is None else curves.of_round
         return read(self.folder)
@@ -92,27 +78,15 @@ def found(results: Path) -> Iterator[Source]:
     """The finished stages (those with a status.json), in the order of each search."""
     for search in sorted(results.absolute().glob("*/*/seed_*")):
         place = (search.parent.parent.name, search.parent.name, int(search.name[len("seed_") :]))
-        if (search / "pretrain" / "status.json").exists():
-            yield Source(search / "pretrain", *place)
-        for number, path in curves.rounds(search).items():
-            yield Source(path.parent, *place, number)
-        if (search / "final" / "status.json").exists():
-            yield Source(search / "final", *place)
+        yield from found_in(search, *place)
 
 
-def story(search: Path) -> str:
-    """The description of a search: what its axis means, and a table of the latest 50 rounds."""
-    rows = [
-        "Curves over rounds: 0 is the pre-trained network, r the winner of round r, the number "
-        "after the last round the trained winner.",
-        "",
-        "| round | morphism | ended by | parameters | validation accuracy |",
-        "|--:|---|---|--:|--:|",
-    ]
-    for number, path in list(curves.rounds(search).items())[-50:]:
-        status = read_json(path)
-        rows.append(
-            f"| {number} | {status['morphism'] or 'parent'} | {status['reason']} "
-            f"| {status['parameters']:,} | {status['validation_accuracy']:.4f} |"
-        )
-    return "\n".join(rows)
+def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterator[Source]:
+    """Those of one search."""
+    place = (experiment, algorithm, seed)
+    if (search / "pretrain" / "status.json").exists():
+        yield Source(search / "pretrain", *place)
+    for number, path in curves.rounds(search).items():
+        yield Source(path.parent, *place, number)
+    if (search / "final" / "status.json").exists():
+        yield Source(search / "final", *place)

@@ -112,7 +112,7 @@ def train(
             look = int(LOOKS * now) > int(LOOKS * share)
             if look:
                 loss, accuracy = live.evaluate(validation)[0]
-                seen = f" validation accuracy {accuracy:.2%}"
+                seen = f", validation accuracy {accuracy:.2%}"
             if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * share):
                 rows.append(
                     {

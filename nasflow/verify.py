@@ -100,10 +100,14 @@ def check(results: Path) -> Findings:
 
 
 def _data(findings: Findings, folder: Path) -> None:
-    if findings.read(folder / "data.json", read_json) is not None:
+    facts = findings.read(folder / "data.json", read_json)
+    if facts is not None:
         for name in SPLITS:
             file = folder / f"{name}.safetensors"
             findings.read(file, lambda path: read_split(path.parent, path.stem, "cpu"))
+        named = facts.get("files", {}) if isinstance(facts, dict) else {}
+        for name in named.keys() - {f"{split}.safetensors" for split in SPLITS}:
+            _whole(findings, folder / name, named[name])
 
 
 def _comparison(findings: Findings, folder: Path) -> None:

@@ -91,7 +91,7 @@ def command(
 
 
 def no_bar(*_: object, **__: object) -> Any:
-    """tqdm's lock is one for all forks, and a killed one does not give it back."""
+    """No line of the killed among those of the tests."""
     return nullcontext(lambda *_: None)
 
 

@@ -447,6 +447,8 @@ def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     (train / "readme.txt").write_text("skipped")
     (train / "class_1" / "notes.txt").write_text("not an image")
     refused(data, "notes.txt: no picture")
+    refused(Data(source="folder", train=str(tmp_path)), f"train: {train} under data")
+    train.rename(tmp_path / "pictures")
     refused(Data(source="folder", train=str(tmp_path)), "point data.train at the folder of the")
 
 

@@ -37,7 +37,9 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
         name: (rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3)
         for name, count in (("train", 40), ("validation", 16), ("test", 16))
     }
-    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    facts: dict[str, Any] = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    facts["counts"] = {n: np.bincount(labels).tolist() for n, (_, labels) in arrays.items()}
+    facts["duplicates"] = {"validation": 0, "test": 0}
     data, search = experiment / "data", experiment / algorithm / "seed_0"
     write_splits(data, arrays, facts | {"mean": [0.4], "std": [0.2]})
     given: dict[str, Any] = {"data": data, "seed": 0, "device": "cpu", "threads": 1}

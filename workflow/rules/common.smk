@@ -19,19 +19,20 @@ from nasflow import plan as policy
 from nasflow.compare_config import FILES as COMPARISON
 from nasflow.compare_config import names as ablations
 from nasflow.config_file import CHECKPOINT
+from nasflow.listing import listing
 from nasflow.lock import Held, take
 
 # A stage's number goes up when its program gives other results than before: shell rules do not
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
-    "prepare": 1,
+    "prepare": 2,
     "pretrain": 3,
     "plan": 1,
     "search_round": 5,
     "select_winner": 3,
     "final_train": 4,
     "evaluate": 5,
-    "track": 1,
+    "track": 2,
     "compare": 1,
     "report": 1,
 }
@@ -82,8 +83,23 @@ def section(name):
     return text(schema.plain(getattr(EXPERIMENT, name)))
 
 
+def pictures(wildcards):
+    """What stands on disk to be prepared; once it is gone, what was prepared is kept."""
+    found = listing(EXPERIMENT.data)
+    if found is None and Path(f"{RESULTS}/data/data.json").exists():
+        return json.loads(Path(f"{RESULTS}/data/data.json").read_text()).get("listing")
+    return found
+
+
 def sections(*names):
     return text({name: schema.plain(getattr(EXPERIMENT, name)) for name in names})
+
+
+def described():
+    """All that a page about the experiment tells: not where it runs, which changes no result."""
+    skipped = ("device", "threads", "tracking")
+    whole = schema.plain(EXPERIMENT)
+    return text({name: value for name, value in whole.items() if name not in skipped})
 
 
 def search_sections(wildcards):

@@ -5,19 +5,20 @@ rule comparison:
         data=rules.prepare.output.data,
         metrics=[f"{search}/final/metrics.json" for search in COMPARED],
     output:
-        [f"{RESULTS}/comparison/{name}" for name in COMPARISON],
+        [
+            (
+                report(f"{RESULTS}/comparison/{name}", "../report/comparison.rst", "Comparison")
+                if name in ("comparison.html", "anytime.png", "errors.png")
+                else f"{RESULTS}/comparison/{name}"
+            )
+            for name in COMPARISON
+        ],
     log:
         f"{RESULTS}/logs/comparison.log",
     conda:
         "../envs/nasflow.yaml"
     params:
-        config=text(
-            {
-                name: value
-                for name, value in schema.plain(EXPERIMENT).items()
-                if name not in ("device", "threads", "tracking")
-            }
-        ),
+        config=described(),
         version=VERSIONS["compare"],
         results=lambda wildcards, input: str(Path(input.data).parents[1]),
         methods=NAMES,

@@ -1,9 +1,14 @@
+# The pictures are a parameter, a digest of their names and sizes: as input files, 50,000 of them
+# would be looked at one by one.
 rule prepare:
+    input:
+        split=EXPERIMENT.data.split or [],
     output:
         train=f"{RESULTS}/data/train.safetensors",
         validation=f"{RESULTS}/data/validation.safetensors",
         test=f"{RESULTS}/data/test.safetensors",
         data=f"{RESULTS}/data/data.json",
+        split=f"{RESULTS}/data/split.csv",
     log:
         f"{RESULTS}/logs/prepare.log",
     conda:
@@ -11,6 +16,7 @@ rule prepare:
     params:
         config=section("data"),
         version=VERSIONS["prepare"],
+        pictures=pictures,
         out=subpath(output.data, parent=True),
     shell:
         'exec "$python" -m nasflow prepare --config {params.config:q} --out {params.out:q}'

@@ -41,7 +41,13 @@ rule evaluate:
         pretrain=ancient(f"{SEARCH}/pretrain/status.json"),
     output:
         metrics=f"{SEARCH}/final/metrics.json",
-        summary=f"{SEARCH}/final/summary.txt",
+        summary=report(
+            f"{SEARCH}/final/summary.txt",
+            caption="../report/summary.rst",
+            category="Result",
+            labels={"algorithm": "{algorithm}", "seed": "{seed}"},
+        ),
+        images=f"{SEARCH}/final/images.json",
         predictions=f"{SEARCH}/final/predictions.parquet",
     log:
         f"{SEARCH}/logs/evaluate.log",

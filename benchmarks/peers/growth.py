@@ -1,0 +1,123 @@
+"""gromo's growing networks under a fixed schedule: which widths, when, and the search around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from benchmarks.peers.bench import Bench, Found, row, stage, stretch
+from benchmarks.peers.space import parts
+from nasflow import allowance
+from nasflow.architecture import Architecture
+from nasflow.batches import Batches
+from nasflow.config import plain
+from nasflow.neighbourhood import legal
+from nasflow.network import Network
+from nasflow.node import Node
+from nasflow.siblings import Siblings
+
+START, TARGET = 0.5, 4.0  # of a base width: filters of a growing convolution, first and at the end
+
+
+def doubled(hidden: tuple[int, ...], base: Architecture) -> Architecture:
+    """g_0 with one more convolution at the head of each part between pools, of so many filters.
+
+    gromo grows filters between two convolutions on maps of one size; between those of g_0 lie
+    pools. ValueError unless g_0 is a chain."""
+    if joins := [node.op for node in base.nodes if node.op in ("add", "concat", "pad")]:
+        raise ValueError(f"base.network: it has {', '.join(joins)}; gromo's peer takes a chain")
+    nodes: list[Node] = []
+    place = {base.image.id: 0}
+    widths = iter(hidden)
+    first = {part[0] for part in parts(base)}
+    for node in base.nodes:
+        inputs = tuple(place[i] for i in node.inputs)
+        if node.id in first:
+            new = Node(len(nodes), "conv", inputs, next(widths), node.kernel)
+            nodes.append(new)
+            inputs = (new.id,)
+        place[node.id] = len(nodes)
+        nodes.append(Node(len(nodes), node.op, inputs, node.width, node.kernel))
+    return Architecture(tuple(nodes), base.size)
+
+
+def first_widths(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
+    """Half the base's, at least min_filters."""
+    least = constraints["min_filters"]
+    return tuple(max(least, int(START * base[part[0]].width)) for part in parts(base))
+
+
+def targets(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
+    """Four times the base's widths, or the largest share of them that keeps the constraints;
+    ValueError where even the first widths do not."""
+    begin = first_widths(base, constraints)
+    for share in range(100, -1, -1):
+        widths = tuple(
+            b + int((TARGET * base[part[0]].width - b) * share / 100)
+            for b, part in zip(begin, parts(base), strict=True)
+        )
+        if legal(doubled(widths, base), constraints):
+            return widths
+    raise ValueError(
+        f"search.constraints: {doubled(begin, base).describe()} breaks them, where gromo would "
+        "start; raise them or leave gromo out"
+    )
+
+
+def additions(begin: int, end: int, growths: int) -> list[int]:
+    """Filters added at each growth, as even as whole numbers are."""
+    marks = [begin + (end - begin) * i // growths for i in range(growths + 1)]
+    return [b - a for a, b in pairwise(marks)]
+
+
+def search(bench: Bench) -> Found:
+    """`growths` times: grow, then train for an even share of what is left; no more growths once
+    nothing is. What lasts longer than meant is paid for by the final training. The batches of the
+    statistics count as steps, the looks that choose the factor do not."""
+    from benchmarks.peers.growing import grow  # imports gromo
+
+    network, options = bench.start, bench.options
+    constraints = plain(bench.experiment.search)["constraints"]
+    g = network.architecture
+    grown = [part[0] for part in parts(g)]
+    ends = targets(bench.base, constraints)
+    steps = [additions(g[c].width, e, options.growths) for c, e in zip(grown, ends, strict=True)]
+    lineage: list[dict[str, Any]] = []
+    search = bench.experiment.search
+    trained = [{"fingerprint": g.fingerprint}]
+    for number in range(options.growths):
+        if bench.meter.left <= 0.0:
+            break
+        batches = Batches(bench.data, search.batch_size, f"gromo {number}", (bench.seed,))
+        looked = [batches(i) for i in range(options.statistics)]
+        wanted = {conv: added[number] for conv, added in zip(grown, steps, strict=True)}
+        network = grow(network, wanted, looked)
+        bench.meter.steps += len(looked)
+        assert legal(network.architecture, constraints)
+        epochs = _epochs(bench, network, options.growths - number)
+        loss, accuracy = _score(bench, network)
+        if epochs > 0.0:
+            network, loss, accuracy = stretch(
+                bench, network, epochs, f"gromo stretch {number}", bench.meter.count
+            )
+        lineage.append(row(number + 1, network, "growth", loss, accuracy))
+        trained.append(lineage[-1] | {"fingerprint": network.architecture.fingerprint})
+    return Found(network, trained, lineage)
+
+
+def _epochs(bench: Bench, network: Network, shares: int) -> float:
+    """Of the stretch after one of the growths that are left, `shares`: by the speed of some steps
+    where the budget is in seconds."""
+    share = bench.meter.left / shares
+    if share <= 0.0 or bench.meter.limit.unit == "epochs":
+        return max(0.0, share)
+    final = stage(bench.experiment, 1.0) | {"total_seconds": share}
+    augment, none = plain(bench.experiment.augment), {"seconds": 0.0, "epochs": 0.0}
+    given = (bench.data, bench.validation, final, augment, none, bench.workers)
+    return allowance.epochs_left(network, *given)
+
+
+def _score(bench: Bench, network: Network) -> tuple[float, float]:
+    with Siblings([network], lambda *_: None, workers=bench.workers) as live:
+        return live.evaluate(bench.validation)[0]

@@ -1,0 +1,134 @@
+"""Two encodings of the search space for samplers that know vectors of choices, not graphs.
+
+Both name morphisms one after another from g_0, by the package's own table of them; one that has no
+legal site is passed over. So whatever the numbers are, the architecture is one that a search here
+could reach from g_0, with every one on the way inside the constraints. Weights mean nothing here:
+trials start from random ones.
+
+* `moves`: slot by slot a kind of morphism (or none) and a place between 0 and 1 among its sites.
+  Each chain of so many morphisms that a search can take is in it.
+* `shape`: for each part between pools a width, a number of convolutions, a kernel and a skip. A
+  small, regular part of the same space, in which a number means the same wherever others stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from nasflow.architecture import Architecture
+from nasflow.morphisms import MORPHISMS, Site
+from nasflow.neighbourhood import legal
+from nasflow.network import Network
+from nasflow.randomness import generator
+
+NOTHING = "none"
+FACTORS = {"half": ("narrow", 2), "double": ("widen", 2), "quadruple": ("widen", 4)}
+KERNELS = (3, 5, 7)
+SKIPS = (NOTHING, "add", "concat")
+MOST_ADDED = 3  # convolutions added to a part
+NAMES = ("width", "added", "kernel", "skip")
+Sites = Callable[[Sequence[int]], Sequence[Site]]  # of the convolutions of a part
+
+
+class Choice(NamedTuple):
+    """One number of the vector: a category or, without options, a float in [0, 1)."""
+
+    name: str
+    options: tuple[str | int, ...] = ()
+
+
+class Space(NamedTuple):
+    """g_0 with weights of no meaning, the kinds of morphisms allowed, and the constraints."""
+
+    start: Network
+    kinds: tuple[str, ...]
+    constraints: Mapping[str, Any]
+
+
+def space(start: Network, search: Mapping[str, Any]) -> Space:
+    """The space of an experiment's `search` section."""
+    kinds = tuple(name for name, weight in search["morphisms"].items() if weight > 0)
+    return Space(start, kinds, search["constraints"])
+
+
+def choices(within: Space, encoding: str, slots: int) -> list[Choice]:
+    """What a sampler chooses from, always the same names; `slots` counts morphisms of `moves`."""
+    if encoding == "moves":
+        kinds = (NOTHING, *within.kinds)
+        return [c for i in range(slots) for c in (Choice(f"kind_{i}", kinds), Choice(f"place_{i}"))]
+    options = (("same", *FACTORS), tuple(range(MOST_ADDED + 1)), KERNELS, SKIPS)
+    return [
+        Choice(f"{name}_{part}", own)
+        for part in range(len(parts(within.start.architecture)))
+        for name, own in zip(NAMES, options, strict=True)
+    ]
+
+
+def decode(within: Space, encoding: str, chosen: Mapping[str, Any]) -> Architecture:
+    """The architecture that a value for each of `choices` stands for."""
+    if encoding == "shape":
+        return _shaped(within, chosen)
+    network = within.start
+    for slot in range(len(chosen) // 2):
+        if (kind := chosen[f"kind_{slot}"]) != NOTHING:
+            sites = sorted(MORPHISMS[kind].sites(network.architecture))
+            first = int(chosen[f"place_{slot}"] * len(sites))
+            network = _first(within, network, kind, (*sites[first:], *sites[:first]))
+    return network.architecture
+
+
+def parts(g: Architecture) -> list[list[int]]:
+    """Ids of the convolutions between pools, in order."""
+    result: list[list[int]] = [[]]
+    for node in g.nodes:
+        if node.op == "conv":
+            result[-1].append(node.id)
+        elif node.op == "pool":
+            result.append([])
+    return [part for part in result if part]
+
+
+def _shaped(within: Space, chosen: Mapping[str, Any]) -> Architecture:
+    network = within.start
+    for part, convs in enumerate(parts(network.architecture)):
+        for kind, sites in _plan(len(convs), *(chosen[f"{name}_{part}"] for name in NAMES)):
+            now = parts(network.architecture)[part]
+            network = _first(within, network, kind, sites(now))
+    return network.architecture
+
+
+def _plan(
+    count: int, width: str, added: int, kernel: int, skip: str
+) -> Iterator[tuple[str, Sites]]:
+    """What a part of so many convolutions goes through: width first, that new convolutions have
+    it; kernels before skips."""
+    kind, factor = FACTORS.get(width, (NOTHING, 0))
+    for place in range(count if factor else 0):
+        yield kind, partial(_at, place, factor)
+    for _ in range(added):
+        yield "deepen", lambda convs: [(convs[-1], 3)]
+    for place in range(count + added):
+        for size in (size for size in KERNELS if 3 < size <= kernel):
+            yield "enlarge_kernel", partial(_at, place, size)
+    if skip != NOTHING:
+        yield f"connect_{skip}", lambda convs: [(convs[0], convs[-1])]
+
+
+def _at(place: int, option: int, convs: Sequence[int]) -> list[Site]:
+    return [(conv, option) for conv in convs[place : place + 1]]
+
+
+def _first(within: Space, network: Network, kind: str, sites: Sequence[Site]) -> Network:
+    """The child by the first site that gives a legal one; the network itself without any."""
+    allowed = set(MORPHISMS[kind].sites(network.architecture)) if kind in within.kinds else set()
+    for site in sites:
+        if site in allowed:
+            try:
+                child = MORPHISMS[kind].apply(network, site, generator("peer space"))
+            except ValueError:  # no legal graph
+                continue
+            if legal(child.architecture, within.constraints):
+                return child
+    return network

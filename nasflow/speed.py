@@ -1,0 +1,48 @@
+"""How fast this machine trains."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+
+from nasflow import optim
+from nasflow.architecture import Architecture
+from nasflow.batches import Batches, Split
+from nasflow.network import initialise
+from nasflow.randomness import generator
+from nasflow.siblings import Siblings
+
+IMAGES = 512
+WARM = 5  # steps that compile and fill caches
+
+
+class Speed(NamedTuple):
+    """FLOPs a second, counted as 3 x forward x images, and the share of its workers' time in which
+    the program did compute: the rest went to other work, or to waiting."""
+
+    flops: float
+    share: float
+
+
+def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> Speed:
+    """Of training a network of that architecture from random weights on random images, by at least
+    ten steps in about so many seconds."""
+    rng = generator("trial of speed", 0)
+    channels, height, width = g.shapes[g.image.id]
+    pixels = rng.integers(0, 256, (max(IMAGES, batch), height, width, channels), dtype="uint8")
+    half = torch.full((channels,), 0.5)
+    labels = torch.arange(len(pixels)) % g.head.width
+    split = Split(torch.from_numpy(pixels), labels, half, half)
+    batches = Batches(split, batch, "trial of speed", (0,), shift=1)
+    step = optim.make("muon", friction=0.0, momentum=0.6, weight_decay=0.0)
+    with Siblings([initialise(g, rng)], step, workers=workers, shards=2) as live:
+        for k in range(WARM):
+            live.step([batches(k)], None, 1e-6)
+        began, computed, k = time.monotonic(), time.process_time(), 0
+        while k < 10 or time.monotonic() - began < seconds:
+            live.step([batches(k)], None, 1e-6)
+            k += 1
+        taken, computed = time.monotonic() - began, time.process_time() - computed
+    return Speed(3.0 * g.flops * batch * k / taken, computed / (workers * taken))

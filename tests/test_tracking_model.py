@@ -1,0 +1,153 @@
+"""What a person sees in MLflow: a real search's pages in a browser, its network out of the
+registry."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import tree
+
+from nasflow import stages, tracking, tracking_server
+from nasflow.checkpoint import read_checkpoint
+from nasflow.deployable import Deployable
+from nasflow.image_facts import facts_of
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A finished search of one round beside its mirror, and what the mirroring said."""
+    results = tmp_path_factory.mktemp("mirrored") / "results"
+    tree.finished(results / "tiny", rounds=1)
+    return results, tracking.track_all(results, uri(results))
+
+
+def uri(results: Path) -> str:
+    return f"sqlite:///{results / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def server(mirrored: tuple[Path, dict[str, Any]]) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    code = "import sys; from nasflow import tracking_server as t; t.serve(sys.argv[1], port="
+    command = [sys.executable, "-c", f"{code}{port})", uri(mirrored[0])]
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, **quiet) as process:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            if tracking_server.absence(url) is None:
+                break
+            time.sleep(0.1)
+        yield url
+        process.terminate()
+
+
+def versions(results: Path) -> list[Any]:
+    found = tracking._client(uri(results)).search_model_versions("name = 'tiny'")
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def test_a_search_is_one_version_however_often_it_is_mirrored(
+    mirrored: tuple[Path, dict[str, Any]],
+) -> None:
+    results, facts = mirrored
+    assert [fact["error"] for fact in facts.values()] == [None] * 3
+    again = tracking.track_all(results, uri(results))
+    assert {fact["status"] for fact in again.values()} == {"unchanged"}
+    (version,) = versions(results)
+    assert version.run_id == facts["tiny/nasgd/seed_0/final"]["run_id"]
+    assert "test accuracy" in version.description
+    assert "models:/tiny@nasgd-seed-0" in version.description
+    client = tracking._client(uri(results))
+    assert client.get_model_version_by_alias("tiny", "nasgd-seed-0").version == version.version
+
+
+def test_the_registered_network_computes_what_the_checkpoint_does(
+    mirrored: tuple[Path, dict[str, Any]], server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    stem = mirrored[0] / "tiny/nasgd/seed_0/final/network"
+    module = Deployable(read_checkpoint(stem).network, facts_of(stem))
+    where = "models:/tiny@nasgd-seed-0"
+    for count in (1, 5):
+        images = module.example(count, seed=count)
+        expected = module(images).detach()
+        loaded = mlflow.pytorch.load_model(where)(images)
+        assert torch.allclose(loaded, expected, atol=1e-6)
+        answers = mlflow.pyfunc.load_model(where).predict(images.numpy())
+        assert torch.allclose(torch.as_tensor(answers), expected, atol=1e-6)
+    facts = mlflow.models.get_model_info(where)
+    assert facts.metadata == {"classes": ["a", "b", "c"]}
+    assert [one.shape for one in facts.signature.inputs.inputs] == [(-1, 1, 8, 8)]
+    assert facts.saved_input_example_info is not None
+
+
+def test_a_network_trained_anew_is_a_new_version_and_the_alias_follows(
+    mirrored: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(mirrored[0], results)
+    search = results / "tiny/nasgd/seed_0"
+    stages.final_train(
+        config='{"final": {"epochs": 1.0, "batch_size": 8}}',
+        data=results / "tiny/data",
+        parent=search / "search/winner",
+        seed=1,
+        out=search / "final/network",
+        device="cpu",
+        threads=1,
+    )
+    tracking.track_all(results, uri(results))
+    first, second = versions(results)
+    assert first.tags["nasflow.digest"] != second.tags["nasflow.digest"]
+    client = tracking._client(uri(results))
+    assert client.get_model_version_by_alias("tiny", "nasgd-seed-0").version == second.version
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_the_pages_show_the_search_its_round_and_its_network(
+    mirrored: tuple[Path, dict[str, Any]], server: str
+) -> None:
+    """As a person goes: the experiment, a search, its round, its charts, the registered model."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+    ids = {key.rsplit("/", 1)[-1]: fact["run_id"] for key, fact in mirrored[1].items()}
+    with api.sync_playwright() as started:
+        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
+        page = started.chromium.launch(**options).new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        (told,) = tracking_server.pages(mirrored[0] / "mlflow.db", server)
+        page.goto(told[1])
+        page.get_by_role("link", name="nasgd seed 0").click()
+        page.get_by_text("test accuracy with").wait_for()
+        page.get_by_role("link", name="1", exact=True).click()  # the table of rounds
+        page.get_by_text("Ended by").wait_for()
+        shares = page.get_by_alt_text("particle shares")
+        shares.wait_for(state="attached")
+        page.wait_for_function(
+            "[...document.images].some(i => i.alt == 'particle shares' && i.naturalWidth > 300)"
+        )
+        page.goto(f"{server}/#/experiments/1/runs/{ids['round_1']}/model-metrics")
+        page.get_by_text("charts/particle shares").wait_for()
+        page.wait_for_function("[...document.images].filter(i => i.naturalWidth > 200).length >= 4")
+        page.goto(f"{server}/#/experiments/1/runs/{ids['final']}/artifacts")
+        page.get_by_text("architecture.svg").wait_for()
+        page.goto(f"{server}/#/models/tiny/versions/1")
+        page.get_by_text("nasgd-seed-0").first.wait_for()
+        page.get_by_text("probabilities = model(images)").wait_for()
