@@ -105,6 +105,7 @@ LAYERS = [
         "shown",
         "terminal",
         "show_network",
+        "show_search",
         "show",
         "survey",
         "sizing",
