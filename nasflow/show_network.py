@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
-
-from rich.console import RenderableType
 
 from nasflow.architecture import Architecture
 from nasflow.node import HEADS, Node
 from nasflow.rails import DRAWN, PLAIN, rails
-from nasflow.terminal import count, drawn, mega, percent, seconds, styled, table
+from nasflow.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
 
 WHAT = {
     "pool": "max pool 2 x 2",
@@ -24,7 +21,7 @@ WHAT = {
 }
 
 
-def network_lines(found: dict[str, Any]) -> Iterator[RenderableType]:
+def network_lines(found: dict[str, Any]) -> Lines:
     g: Architecture = found["g"]
     yield styled(found["path"], "bold")
     if found["status"] and "validation_accuracy" in found["status"]:

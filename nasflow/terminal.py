@@ -6,7 +6,7 @@ Text is taken as it is, never as rich's markup: names come from files and folder
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from shutil import get_terminal_size
 
@@ -21,6 +21,7 @@ PIPED = 400  # columns where nobody sees the edge
 LEAST = 120  # of a terminal: a line that it breaks says more than one that is cut
 
 Cell = str | Text
+Lines = Iterator[RenderableType]
 
 
 def console() -> Console:

@@ -114,6 +114,7 @@ LAYERS = [
         "shown",
         "terminal",
         "show_network",
+        "show_search",
         "show",
         "survey",
         "sizing",
