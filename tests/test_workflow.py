@@ -200,6 +200,7 @@ def test_tracking_mirrors_what_is_there_and_reruns_no_result(search):
         ("experiment: a\nexperiment: b", "experiment: stands twice, in lines 1 and 2"),
         ("seeds: [010]", "seeds: 010; YAML reads it as 8"),
         ("base: {network: gone/network}", "base.network: gone/network; no checkpoint there"),
+        ("data: {split: gone.csv}", "data.split: gone.csv; no file there"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_exit_code_2(tmp_path, text, message):
