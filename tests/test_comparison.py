@@ -14,11 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from nasflow import checklist, comparison, comparison_figures, comparison_report, config
-from nasflow.anytime import Curve, at
-from nasflow.comparison_report import Part
+from nasflow import config
+from nasflow.comparison import checklist
+from nasflow.comparison import figures as comparison_figures
+from nasflow.comparison import page as comparison_report
+from nasflow.comparison import tables as comparison
+from nasflow.comparison.anytime import Curve, at
+from nasflow.comparison.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
+from nasflow.comparison.page import Part
 from nasflow.config import Experiment
-from nasflow.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
 from nasflow.randomness import generator
 
 errors = st.lists(st.floats(0.0, 100.0), min_size=2, max_size=12).map(np.array)

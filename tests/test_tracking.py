@@ -21,10 +21,14 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from nasflow import curves, tracking, tracking_pictures, tracking_server, tracking_source, waiting
 from nasflow.architecture import chain
-from nasflow.files import read_json, write_json
-from nasflow.records import read_table, write_table
+from nasflow.storage.files import read_json, write_json
+from nasflow.storage.records import read_table, write_table
+from nasflow.tracking import curves, waiting
+from nasflow.tracking import mirror as tracking
+from nasflow.tracking import pictures as tracking_pictures
+from nasflow.tracking import server as tracking_server
+from nasflow.tracking import source as tracking_source
 
 STARTED = 1_790_000_000.0
 MORPHISMS = ["", "deepen", "widen", "connect_add", "deepen", "widen", "narrow", "shallow", "widen"]

@@ -18,10 +18,12 @@ import pytest
 import torch
 import tree
 
-from nasflow import stages, tracking, tracking_server
-from nasflow.checkpoint import read_checkpoint
-from nasflow.deployable import Deployable
-from nasflow.image_facts import facts_of
+from nasflow import stages
+from nasflow.command.deployable import Deployable
+from nasflow.data.image_facts import facts_of
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.tracking import mirror as tracking
+from nasflow.tracking import server as tracking_server
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasflow import comparison
-from nasflow.comparison_report import table as markdown
+from nasflow.comparison import tables as comparison
+from nasflow.comparison.intervals import mean_sd
+from nasflow.comparison.page import table as markdown
 from nasflow.config import Experiment
-from nasflow.intervals import mean_sd
 
 COLUMNS = (
     *("method", "seed", "seconds_total", "epochs_total", "parameters", "test_error"),

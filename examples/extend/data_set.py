@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import nasflow
-from nasflow.image_sources import Labelled, Source
+from nasflow.data.image_sources import Labelled, Source
 
 CLASSES = ("circle", "cross", "square")
 
