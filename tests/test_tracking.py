@@ -24,9 +24,8 @@ import pytest
 from nasflow.architecture import chain
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.records import read_table, write_table
-from nasflow.tracking import curves, waiting
+from nasflow.tracking import curves, pictures, waiting
 from nasflow.tracking import mirror as tracking
-from nasflow.tracking import pictures as tracking_pictures
 from nasflow.tracking import server as tracking_server
 from nasflow.tracking import source as tracking_source
 
@@ -214,7 +213,7 @@ def no_registry() -> Iterator[None]:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """What draws them has threads, which do not outlive a fork."""
-    monkeypatch.setattr(tracking_pictures, "pictures", lambda _: {})
+    monkeypatch.setattr(pictures, "pictures", lambda _: {})
 
 
 @pytest.fixture
@@ -551,7 +550,7 @@ def no_database(results: Path) -> Iterator[str]:
 @contextmanager
 def deleted(results: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking_pictures, "pictures", lambda _: {})
+        patch.setattr(pictures, "pictures", lambda _: {})
         _mirrored_elsewhere(results)
     (results / "mlflow.db").unlink()
     yield uri(results)
@@ -687,9 +686,7 @@ def test_a_round_brings_its_pictures_and_its_description_shows_them(results: Pat
 def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     write_search(tmp_path / "results", rounds=1)
     for source in tracking_source.found(tmp_path / "results"):
-        first, again = (
-            tracking_pictures.files(source, tracking_pictures.pictures(source)) for _ in range(2)
-        )
+        first, again = (pictures.files(source, pictures.pictures(source)) for _ in range(2))
         assert first == again
         assert all(content.startswith((b"\x89PNG", b"RIFF")) for content in first.values())
 

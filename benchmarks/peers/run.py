@@ -17,7 +17,7 @@ from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
 from nasflow import stages
 from nasflow.architecture import Architecture, chain
-from nasflow.comparison import tables as comparison
+from nasflow.comparison import tables
 from nasflow.config import Experiment, plain
 from nasflow.data.splits import read_facts, read_split
 from nasflow.network import initialise
@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Writes `folder`; what is finished is left as it is. ValueError where that was made with other
     settings."""
-    made: dict[str, Any] = {"options": options._asdict(), **comparison.settings(experiment)}
+    made: dict[str, Any] = {"options": options._asdict(), **tables.settings(experiment)}
     made = json.loads(json.dumps(made | {"threads": experiment.threads, "seeds": [seed]}))
     if (folder / "settings.json").exists() and read_json(folder / "settings.json") != made:
         raise ValueError(f"{folder}: made with other settings; remove it or name another --out")

@@ -12,9 +12,8 @@ import pandas as pd
 import torch
 
 import nasflow
-from nasflow.comparison import anytime, checklist
+from nasflow.comparison import anytime, checklist, page
 from nasflow.comparison import figures as comparison_figures
-from nasflow.comparison import page as comparison_report
 from nasflow.comparison import tables as comparison
 from nasflow.comparison.page import Part
 from nasflow.config import Experiment
@@ -51,8 +50,8 @@ def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> d
         **{name: frame.to_csv(index=False).encode() for name, frame in csv.items()},
         **figures,
         "settings.json": _json(comparison.settings(experiment)),
-        "comparison.html": comparison_report.as_html(title, parts).encode(),
-        "comparison.md": comparison_report.as_markdown(title, parts).encode(),
+        "comparison.html": page.as_html(title, parts).encode(),
+        "comparison.md": page.as_markdown(title, parts).encode(),
     }
 
 

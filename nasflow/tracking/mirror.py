@@ -25,10 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasflow.storage.files import read_json
-from nasflow.tracking import curves, waiting
-from nasflow.tracking import notes as tracking_notes
-from nasflow.tracking import pictures as tracking_pictures
-from nasflow.tracking import server as tracking_server
+from nasflow.tracking import curves, notes, pictures, server, waiting
 from nasflow.tracking import source as tracking_source
 from nasflow.tracking.curves import Point
 from nasflow.tracking.source import Source
@@ -73,20 +70,20 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
     facts: dict[str, dict[str, Any]] = {}
     away: str | None = None
     for source in tracking_source.found(results):
-        away = away or tracking_server.absence(uri)
+        away = away or server.absence(uri)
         facts[source.key] = _attempt(source, uri) if away is None else _pending(uri, away)
     return facts
 
 
 def track(source: Source, uri: str) -> dict[str, Any]:
     """Mirror one stage, waiting for at most PATIENCE seconds, or FIRST."""
-    path = tracking_server.database(uri)
+    path = server.database(uri)
     try:
-        away = waiting.within(PATIENCE, lambda: tracking_server.absence(uri))
+        away = waiting.within(PATIENCE, lambda: server.absence(uri))
         if away is not None:
             return _pending(uri, away)
         patience = PATIENCE if path is None or path.exists() else FIRST
-        tracking_server.prepare_environment()
+        server.prepare_environment()
         import mlflow  # noqa: F401
 
         return waiting.within(patience, lambda: _attempt(source, uri))
@@ -97,7 +94,7 @@ def track(source: Source, uri: str) -> dict[str, Any]:
 def _attempt(source: Source, uri: str) -> dict[str, Any]:
     """A failure of any kind is a fact: no search stops for its mirror."""
     try:
-        with tracking_server.turn(tracking_server.lock_of(uri, source.results)):
+        with server.turn(server.lock_of(uri, source.results)):
             return _pending(uri, None) | _mirror(_client(uri), source)
     except Exception as error:
         return _pending(uri, f"{type(error).__name__}: {error}".splitlines()[0][:500])
@@ -113,14 +110,14 @@ def _client(uri: str) -> MlflowClient:
 
     It is made under another name and renamed, so that a killed process leaves no half of one. The
     empty experiment `Default` goes."""
-    tracking_server.prepare_environment()
+    server.prepare_environment()
     from mlflow import MlflowClient
 
-    path = tracking_server.database(uri)
+    path = server.database(uri)
     if path is not None and not path.exists():
         new = path.with_name(path.name + ".new")
         new.unlink(missing_ok=True)
-        MlflowClient(f"{tracking_server.SQLITE}{new}").delete_experiment("0")
+        MlflowClient(f"{server.SQLITE}{new}").delete_experiment("0")
         os.replace(new, path)
     return MlflowClient(uri)
 
@@ -145,8 +142,8 @@ def _experiment(client: MlflowClient, name: str) -> str:
     """The experiment's id; made or taken out of MLflow's bin where needed."""
     known = client.get_experiment_by_name(name)
     if known is None:
-        local = client.tracking_uri.startswith(tracking_server.SQLITE)
-        tags = KIND | {NOTE: tracking_notes.EXPERIMENT}
+        local = client.tracking_uri.startswith(server.SQLITE)
+        tags = KIND | {NOTE: notes.EXPERIMENT}
         return str(client.create_experiment(name, PROXIED + name if local else None, tags))
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
@@ -166,14 +163,14 @@ def _stage_run(
     if source.round is not None:
         parameters |= {"round": source.round, "morphism": status["morphism"] or "parent"}
         parameters |= {"reason": status["reason"]}
-    drawn = tracking_pictures.pictures(source)
+    drawn = pictures.pictures(source)
     run = client.create_run(experiment, time.at(0), tags, source.title)
     run_id = str(run.info.run_id)
-    client.set_tag(run_id, NOTE, tracking_notes.of_stage(source, run_id, list(drawn)))
+    client.set_tag(run_id, NOTE, notes.of_stage(source, run_id, list(drawn)))
     _log(client, run_id, source.points(), parameters)
-    made = tracking_pictures.files(source, drawn) | tracking_pictures.diagrams(source)
+    made = pictures.files(source, drawn) | pictures.diagrams(source)
     _upload(client, run, {path.name: path.read_bytes() for path in source.files} | made)
-    client.set_tag(run_id, tracking_pictures.SHOWN, "True")
+    client.set_tag(run_id, pictures.SHOWN, "True")
     if (source.folder / "metrics.json").exists():
         _register(client, source, run_id)
     client.set_terminated(run_id, "FINISHED", time.at(time.steps))
@@ -183,11 +180,9 @@ def _stage_run(
 
 def _register(client: MlflowClient, source: Source, run_id: str) -> None:
     """The network as a version of the registered model; 5 s, where it is not there yet."""
-    from nasflow.tracking import model as tracking_model
+    from nasflow.tracking import model
 
-    version = tracking_model.register(
-        client, source, run_id, lambda uri: _place(client.tracking_uri, uri)
-    )
+    version = model.register(client, source, run_id, lambda uri: _place(client.tracking_uri, uri))
     client.set_tag(run_id, "nasflow.model", f"models:/{source.experiment}/{version}")
 
 
@@ -216,7 +211,7 @@ def _tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> bo
     """Description, reason and end of a search, where they differ from what the run says."""
     children = _runs(client, experiment, PARENT, run.info.run_id)
     ids = {child.data.tags["nasflow.key"]: str(child.info.run_id) for child in children}
-    tags = {NOTE: tracking_notes.of_search(source, experiment, ids)}
+    tags = {NOTE: notes.of_search(source, experiment, ids)}
     summary = source.search / "search" / "summary.json"
     if summary.exists():
         facts = read_json(summary)
@@ -274,10 +269,10 @@ def _upload(client: MlflowClient, run: Run, files: Mapping[str, bytes]) -> None:
 
 def _place(tracking_uri: str, uri: str) -> Path | None:
     """Where artifacts stand, if beside a local database."""
-    path = tracking_server.database(tracking_uri)
+    path = server.database(tracking_uri)
     if path is None or not uri.startswith(PROXIED):
         return None
-    return tracking_server.artifacts(path) / uri.removeprefix(PROXIED)
+    return server.artifacts(path) / uri.removeprefix(PROXIED)
 
 
 def _delete(client: MlflowClient, run: Run) -> None:
