@@ -102,9 +102,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters.update(
-        percent=percent, whole=whole, short=short, duration=duration, signed=signed
-    )
+    filters = (percent, whole, short, duration, signed, rough)
+    found.filters.update({function.__name__: function for function in filters})
     return found
 
 
@@ -137,3 +136,8 @@ def duration(seconds: float) -> str:
 def signed(value: float, form: str = ".4f") -> str:
     """With a sign that lines up: a minus, not a hyphen."""
     return f"{value:+{form}}".replace("-", "−")
+
+
+def rough(value: float) -> str:
+    """To one digit, without an exponent: 0.00003."""
+    return f"{float(f'{value:.1g}'):.8f}".rstrip("0").rstrip(".")

@@ -107,7 +107,7 @@ def free_energy(found: RoundCurves) -> Figure:
 
 def clock(found: RoundCurves) -> Figure:
     """tau of the cosine."""
-    return _of_steps(found, {"clock τ": "tau"}, "clock τ", "#c2740a", zero=0.0)
+    return _of_steps(found, {"clock τ": "tau"}, "clock τ", "#c2740a", zero=True)
 
 
 def weight(found: RoundCurves) -> Figure:
@@ -120,22 +120,22 @@ def _of_steps(
     lines: Mapping[str, str],
     title: str,
     colour: str,
-    zero: float | None = None,
+    zero: bool = False,
 ) -> Figure:
-    """What the whole round has one of; the axis reaches `zero` where it is given."""
+    """What the whole round has one of; with `zero` the axis begins there and nothing is cut off."""
     rows = [
         {"step": row["step"], "what": what, "value": row[key]}
         for row in found.steps
         for what, key in lines.items()
     ]
-    domain = _domain([row["value"] for row in found.late(rows)], also=zero)
+    domain = None if zero else _domain([row["value"] for row in found.late(rows)])
     legend = alt.Legend(symbolStrokeColor=colour) if len(lines) > 1 else None
     chart = (
         on()
         .mark_line(clip=True, color=colour)
         .encode(
             x=STEP,
-            y=alt.Y("value:Q", title=title, scale=_scale(domain)),
+            y=alt.Y("value:Q", title=title, scale=_scale(domain, zero=zero)),
             strokeDash=alt.StrokeDash("what:N", title="", sort=list(lines), legend=legend),
             tooltip=["step:Q", "what:N", "value:Q"],
         )
@@ -169,8 +169,8 @@ def _lines(
     return alt.layer(lines, points)
 
 
-def _scale(domain: list[float] | None) -> alt.Scale:
-    return alt.Scale(zero=False) if domain is None else alt.Scale(domain=domain, nice=False)
+def _scale(domain: list[float] | None, *, zero: bool = False) -> alt.Scale:
+    return alt.Scale(zero=zero) if domain is None else alt.Scale(domain=domain, nice=False)
 
 
 def _tips(field: str, title: str, form: str) -> list[alt.Tooltip]:
