@@ -31,7 +31,7 @@ TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
 TEST = ("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy")
 EFFORT = ("steps", "epochs", "seconds", "children")
-TOTAL = ("rounds", "recentred", "pretrain_epochs", "search_epochs", "final_epochs")
+TOTAL = ("search", "final", "total")  # seconds
 
 
 class Point(NamedTuple):
@@ -117,10 +117,10 @@ def of_search(search: Path) -> list[Point]:
         points += _facts(status | seen, ("steps", "seconds", *seen), last, clock(status), "effort/")
     if final.exists() and metrics.exists():
         values, time = read_json(metrics), clock(read_json(final))
-        seconds = {f"seconds_{stage}": taken for stage, taken in values["seconds"].items()}
+        seconds = {f"seconds_{stage}": values["seconds"][stage] for stage in TOTAL}
         points += _facts(values, NETWORK, last + 1, time)
         points += _facts(values, TEST, 0, time)
-        points += _facts(values | seconds, (*TOTAL, *seconds), 0, time, "effort/")
+        points += _facts(seconds, seconds, 0, time, "effort/")
     return points
 
 

@@ -17,6 +17,7 @@ seconds and becomes {"status": "pending", "error": ...}, never an exception.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -208,7 +209,7 @@ def _search_run(client: MlflowClient, experiment: str, source: Source) -> tuple[
 
 
 def _tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> bool:
-    """Description, reason and end of a search, where they differ from what the run says."""
+    """Description, report, reason and end of a search, where they differ from what the run says."""
     children = _runs(client, experiment, PARENT, run.info.run_id)
     ids = {child.data.tags["nasflow.key"]: str(child.info.run_id) for child in children}
     tags = {NOTE: notes.of_search(source, experiment, ids)}
@@ -216,7 +217,12 @@ def _tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> bo
     if summary.exists():
         facts = read_json(summary)
         tags |= {f"nasflow.{name}": str(facts[name]) for name in ("reason", "fingerprint")}
+    report = source.results / source.experiment / "report.html"  # of all searches, made last
+    if report.exists():
+        tags["nasflow.report"] = hashlib.sha256(report.read_bytes()).hexdigest()
     changed = {key: value for key, value in tags.items() if run.data.tags.get(key) != value}
+    if "nasflow.report" in changed:
+        _upload(client, run, {report.name: report.read_bytes()})
     for key, value in changed.items():
         client.set_tag(run.info.run_id, key, value)
     done = (source.search / "final" / "metrics.json").exists()
