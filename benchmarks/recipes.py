@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.checkpoint import read_checkpoint
 from nasflow.config import Final, parse, plain
-from nasflow.splits import read_split
+from nasflow.data.splits import read_split
+from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.train import train
 
 REFERENCE: dict[str, Any] = {

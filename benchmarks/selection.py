@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from nasflow import simulation
 from nasflow.average import Average
 from nasflow.config import Search, parse, plain
+from nasflow.landscape import simulation
 
 DEFAULT = plain(parse(Search, {}, "search"))
 PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
@@ -203,11 +203,11 @@ def trials(
     """Trials number `first` and on, each from the next parent."""
     from nasflow import selection
     from nasflow.batches import Split
-    from nasflow.checkpoint import read_checkpoint
     from nasflow.config import Augment
+    from nasflow.data.splits import read_split
     from nasflow.progress import progress
     from nasflow.randomness import generator
-    from nasflow.splits import read_split
+    from nasflow.storage.checkpoint import read_checkpoint
 
     train, whole = (read_split(data, name, "cpu") for name in ("train", "validation"))
     order = generator("judge").permutation(len(whole))

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 import nasflow
 from nasflow import flow, schedule
-from nasflow.diagram import STYLE, diagram
+from nasflow.report.diagram import STYLE, diagram
 
 FIGURES = Path(__file__).parent / "figures"
 BLUE, ORANGE, GREEN, GREY, INK = "#2066a8", "#d1700f", "#3a8f3a", "#9aa3b2", "#1c2330"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nasflow.architecture import Architecture as Architecture
     from nasflow.architecture import chain as chain
     from nasflow.batches import Split as Split
-    from nasflow.checkpoint import read_checkpoint as read_checkpoint
     from nasflow.flow import graph as graph
     from nasflow.ideal import Dynamics as Dynamics
     from nasflow.ideal import Trajectory as Trajectory
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from nasflow.search import run_round as run_round
     from nasflow.setting import Round as Round
     from nasflow.setting import Setting as Setting
+    from nasflow.storage.checkpoint import read_checkpoint as read_checkpoint
     from nasflow.torch_module import Module as Module
     from nasflow.torch_module import from_torch as from_torch
 
@@ -42,7 +42,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "architecture": ("Architecture", "chain"),
     "batches": ("Split",),
-    "checkpoint": ("read_checkpoint",),
+    "storage.checkpoint": ("read_checkpoint",),
     "flow": ("graph",),
     "ideal": ("Dynamics", "Trajectory", "minimise", "run_flow"),
     "in_memory": ("Found", "run_search"),

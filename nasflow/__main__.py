@@ -1,4 +1,4 @@
-"""nasflow COMMAND ...: what nasflow.commands lists.
+"""nasflow COMMAND ...: what nasflow.command.commands lists.
 
 Exit codes: 0 done, 1 an export that is not alike, 2 bad input or no memory left, 3 a damaged or
 mismatched file, 75 stopped by a signal or another process is at it: try again. One line, no
@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nasflow.arguments import read
-from nasflow.commands import COMMANDS
-from nasflow.files import CorruptFile
-from nasflow.interruption import Stopped
-from nasflow.lock import Held
+from nasflow.command.arguments import read
+from nasflow.command.commands import COMMANDS
 from nasflow.sections import printable
+from nasflow.storage.files import CorruptFile
+from nasflow.storage.interruption import Stopped
+from nasflow.storage.lock import Held
 
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 

@@ -209,7 +209,7 @@ class Architecture:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from nasflow.diagram import diagram  # draws architectures
+        from nasflow.report.diagram import diagram  # draws architectures
 
         return diagram(self)
 

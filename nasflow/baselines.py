@@ -30,7 +30,7 @@ from nasflow.randomness import generator
 from nasflow.schedule import cosine
 from nasflow.setting import Progress, Round, Setting
 from nasflow.siblings import Siblings
-from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
+from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot
 
 Score = tuple[float, float]  # nats, share
 

@@ -51,6 +51,12 @@ def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
             f"{names}: base.network: {printable(str(network))}; no checkpoint there,"
             f" {printable(missing[0])} is missing"
         )
+    split = result.data.split
+    if split is not None and not Path(split).is_file():
+        raise ConfigError(
+            f"{names}: data.split: {printable(split)}; no file there, expected a CSV such as"
+            " results/digits/data/split.csv"
+        )
     return result
 
 

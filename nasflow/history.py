@@ -12,7 +12,7 @@ from nasflow.flow import Vector
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
 from nasflow.particles import Info
-from nasflow.snapshot import Arrays, flat, group
+from nasflow.storage.snapshot import Arrays, flat, group
 
 Row = dict[str, Any]
 

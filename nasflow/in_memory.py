@@ -20,7 +20,7 @@ from nasflow import plan as policy
 from nasflow.architecture import chain
 from nasflow.batches import Split
 from nasflow.config import Experiment, parse, plain
-from nasflow.datasets import FRACTIONS, Splits, describe, stratified
+from nasflow.data.datasets import FRACTIONS, Splits, describe, stratified
 from nasflow.network import Network, forward, initialise
 from nasflow.randomness import generator
 from nasflow.search import run_round

@@ -17,9 +17,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from nasflow.interruption import SIGNALS
 from nasflow.machines import Machines
 from nasflow.ranks import LOST
+from nasflow.storage.interruption import SIGNALS
 
 STOPPED = 75  # exit code of a stage that a signal stopped (EX_TEMPFAIL)
 MEET = 600  # seconds for all machines to come; each first imports torch, from a slow disk perhaps

@@ -28,7 +28,7 @@ from nasflow.schedule import sgdr
 from nasflow.setting import Progress, Round, Setting
 from nasflow.sibling import Batch
 from nasflow.siblings import Siblings
-from nasflow.snapshot import FORGETFUL, Keeper, Snapshot, flat, group
+from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot, flat, group
 
 
 class Stop(NamedTuple):

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasflow import simulation
 from nasflow.batches import Batches, Split
 from nasflow.flow import Matrix, Vector
+from nasflow.landscape import simulation
 from nasflow.network import Network
 from nasflow.optim import Step
 from nasflow.randomness import generator

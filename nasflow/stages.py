@@ -15,11 +15,9 @@ from typing import Any
 
 import torch
 
-from nasflow import allowance, baselines, inventory, split_file
+from nasflow import allowance, baselines
 from nasflow import plan as policy
 from nasflow.architecture import chain
-from nasflow.attempt import attempt, inputs
-from nasflow.checkpoint import paths, read_checkpoint, write_checkpoint
 from nasflow.config import (
     Augment,
     Base,
@@ -34,23 +32,26 @@ from nasflow.config import (
     parse,
     plain,
 )
-from nasflow.files import read_json, write, write_json
-from nasflow.image_facts import NAME, image_facts
-from nasflow.listing import listing
+from nasflow.data import inventory, split_file
+from nasflow.data.image_facts import NAME, image_facts
+from nasflow.data.listing import listing
+from nasflow.data.predictions import judged, prediction_rows
+from nasflow.data.recalls import by_class
+from nasflow.data.splits import read_facts, read_split, write_splits
 from nasflow.network import Network, initialise
-from nasflow.predictions import judged, prediction_rows
 from nasflow.progress import progress
 from nasflow.randomness import generator
 from nasflow.ranks import joined, own_device
-from nasflow.recalls import by_class
-from nasflow.records import write_table
 from nasflow.rectified import compile_kernels
 from nasflow.search import run_round
 from nasflow.sections import shown
 from nasflow.setting import Limits, Setting
 from nasflow.siblings import Siblings
-from nasflow.splits import read_facts, read_split, write_splits
 from nasflow.status import NO_TOTALS, no_search, round_status, size
+from nasflow.storage.attempt import attempt, inputs
+from nasflow.storage.checkpoint import paths, read_checkpoint, write_checkpoint
+from nasflow.storage.files import read_json, write, write_json
+from nasflow.storage.records import write_table
 from nasflow.summary import summary_text
 from nasflow.train import train
 
@@ -60,7 +61,7 @@ Json = dict[str, Any]
 def prepare(*, config: str, out: Path) -> None:
     """Read the source, split it, write the three splits and which image is in which; compile the
     kernels, so that no stage whose seconds count does."""
-    from nasflow.datasets import describe, load_splits  # imports what the source needs
+    from nasflow.data.datasets import describe, load_splits  # imports what the source needs
 
     section = parse(Data, json.loads(config), "data")
     splits = load_splits(section)
@@ -289,7 +290,7 @@ def evaluate(
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
     """Tables, figures and the page of a comparison of finished searches."""
-    from nasflow.comparing import compared  # imports pandas and matplotlib
+    from nasflow.comparison.comparing import compared  # imports pandas and matplotlib
 
     experiment = parse(Experiment, json.loads(config))
     for name, content in compared(results, experiment, methods).items():
@@ -298,7 +299,7 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
 
 def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
     """The page of an experiment, by default as report.html in its folder."""
-    from nasflow.report import page  # imports altair
+    from nasflow.report.page import page  # imports altair
 
     write(out or results / "report.html", page(results, json.loads(config or "null")).encode())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasflow import inventory
 from nasflow.architecture import Architecture
-from nasflow.recalls import worst
+from nasflow.data import inventory
+from nasflow.data.recalls import worst
 
 
 def summary_text(

@@ -13,7 +13,7 @@ from nasflow.network import Network
 from nasflow.pace import Pace, Stopwatch
 from nasflow.schedule import cosine
 from nasflow.siblings import Siblings
-from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
+from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot
 
 Row = dict[str, float | int | None]
 ROWS_PER_RUN = 200

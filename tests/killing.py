@@ -20,7 +20,7 @@ from powercut import code_of, inside
 from small import Run
 
 from nasflow import stages
-from nasflow.attempt import SECONDS
+from nasflow.storage.attempt import SECONDS
 
 PATIENCE = 1.0  # seconds for the other rank to notice; torchrun ends it too
 

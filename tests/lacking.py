@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasflow.generations import Generation, generations
-from nasflow.snapshot import Snapshot
+from nasflow.storage.generations import Generation, generations
+from nasflow.storage.snapshot import Snapshot
 
 Loss = Callable[[Snapshot], Snapshot]
 

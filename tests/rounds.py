@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nasflow import stages
-from nasflow.splits import write_splits
+from nasflow.data.splits import write_splits
 
 RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
 TABLES = ("particles.parquet", "architectures.parquet")

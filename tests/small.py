@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from nasflow import stages
-from nasflow.files import read_json
-from nasflow.snapshot import Snapshot
-from nasflow.splits import write_splits
+from nasflow.data.splits import write_splits
+from nasflow.storage.files import read_json
+from nasflow.storage.snapshot import Snapshot
 
 Run = Callable[..., None]
 

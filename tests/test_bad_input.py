@@ -33,12 +33,12 @@ from PIL import Image, ImageFile
 from rounds import arguments, prepare
 from safetensors.torch import load, save
 
-from nasflow import encoded, pictures
 from nasflow.__main__ import main
 from nasflow.config import ConfigError, Experiment, parse, plain
-from nasflow.files import CorruptFile, verified, write_json
-from nasflow.records import PARTICLES, SCHEMAS, read_table, write_table
-from nasflow.splits import write_splits
+from nasflow.data import encoded, pictures
+from nasflow.data.splits import write_splits
+from nasflow.storage.files import CorruptFile, verified, write_json
+from nasflow.storage.records import PARTICLES, SCHEMAS, read_table, write_table
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = [

@@ -18,18 +18,19 @@ from cases import network as random_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasflow import ageing, allowance, baselines, config, curves, optim, plan
+from nasflow import ageing, allowance, baselines, config, optim, plan
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.children import propose, starts
-from nasflow.files import write_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
-from nasflow.records import ARCHITECTURES, PARTICLES, write_table
 from nasflow.schedule import cosine
 from nasflow.search import run_round
 from nasflow.setting import Limits, Round, Setting
 from nasflow.siblings import Siblings
+from nasflow.storage.files import write_json
+from nasflow.storage.records import ARCHITECTURES, PARTICLES, write_table
+from nasflow.tracking import curves
 from nasflow.train import train
 
 STEPS = 6  # two epochs of 192 images by 64

@@ -20,9 +20,9 @@ LAYERS = [
         "randomness",
         "node",
         "architecture",
-        "rails",
-        "difference",
-        "diagram",
+        "command.rails",
+        "report.difference",
+        "report.diagram",
         "ageing",
         "flow",
         "news",
@@ -30,14 +30,14 @@ LAYERS = [
         "average",
         "scaling",
         "particles",
-        "published",
+        "comparison.published",
         "schedule",
         "plan",
-        "simulation",
-        "landscape",
-        "landscape_baselines",
-        "landscape_flow",
-        "nasbench201",
+        "landscape.simulation",
+        "landscape.table",
+        "landscape.searches",
+        "landscape.particle_search",
+        "landscape.nasbench201",
         "kernels",
         "heap",
         "machines",
@@ -48,7 +48,7 @@ LAYERS = [
         "captured",
         "memory",
         "network",
-        "deployable",
+        "command.deployable",
         "rewrite",
         "channels",
         "morphisms",
@@ -62,11 +62,11 @@ LAYERS = [
         "sibling",
         "siblings",
         "deaths",
-        "predictions",
-        "offspring",
-        "snapshot",
+        "data.predictions",
+        "report.offspring",
+        "storage.snapshot",
         "pace",
-        "speed",
+        "command.speed",
         "train",
         "allowance",
         "history",
@@ -77,79 +77,80 @@ LAYERS = [
         "selection",
     ],
     [
-        "files",
+        "storage.files",
         "config_file",
-        "image_facts",
-        "checkpoint",
-        "records",
-        "splits",
-        "split_file",
-        "listing",
-        "inventory",
-        "recalls",
+        "data.image_facts",
+        "storage.checkpoint",
+        "storage.records",
+        "data.splits",
+        "data.split_file",
+        "data.listing",
+        "data.inventory",
+        "data.recalls",
         "progress",
         "summary",
         "status",
-        "pictures",
-        "encoded",
-        "lock",
-        "interruption",
-        "generations",
-        "surroundings",
-        "attempt",
+        "data.pictures",
+        "data.encoded",
+        "storage.lock",
+        "storage.interruption",
+        "storage.generations",
+        "storage.surroundings",
+        "storage.attempt",
     ],
     [
-        "image_sources",
-        "datasets",
-        "curves",
-        "story",
-        "timeline",
-        "charts",
-        "round_curves",
-        "round_charts",
-        "search_charts",
-        "verify",
-        "resume",
+        "data.image_sources",
+        "data.datasets",
+        "tracking.curves",
+        "report.story",
+        "report.timeline",
+        "report.charts",
+        "report.round_curves",
+        "report.round_charts",
+        "report.search_charts",
+        "storage.verify",
+        "storage.resume",
         "in_memory",
-        "shown",
-        "terminal",
-        "show_network",
-        "show",
-        "survey",
-        "sizing",
-        "choices",
-        "experiment_files",
-        "init",
-        "predict",
-        "standalone",
-        "export",
+        "command.shown",
+        "command.terminal",
+        "command.show_network",
+        "command.show_search",
+        "command.show",
+        "command.survey",
+        "command.sizing",
+        "command.choices",
+        "command.experiment_files",
+        "command.init",
+        "command.predict",
+        "command.standalone",
+        "command.export",
     ],
     [
-        "waiting",
-        "tracking_server",
-        "tracking_source",
-        "tracking_pictures",
-        "tracking_notes",
-        "tracking_model",
-        "tracking",
-        "mirror",
+        "tracking.waiting",
+        "tracking.server",
+        "tracking.source",
+        "tracking.pictures",
+        "tracking.notes",
+        "tracking.model",
+        "tracking.mirror",
+        "tracking.command",
     ],
     [
-        "anytime",
-        "intervals",
-        "comparison",
-        "comparison_figures",
-        "comparison_report",
-        "checklist",
-        "comparing",
-        "mistakes",
-        "ledger",
-        "trust",
-        "page",
-        "chapter",
-        "report",
+        "comparison.anytime",
+        "comparison.intervals",
+        "comparison.tables",
+        "comparison.figures",
+        "comparison.page",
+        "comparison.checklist",
+        "comparison.comparing",
+        "report.mistakes",
+        "report.ledger",
+        "report.trust",
+        "report.parts",
+        "report.chapter",
+        "report.page",
     ],
-    ["stages", "launch", "commands", "arguments", "__main__"],
+    ["stages", "launch", "command.commands", "command.arguments", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],
@@ -168,25 +169,33 @@ def test_tool_is_content(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def _modules() -> dict[str, Path]:
+    """Of the package, by their names in it, such as `report.page`."""
+    package = ROOT / "nasflow"
+    files = (path for path in package.rglob("*.py") if path.stem != "__init__")
+    return {".".join(p.relative_to(package).with_suffix("").parts): p for p in files}
+
+
 def _imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nasflow"):
-            parts = node.module.split(".") if node.module else []
-            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nasflow":
+            module = (node.module or "").removeprefix("nasflow").strip(".")
+            names |= {module} | {f"{module}.{alias.name}".strip(".") for alias in node.names}
     return names
 
 
 def test_imports_only_go_down() -> None:
     layer = {name: i for i, names in enumerate(LAYERS) for name in names}
-    files = {p.stem: p for p in (ROOT / "nasflow").glob("*.py") if p.stem != "__init__"}
-    assert set(files) == set(layer), "every module has its layer"
-    for name, path in files.items():
+    assert set(_modules()) == set(layer), "every module has its layer"
+    for name, path in _modules().items():
         above = [other for other in _imports(path) if layer.get(other, -1) > layer[name]]
         assert not above, f"{name} imports {above}"
 
 
 def test_only_one_module_imports_mlflow_and_none_unpickles() -> None:
-    text = {p.name: p.read_text() for p in (ROOT / "nasflow").glob("*.py")}
+    text = {name: path.read_text() for name, path in _modules().items()}
     assert not [n for n, t in text.items() if "torch.load(" in t or "import pickle" in t]
-    assert not [n for n, t in text.items() if "import torchvision" in t and n != "image_sources.py"]
+    assert not [
+        n for n, t in text.items() if "import torchvision" in t and n != "data.image_sources"
+    ]

@@ -10,8 +10,8 @@ import pytest
 
 from nasflow import __version__, stages
 from nasflow.__main__ import main
-from nasflow.arguments import overview, read
-from nasflow.commands import COMMANDS, PEOPLE, SNAKEMAKE
+from nasflow.command.arguments import overview, read
+from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 WITHOUT_TORCH = [

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from nasflow import checklist, comparison, comparison_figures, comparison_report, config
-from nasflow.anytime import Curve, at
-from nasflow.comparison_report import Part
+from nasflow import config
+from nasflow.comparison import checklist, figures, tables
+from nasflow.comparison import page as comparison_report
+from nasflow.comparison.anytime import Curve, at
+from nasflow.comparison.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
+from nasflow.comparison.page import Part
 from nasflow.config import Experiment
-from nasflow.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
 from nasflow.randomness import generator
 
 errors = st.lists(st.floats(0.0, 100.0), min_size=2, max_size=12).map(np.array)
@@ -120,7 +122,7 @@ def _runs(methods: list[str], seconds: float = 10.0) -> pd.DataFrame:
 
 
 def test_the_results_table_has_differences_rates_and_ratios() -> None:
-    table = comparison.results_table(_runs(["nasgd", "nash", "random"]), _experiment(final=TOTAL))
+    table = tables.results_table(_runs(["nasgd", "nash", "random"]), _experiment(final=TOTAL))
     rows = table.set_index("method")
     assert rows.loc["nasgd", "test error %"] == "2.00 ± 1.00"
     assert rows.loc["nash", "error − nasgd's, points"] == "+1.00 [+1.00, +1.00]"
@@ -133,7 +135,7 @@ def test_the_ablation_table_names_what_differs_and_the_second_order() -> None:
     options = {
         "ablations": {"log": {"search": {"potential": "log", "second_order": {"friction": 1}}}}
     }
-    table = comparison.ablation_table(
+    table = tables.ablation_table(
         _runs(["nasgd", "nasagd", "nasgd-log"]), _experiment(compare=options, final=TOTAL)
     )
     assert list(table.method) == ["nasgd", "nasagd", "nasgd-log"]
@@ -144,7 +146,7 @@ def test_the_ablation_table_names_what_differs_and_the_second_order() -> None:
 def test_the_methods_table_shows_what_an_ablation_changes() -> None:
     compare = {"ablations": {"few": {"search": {"particles": 7}}}}
     experiment = _experiment(compare=compare)
-    rows = comparison.methods_table(experiment, ["nasgd", "nasgd-few", "nash", "none"])
+    rows = tables.methods_table(experiment, ["nasgd", "nasgd-few", "nash", "none"])
     rows = rows.set_index("method")
     assert list(rows.N) == ["1,000", "7", "–", "–"]
     assert list(rows["networks a round"]) == [9, 9, 8, "–"]
@@ -195,10 +197,10 @@ def test_the_page_needs_no_other_file_and_escapes_what_it_shows() -> None:
 
 def test_figures_are_the_same_bytes_for_the_same_curves() -> None:
     curve = Curve(np.array([1.0, 5.0]), np.array([2.0, 9.0]), np.array([0.5, 0.7]))
-    one, two = (comparison_figures.anytime({"nasgd": [curve, curve]}) for _ in range(2))
+    one, two = (figures.anytime({"nasgd": [curve, curve]}) for _ in range(2))
     assert one == two
     assert one[:4] == b"\x89PNG"
-    assert comparison_figures.errors(_runs(["nasgd", "nash"]))[:4] == b"\x89PNG"
+    assert figures.errors(_runs(["nasgd", "nash"]))[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) ->
         text = (Path(__file__).parents[1] / f"config/{name}.yaml").read_text()
         update_config(merged, yaml.safe_load(text))
     experiment: Experiment = config.parse(Experiment, merged)
-    assert comparison.equal(experiment).startswith("equal")
+    assert tables.equal(experiment).startswith("equal")
     assert experiment.algorithms == config.ALGORITHMS
     assert len(experiment.seeds) >= 3
     assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1

@@ -23,9 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nasflow import image_sources, pictures
 from nasflow.config import Data
-from nasflow.datasets import Splits, describe, load_splits, stratified
+from nasflow.data import image_sources, pictures
+from nasflow.data.datasets import Splits, describe, load_splits, stratified
 from nasflow.randomness import generator
 
 RNG = np.random.default_rng(0)
@@ -607,6 +607,6 @@ def test_a_page_in_place_of_a_download_is_refused_by_its_checksum(
 
 
 def test_nothing_heavy_is_imported_before_a_source_needs_it() -> None:
-    code = "import sys, nasflow.datasets; print(*sys.modules)"
+    code = "import sys, nasflow.data.datasets; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert not {b"torch", b"torchvision", b"pyarrow", b"sklearn", b"PIL"} & set(modules.split())

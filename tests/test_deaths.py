@@ -17,18 +17,18 @@ from rounds import arguments, prepare, run
 from nasflow import config, memory
 from nasflow.__main__ import main
 from nasflow.baselines import ROUNDS
-from nasflow.checkpoint import read_checkpoint
 from nasflow.config import Budget
+from nasflow.data.splits import read_split
 from nasflow.deaths import CAUSES, Deaths
-from nasflow.files import read_json
 from nasflow.flow import graph
 from nasflow.particles import Particles
 from nasflow.plan import finished
-from nasflow.records import read_table
 from nasflow.search import Stop, stopped
 from nasflow.setting import Round, Setting
 from nasflow.siblings import Siblings
-from nasflow.splits import read_split
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.files import read_json
+from nasflow.storage.records import read_table
 
 PARTICLES, ARCHITECTURES = "particles.parquet", "architectures.parquet"
 EAGER = {"warmup_steps": 5, "scaling": "paper", "entropy_weight": 0.0, "kappa": 1e5, "window": 5}

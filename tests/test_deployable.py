@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nasflow.batches import Split
-from nasflow.deployable import Deployable, traced
+from nasflow.command.deployable import Deployable, traced
 from nasflow.network import Network
 from nasflow.siblings import Siblings
 

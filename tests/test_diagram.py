@@ -8,9 +8,9 @@ import cases
 import pytest
 
 from nasflow.architecture import Architecture, chain, insert, rewire
-from nasflow.diagram import STYLE, diagram
-from nasflow.difference import difference, edges, sentences
 from nasflow.node import Node
+from nasflow.report.diagram import STYLE, diagram
+from nasflow.report.difference import difference, edges, sentences
 
 SVG = "{http://www.w3.org/2000/svg}"
 BASE = chain((8, 16, 32), 3, (1, 8, 8), 10)

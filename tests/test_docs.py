@@ -107,7 +107,7 @@ def test_the_lines_of_the_library_page_run(tmp_path: Path, monkeypatch: pytest.M
     from small import SEARCH, TRAINED
 
     import nasflow
-    from nasflow.checkpoint import write_checkpoint
+    from nasflow.storage.checkpoint import write_checkpoint
 
     rng, search = np.random.default_rng(0), nasflow.run_search
     images = rng.integers(0, 255, (80, 8, 8)).astype(np.uint8)

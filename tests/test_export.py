@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import save_file
 from test_deployable import facts
 
-from nasflow import export as module
-from nasflow import standalone
 from nasflow.__main__ import main
-from nasflow.checkpoint import read_checkpoint
-from nasflow.deployable import Deployable
-from nasflow.image_facts import facts_of
+from nasflow.command import export as module
+from nasflow.command import standalone
+from nasflow.command.deployable import Deployable
+from nasflow.data.image_facts import facts_of
+from nasflow.storage.checkpoint import read_checkpoint
 
 NETWORK = Path(__file__).parent / "golden/schema_1/nasgd/seed_0/final/network"
 

@@ -74,13 +74,13 @@ def add_algorithm(copy: Path) -> None:
 def add_data_set(copy: Path) -> None:
     text = (ROOT / "examples/extend/data_set.py").read_text()
     drawing = "from PIL import Image" + text.partition("from PIL import Image")[2]
-    sources = copy / "nasflow/image_sources.py"
+    sources = copy / "nasflow/data/image_sources.py"
     own = drawing.partition("def run()")[0].replace(
-        "from nasflow.image_sources import Source, labelled\n", ""
+        "from nasflow.data.image_sources import Source, labelled\n", ""
     )
     sources.write_text(sources.read_text() + own)
     edit(copy / "nasflow/config.py", '            "folder",\n', '            "shapes",\n')
-    data_sets = copy / "nasflow/datasets.py"
+    data_sets = copy / "nasflow/data/datasets.py"
     new = '    if data.source == "shapes":\n        return image_sources.source()\n'
     edit(data_sets, '    if data.source == "digits":', new)
 

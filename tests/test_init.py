@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nasflow import config_file
-from nasflow import init as module
 from nasflow.__main__ import main
-from nasflow.choices import Choice, named
-from nasflow.experiment_files import config_text
-from nasflow.init import told
-from nasflow.sizing import CHILDREN, lengths, narrowed, shape
-from nasflow.survey import Survey, survey
+from nasflow.command import init as module
+from nasflow.command.choices import Choice, named
+from nasflow.command.experiment_files import config_text
+from nasflow.command.init import told
+from nasflow.command.sizing import CHILDREN, lengths, narrowed, shape
+from nasflow.command.survey import Survey, survey
 
 SPEED = 2e11
 

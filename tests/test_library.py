@@ -16,8 +16,8 @@ from torch import nn
 
 import nasflow
 from nasflow import stages
-from nasflow.checkpoint import read_checkpoint
-from nasflow.splits import write_splits
+from nasflow.data.splits import write_splits
+from nasflow.storage.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = {

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from nasflow import config
 from nasflow.architecture import Architecture
+from nasflow.comparison.published import nasgd1
 from nasflow.morphisms import MORPHISMS, Morphism, rectified_moments
 from nasflow.neighbourhood import edges, legal, sample
 from nasflow.network import Network, forward
-from nasflow.published import nasgd1
 
 POSITIVE = [name for name, m in MORPHISMS.items() if m.preserves]
 INVERSE = {

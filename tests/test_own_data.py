@@ -19,14 +19,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from nasflow import inventory, pictures, stages
+from nasflow import stages
 from nasflow.config import Data
-from nasflow.datasets import load_splits
-from nasflow.files import read_json
-from nasflow.listing import listing
-from nasflow.recalls import by_class, worst
-from nasflow.records import read_table
-from nasflow.verify import check
+from nasflow.data import inventory, pictures
+from nasflow.data.datasets import load_splits
+from nasflow.data.listing import listing
+from nasflow.data.recalls import by_class, worst
+from nasflow.storage.files import read_json
+from nasflow.storage.records import read_table
+from nasflow.storage.verify import check
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))

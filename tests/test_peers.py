@@ -23,11 +23,11 @@ from benchmarks.peers.space import MOST_ADDED, Space, choices, decode, parts, sp
 from nasflow import config, config_file
 from nasflow.architecture import Architecture, chain
 from nasflow.compare_config import merged
-from nasflow.files import read_json
 from nasflow.morphisms import MORPHISMS
 from nasflow.neighbourhood import legal
 from nasflow.network import Network, forward, initialise
 from nasflow.rectified import EPSILON
+from nasflow.storage.files import read_json
 
 BASE = chain((4, 8), 3, (1, 8, 8), 3)
 TIGHT = {"max_conv_layers": 5, "max_filters": 16, "max_parameters": 4000, "max_flops": 4e5}

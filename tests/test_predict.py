@@ -15,13 +15,13 @@ from PIL import Image
 
 from nasflow.__main__ import main
 from nasflow.architecture import chain
-from nasflow.deployable import Deployable
-from nasflow.files import read_json, write_json
-from nasflow.image_facts import NAME, facts_of, stem_of
-from nasflow.image_sources import from_disk
+from nasflow.command.deployable import Deployable
+from nasflow.command.predict import read_pictures
+from nasflow.data.image_facts import NAME, facts_of, stem_of
+from nasflow.data.image_sources import from_disk
+from nasflow.data.splits import read_split
 from nasflow.network import initialise
-from nasflow.predict import read_pictures
-from nasflow.splits import read_split
+from nasflow.storage.files import read_json, write_json
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 NETWORK = GOLDEN / "nasgd/seed_0/final/network"

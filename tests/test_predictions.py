@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 import tree
 
-from nasflow.files import read_json
-from nasflow.predictions import judged, prediction_rows
-from nasflow.records import read_table
-from nasflow.splits import read_split
+from nasflow.data.predictions import judged, prediction_rows
+from nasflow.data.splits import read_split
+from nasflow.storage.files import read_json
+from nasflow.storage.records import read_table
 
 
 def test_rows_say_what_softmax_and_cross_entropy_say() -> None:

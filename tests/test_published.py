@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from nasflow.architecture import Architecture
+from nasflow.comparison.published import NASGD1_CONVOLUTIONS, nasgd1
 from nasflow.network import forward, initialise
-from nasflow.published import NASGD1_CONVOLUTIONS, nasgd1
 
 
 def test_nasgd1_is_built_and_has_its_published_size() -> None:

@@ -18,10 +18,12 @@ import pytest
 import tree
 from browser import chromium, listened
 
-from nasflow import __main__, config, page, report
-from nasflow.files import CorruptFile, read_json, write_json
-from nasflow.records import read_table
-from nasflow.story import story
+from nasflow import __main__, config
+from nasflow.report import page as report
+from nasflow.report import parts as page
+from nasflow.report.story import story
+from nasflow.storage.files import CorruptFile, read_json, write_json
+from nasflow.storage.records import read_table
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -139,7 +141,7 @@ def test_every_child_is_drawn_as_the_architecture_that_was_recorded(tiny: Path) 
 
 
 def test_costs_add_up(tiny: Path) -> None:
-    from nasflow import ledger
+    from nasflow.report import ledger
 
     told = story(tiny, "nasgd", 0)
     rows, metrics = (

@@ -17,16 +17,16 @@ from snakemake.utils import update_config
 from nasflow import config, optim, stages
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
-from nasflow.checkpoint import read_checkpoint, write_checkpoint
-from nasflow.files import CorruptFile, read_json, write_json
+from nasflow.data.splits import read_split
 from nasflow.morphisms import MORPHISMS
 from nasflow.neighbourhood import legal, sample
 from nasflow.network import initialise
 from nasflow.plan import finished
 from nasflow.proposal import descent_rate, steepest
-from nasflow.records import read_table, write_table
 from nasflow.schedule import sgdr
-from nasflow.splits import read_split
+from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.storage.files import CorruptFile, read_json, write_json
+from nasflow.storage.records import read_table, write_table
 
 
 def test_heavy_ball_is_the_papers_step() -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from nasflow import flow, selection, simulation
+from nasflow import flow, selection
 from nasflow.architecture import chain
 from nasflow.batches import Split
 from nasflow.config import Augment, Search, parse, plain
+from nasflow.landscape import simulation
+from nasflow.landscape.simulation import Outcome, independent, limit, paired, simulate
 from nasflow.network import initialise
 from nasflow.particles import Particles
-from nasflow.simulation import Outcome, independent, limit, paired, simulate
 
 DEFAULT = plain(parse(Search, {}, "search"))
 PAPER = DEFAULT | {"scaling": "paper", "warmup_steps": 0}

@@ -12,8 +12,8 @@ import pytest
 
 from nasflow.__main__ import main
 from nasflow.architecture import Architecture, chain
+from nasflow.command.rails import PLAIN, rails
 from nasflow.node import Node
-from nasflow.rails import PLAIN, rails
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 SEARCH = GOLDEN / "nasgd/seed_0"

@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save
 from tree import finished
 
 from nasflow.__main__ import main
-from nasflow.checkpoint import read_checkpoint
-from nasflow.files import CorruptFile, read_json, write, write_json
-from nasflow.records import SCHEMAS, read_table, write_table
-from nasflow.splits import SPLITS, read_split
-from nasflow.verify import check
+from nasflow.data.splits import SPLITS, read_split
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.files import CorruptFile, read_json, write, write_json
+from nasflow.storage.records import SCHEMAS, read_table, write_table
+from nasflow.storage.verify import check
 
 GOLDEN = Path(__file__).parent / "golden"
 SEARCH = "nasgd/seed_0"

@@ -200,6 +200,7 @@ def test_tracking_mirrors_what_is_there_and_reruns_no_result(search):
         ("experiment: a\nexperiment: b", "experiment: stands twice, in lines 1 and 2"),
         ("seeds: [010]", "seeds: 010; YAML reads it as 8"),
         ("base: {network: gone/network}", "base.network: gone/network; no checkpoint there"),
+        ("data: {split: gone.csv}", "data.split: gone.csv; no file there"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_exit_code_2(tmp_path, text, message):
@@ -277,3 +278,13 @@ def test_every_placeholder_of_a_command_is_quoted():
             placeholders = re.findall(r"\{[^}]*\}", command)
             assert placeholders, file
             assert [name for name in placeholders if not name.endswith(":q}")] == [], file
+
+
+def test_the_report_is_a_target_and_stands_in_the_one_of_snakemake(search):
+    assert jobs(snakemake(search, targets=["report"])) == ["report"]
+    page = (search / "results/tiny/report.html").read_text()
+    assert "What it gets wrong" in page and str(search) not in page
+    assert planned(search, targets=["report"]) == []
+    done = snakemake(search, "--report", "all.html", targets=["report"])
+    assert done.returncode == 0, done.stderr
+    assert "how far it can be trusted" in (search / "all.html").read_text()

@@ -36,11 +36,13 @@ from lacking import LACKING, reader
 from powercut import Journal, code_of, die_at, inside
 from small import LONG, STAGES, STATUS, Run, results
 
-from nasflow import attempt, batches, checkpoint, generations, optim, splits, stages
-from nasflow.attempt import Attempt
-from nasflow.interruption import Stopped
+from nasflow import batches, optim, stages
+from nasflow.data import splits
 from nasflow.siblings import Siblings
-from nasflow.snapshot import Snapshot
+from nasflow.storage import attempt, checkpoint, generations
+from nasflow.storage.attempt import Attempt
+from nasflow.storage.interruption import Stopped
+from nasflow.storage.snapshot import Snapshot
 
 ALONE_AND_TWO = (
     *(("pretrain", 1), ("nasgd", 2), ("nasagd", 1), ("nash", 2), ("final", 1)),

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from nasflow import stages
-from nasflow.files import write_json
-from nasflow.splits import write_splits
+from nasflow.data.splits import write_splits
+from nasflow.storage.files import write_json
 
 SEARCH = {
     "n_neigh": 3,

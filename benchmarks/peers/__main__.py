@@ -23,8 +23,9 @@ from benchmarks.peers.bench import Options
 from benchmarks.peers.meter import limit
 from benchmarks.peers.run import PEERS, run, searcher
 from benchmarks.peers.table import page, runs
-from nasflow import comparing, config_file
+from nasflow import config_file
 from nasflow.compare_config import merged
+from nasflow.comparison import comparing
 from nasflow.config import ALGORITHMS, Experiment
 
 

@@ -15,16 +15,17 @@ from typing import Any
 from benchmarks.peers import growth
 from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
-from nasflow import comparison, stages
+from nasflow import stages
 from nasflow.architecture import Architecture, chain
-from nasflow.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.comparison import tables
 from nasflow.config import Experiment, plain
-from nasflow.files import read_json, write_json
+from nasflow.data.splits import read_facts, read_split
 from nasflow.network import initialise
 from nasflow.randomness import generator
 from nasflow.rectified import compile_kernels
-from nasflow.splits import read_facts, read_split
 from nasflow.status import no_search
+from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.storage.files import read_json, write_json
 
 # name -> package that it needs, encoding of the space
 PEERS = {
@@ -41,7 +42,7 @@ def run(
 ) -> None:
     """Writes `folder`; what is finished is left as it is. ValueError where that was made with other
     settings."""
-    made: dict[str, Any] = {"options": options._asdict(), **comparison.settings(experiment)}
+    made: dict[str, Any] = {"options": options._asdict(), **tables.settings(experiment)}
     made = json.loads(json.dumps(made | {"threads": experiment.threads, "seeds": [seed]}))
     if (folder / "settings.json").exists() and read_json(folder / "settings.json") != made:
         raise ValueError(f"{folder}: made with other settings; remove it or name another --out")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasflow import comparison
-from nasflow.comparison_report import table as markdown
+from nasflow.comparison import tables
+from nasflow.comparison.intervals import mean_sd
+from nasflow.comparison.page import table as markdown
 from nasflow.config import Experiment
-from nasflow.intervals import mean_sd
 
 COLUMNS = (
     *("method", "seed", "seconds_total", "epochs_total", "parameters", "test_error"),
@@ -24,7 +24,7 @@ def runs(
 ) -> pd.DataFrame:
     """A row a method and seed: own ones from `results`, peers from theirs."""
     frames = [
-        comparison.runs(folder, methods, seeds)
+        tables.runs(folder, methods, seeds)
         for folder, methods in ((results, own), (peers, names))
         if methods
     ]
@@ -37,7 +37,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     rows = []
     for name in frame.method.unique():
         own = frame[frame.method == name]
-        apart = comparison.difference(frame, name, experiment.compare.of, experiment)
+        apart = tables.difference(frame, name, experiment.compare.of, experiment)
         apart = apart if len(own) > 1 else None
         rows.append(
             {
@@ -49,7 +49,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "architectures": _spread(own.architectures, 1),
                 "parameters": _spread(own.parameters, 0),
                 "test error %": _spread(100.0 * own.test_error, 2),
-                f"error − {experiment.compare.of}'s, points": comparison.DASH
+                f"error − {experiment.compare.of}'s, points": tables.DASH
                 if apart is None
                 else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*apart),
             }
@@ -64,7 +64,7 @@ def page(frame: pd.DataFrame, experiment: Experiment, said: str) -> str:
     for name, digits in (("seconds_total", 1), ("epochs_total", 1)):
         each[name] = each[name].map(f"{{:.{digits}f}}".format)
     return (
-        f"# {experiment.experiment}: peers, {comparison.equal(experiment)}\n\n{said}\n\n"
+        f"# {experiment.experiment}: peers, {tables.equal(experiment)}\n\n{said}\n\n"
         f"{markdown(summary(frame, experiment))}\n\n## Every run\n\n{markdown(each)}\n"
     )
 

@@ -31,7 +31,7 @@ class Modules(SphinxDirective):
         listing = nodes.definition_list()
         for layer in layers():
             for name in layer:
-                text = (ROOT / f"nasflow/{name}.py").read_text()
+                text = (ROOT / "nasflow" / f"{name.replace('.', '/')}.py").read_text()
                 said = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
                 term = nodes.term("", "", nodes.literal(text=f"nasflow.{name}"))
                 parts = CODE.split(" ".join(said.split()))  # prose, code, prose, ...

@@ -13,7 +13,7 @@ from nasflow.history import Row, architecture_rows, training_row
 from nasflow.schedule import cosine
 from nasflow.setting import Progress, Round, Setting
 from nasflow.siblings import Siblings
-from nasflow.snapshot import FORGETFUL, Keeper, Snapshot
+from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot
 
 
 # [round]

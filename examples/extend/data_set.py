@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import nasflow
-from nasflow.image_sources import Source, labelled
+from nasflow.data.image_sources import Source, labelled
 
 CLASSES = ("circle", "cross", "square")
 

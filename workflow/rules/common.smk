@@ -19,8 +19,8 @@ from nasflow import plan as policy
 from nasflow.compare_config import FILES as COMPARISON
 from nasflow.compare_config import names as ablations
 from nasflow.config_file import CHECKPOINT
-from nasflow.listing import listing
-from nasflow.lock import Held, take
+from nasflow.data.listing import listing
+from nasflow.storage.lock import Held, take
 
 # A stage's number goes up when its program gives other results than before: shell rules do not
 # see a changed program. Results of that stage and of all after it are then made anew.

@@ -1,0 +1,1 @@
+"""What people type: show, predict, export, init, and how the command line reads."""

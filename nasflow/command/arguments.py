@@ -1,0 +1,92 @@
+"""The command line as argparse reads it, and its help. Wrong use is one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from nasflow import __version__
+from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE, Command
+from nasflow.sections import printable
+
+FIRST = (
+    ("nasflow init mine", "a new experiment; it prints the commands that run it"),
+    ("snakemake --cores 2 final_model", "in a clone of nasflow: the digits, in minutes"),
+    ("nasflow show results/digits/nasgd/seed_0", "what it found, and how"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {printable(message)}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def read(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The command and its function's arguments. SystemExit after help, version or a complaint."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        sys.exit(0)
+    if arguments[0] == "--version":
+        print(f"nasflow {__version__}")
+        sys.exit(0)
+    name, *rest = arguments
+    if name not in COMMANDS:
+        print(f"nasflow: {_unknown(name)}; see nasflow --help", file=sys.stderr)
+        sys.exit(2)
+    command = COMMANDS[name]
+    if command.passes and not {"-h", "--help"} & set(rest):
+        return name, {"arguments": rest}
+    return name, vars(parser(name, command).parse_args(rest))
+
+
+def parser(name: str, command: Command) -> Parser:
+    """Of one command."""
+    result = Parser(
+        prog=f"nasflow {name}",
+        description=command.summary[0].upper() + command.summary[1:] + ".",
+        epilog=_examples(command.examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="nasflow resume SNAKEMAKE'S ARGUMENTS" if command.passes else None,
+    )
+    for names, options in command.arguments:
+        result.add_argument(*names, **options)
+    return result
+
+
+def overview() -> str:
+    """`nasflow --help`."""
+    lines = [
+        "nasflow: neural architecture search by gradient descent on the space of architectures.",
+        "",
+        "usage: nasflow COMMAND ...     nasflow COMMAND --help     nasflow --version",
+    ]
+    for group in (PEOPLE, SNAKEMAKE):
+        own = {name: one for name, one in COMMANDS.items() if one.group == group}
+        lines += ["", f"{group}:", *(f"  {name:14} {one.summary}" for name, one in own.items())]
+    lines += ["", _examples(FIRST)]
+    lines += [
+        "",
+        "exit codes: 0 done, 1 an export that is not alike, 2 bad input, 3 a damaged file,",
+    ]
+    lines += ["  75 stopped, or held by another process: try again"]
+    return "\n".join(lines)
+
+
+def _examples(examples: Sequence[tuple[str, str]]) -> str:
+    if not examples:
+        return ""
+    width = max(len(command) for command, _ in examples)
+    rows = (f"  {command:{width}}  {meaning}".rstrip() for command, meaning in examples)
+    return "\n".join(["examples:", *rows])
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f", did you mean '{near[0]}'?" if near else ""
+    return f"no command '{printable(name)}'{hint}"

@@ -1,0 +1,87 @@
+"""`nasflow show PATH`: an experiment, a search, a round or a network, in the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nasflow.command import shown
+from nasflow.command.show_network import network_lines
+from nasflow.command.show_search import round_lines, search_lines
+from nasflow.command.shown import Json
+from nasflow.command.terminal import Lines, count, mega, percent, say, seconds, styled, table
+from nasflow.config_file import CHECKPOINT
+from nasflow.data.image_facts import stem_of
+
+
+def show(*, path: Path, all: bool = False, json: bool = False) -> None:
+    """Whatever stands at the path. ValueError where nothing does."""
+    found = look(path)
+    if json:
+        print(as_json(found))
+        return
+    lines: dict[str, Callable[[], Lines]] = {
+        "results": lambda: (line for one in found["experiments"] for line in experiment_lines(one)),
+        "experiment": lambda: experiment_lines(found),
+        "search": lambda: search_lines(found, all),
+        "round": lambda: round_lines(found),
+        "network": lambda: network_lines(found),
+    }
+    say(lines[found["kind"]]())
+
+
+def look(path: Path) -> Json:
+    """What a path is by what stands there."""
+    if not path.exists() and not path.with_name(path.name + CHECKPOINT[0]).exists():
+        raise ValueError(
+            f"{path}: nothing there; expected a folder such as results/digits/nasgd/seed_0, or a "
+            "network such as results/digits/nasgd/seed_0/final/network"
+        )
+    if path.is_dir():
+        if (path / "results").is_dir():  # of an experiment that init made, or of a clone
+            return look(path / "results")
+        folder = path.parent if path.absolute().name == "search" else path
+        if folder.absolute().name.startswith("seed_"):
+            return shown.search(folder)
+        if shown.searches(folder) or (folder / "data/data.json").is_file():
+            return shown.experiment(folder)
+        if folder.absolute().name.startswith("round_"):
+            return shown.round_(folder)
+        inside = [one for one in sorted(folder.iterdir()) if shown.searches(one)]
+        if inside:
+            return {"kind": "results", "experiments": [shown.experiment(one) for one in inside]}
+    if path.is_file() and path.name.endswith(CHECKPOINT[0]):
+        return shown.architecture(path, path.read_text(errors="replace"))
+    return shown.network(stem_of(path))
+
+
+def as_json(found: Json) -> str:
+    """What was found, for programs; of a network its nodes."""
+
+    def plain(value: Any) -> Any:
+        return json.loads(value.to_json())["nodes"]
+
+    renamed = {"nodes" if key == "g" else key: value for key, value in found.items()}
+    return json.dumps(renamed, indent=1, default=plain)
+
+
+def experiment_lines(found: Json) -> Lines:
+    yield styled(Path(found["folder"]).absolute().name, "bold")
+    if data := found["data"]:
+        size = f"{data['height']} x {data['width']} x {data['channels']}"
+        counts = [f"{sum(n):,} {part}" for part, n in data.get("counts", {}).items()]
+        yield f"{len(data['classes'])} classes; images {size}: {', '.join(counts) or 'not counted'}"
+    columns = ["algorithm", "seed", "state", " rounds", " moved", " parameters", " MFLOPs"]
+    rows = [
+        (
+            *(one["algorithm"], str(one["seed"]), one["stage"]),
+            *(str(one["rounds"]), str(one["recentred"])),
+            *(count(one["parameters"]), mega(one["flops"]), percent(one["validation_accuracy"])),
+            percent(one["metrics"] and one["metrics"]["test_error"], 2),
+            seconds(one["metrics"] and one["metrics"]["seconds"]["total"]),
+        )
+        for one in found["searches"]
+    ]
+    yield table([*columns, " validation", " test error", " time"], rows)

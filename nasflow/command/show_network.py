@@ -1,0 +1,64 @@
+"""A network as lines: a picture with shapes, parameters and FLOPs of each layer, and the totals."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nasflow.architecture import Architecture
+from nasflow.command.rails import DRAWN, PLAIN, rails
+from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
+from nasflow.node import HEADS, Node
+
+WHAT = {
+    "pool": "max pool 2 x 2",
+    "add": "mix * first + (1 - mix) * second",
+    "concat": "concatenation",
+    "pad": "zero channels appended",
+    "head": "global average, linear",
+    "flat_head": "linear on the whole map",
+    "image": "",
+}
+
+
+def network_lines(found: dict[str, Any]) -> Lines:
+    g: Architecture = found["g"]
+    yield styled(found["path"], "bold")
+    if found["status"] and "validation_accuracy" in found["status"]:
+        yield _record(found["status"], found["metrics"])
+    rows = [
+        (f"{left} {node.name}", _layer(node), *_reads(node, g), *_sizes(node, g))
+        for left, node in zip(rails(g, DRAWN if drawn() else PLAIN), g.nodes, strict=True)
+    ]
+    columns = ["node", "layer", "reads", " channels", " map", " parameters", " MFLOPs"]
+    yield table(columns, rows)
+    yield (
+        f"{len(g.convs)} convolutions, {len(g.nodes)} nodes, {count(g.parameters)} parameters, "
+        f"{mega(g.flops)} MFLOPs an image, fingerprint {g.fingerprint}"
+    )
+
+
+def _record(status: dict[str, Any], metrics: dict[str, Any] | None) -> str:
+    text = f"{status['stage']}: validation {percent(status['validation_accuracy'], 2)}"
+    if metrics:
+        text += f", test {percent(metrics['test_accuracy'], 2)}"
+    return f"{text}, {seconds(status['seconds'])}"
+
+
+def _layer(node: Node) -> str:
+    if node.op == "conv":
+        return f"conv {node.kernel} x {node.kernel}, BatchNorm, ReLU"
+    return WHAT[node.op]
+
+
+def _reads(node: Node, g: Architecture) -> tuple[str]:
+    return (", ".join(g[i].name for i in node.inputs),)
+
+
+def _sizes(node: Node, g: Architecture) -> tuple[str, ...]:
+    channels, height, width = g.shapes[node.id]
+    own = sum(math.prod(s) for name, s in g.tensors.items() if name.split(".")[0] == str(node.id))
+    flops = 0
+    if node.op == "conv" or node.op in HEADS:
+        flops = 2 * math.prod(g.tensors[f"{node.id}.weight"]) * height * width
+    return str(channels), f"{height} x {width}", count(own), mega(flops) if flops else ""

@@ -1,0 +1,143 @@
+"""A search as the path of its centre, and a round as its children."""
+
+from __future__ import annotations
+
+from nasflow.command.shown import Json
+from nasflow.command.terminal import (
+    Cell,
+    Lines,
+    count,
+    drawn,
+    loss,
+    mega,
+    percent,
+    seconds,
+    styled,
+    table,
+)
+from nasflow.summary import ended
+
+WON, OUT = "bold green", "red"
+
+
+def search_lines(found: Json, all: bool) -> Lines:
+    """The path of the centre; with `all` every child of every round."""
+    rounds, summary, metrics = found["rounds"], found["summary"], found["metrics"]
+    moved = sum(one["winner"] != 0 for one in rounds)
+    end = f"ended {ended(summary['reason'])}" if summary else "not ended"
+    name = f"{found['experiment']} {found['algorithm']} seed {found['seed']}"
+    made = f"{len(rounds)} round" + "s" * (len(rounds) != 1)
+    yield styled(f"{name}: {made}, {moved} moved the centre; {end}", "bold")
+    rows: list[tuple[Cell, ...]] = []
+    if found["pretrain"]:
+        rows.append(("g0", "pretrained", *_measures(found["pretrain"])))
+    for one in rounds:
+        last = one is rounds[-1] and not found["final"]
+        rows.append((_branch(last) + f"round {one['round']}", *_round_cells(one)))
+        rows += _child_rows(one, _rail(last)) if all else []
+    if found["final"]:
+        rows.append((_branch(True) + "final", "trained", *_measures(found["final"])))
+    columns = ["", "moved by", " share", " steps", " parameters", " MFLOPs", " validation", " time"]
+    yield table(columns, rows)
+    if metrics:
+        error = percent(metrics["test_error"], 2)
+        yield f"test error {error} on {metrics['test_images']:,} images"
+
+
+def round_lines(found: Json) -> Lines:
+    """The nodes of a round, fullest first, and why it ended."""
+    name = f"{found['algorithm']} seed {found['seed']} round {found['round']}"
+    yield styled(f"{name}: {why(found)}, {seconds(found['seconds'])}", "bold")
+    columns = ["node", "morphism", "site", " parameters", " MFLOPs", " share"]
+    accurate = any(node["validation_accuracy"] is not None for node in found["nodes"])
+    columns += [" loss", *([" validation"] if accurate else []), " output change", "fate"]
+    rows = []
+    for node in _fullest(found["nodes"]):
+        fate = _fate(node, found)
+        cells = [
+            *(str(node["node"]), node["morphism"] or "- (parent)", node["site"]),
+            *(count(node["parameters"]), mega(node["flops"])),
+            *(percent(node["share"]), loss(node["validation_loss"])),
+            *([percent(node["validation_accuracy"])] if accurate else []),
+            *(f"{node['output_change']:.1e}", fate),
+        ]
+        style = WON if node["winner"] and node["node"] else OUT if node["died_at"] else ""
+        rows.append([styled(cell, style) for cell in cells])
+    yield table(columns, rows)
+    yield (
+        f"g after the round: {count(found['parameters'])} parameters, "
+        f"{mega(found['flops'])} MFLOPs, validation {percent(found['validation_accuracy'])}, "
+        f"loss {loss(found['validation_loss'])}"
+    )
+
+
+def why(found: Json) -> str:
+    """Why a round ended, in words."""
+    steps, winner = f"after {found['steps']} steps", found["winner"]
+    words = {
+        "recentred": f"child {winner} won {steps}",
+        "max_steps": f"no child won; ended {steps}, search.max_steps",
+        "kept": f"no child beat its parent {steps}",
+        "budget": f"the budget ended {steps}",
+        "exhausted": "no child is legal",
+        "diverged": f"every network diverged {steps}",
+        "parent_diverged": f"the parent diverged {steps}; child {winner} goes on",
+    }
+    return words.get(found["reason"], f"{found['reason']} {steps}")
+
+
+def _round_cells(one: Json) -> tuple[Cell, ...]:
+    won = one["nodes"][one["winner"]]
+    moved = _moved(one) if one["winner"] else f"- ({one['reason']})"
+    style = WON if one["winner"] else "dim"
+    return styled(moved, style), percent(won["share"]), *_measures(one)[1:]
+
+
+def _measures(record: Json) -> tuple[str, ...]:
+    """share, steps, parameters, MFLOPs, validation, time of a stage's record."""
+    return (
+        *("", count(record["steps"]), count(record["parameters"]), mega(record["flops"])),
+        *(percent(record["validation_accuracy"]), seconds(record["seconds"])),
+    )
+
+
+def _child_rows(one: Json, rail: str) -> list[tuple[Cell, ...]]:
+    nodes = _fullest(one["nodes"])
+    rows: list[tuple[Cell, ...]] = []
+    for node in nodes:
+        moved = _moved(node)
+        style = WON if node["winner"] and node["node"] else OUT if node["died_at"] else "dim"
+        sizes = (count(node["parameters"]), mega(node["flops"]))
+        judged = (percent(node["validation_accuracy"]), "")
+        name = rail + _branch(node is nodes[-1]) + str(node["node"])
+        rows.append((name, styled(moved, style), percent(node["share"]), "", *sizes, *judged))
+    return rows
+
+
+def _moved(node: Json) -> str:
+    """The morphism and where it was; of several their names alone."""
+    if "+" in (node["morphism"] or ""):
+        return str(node["morphism"])
+    return f"{node['morphism'] or 'parent'} {node['site'] or ''}".strip()
+
+
+def _fullest(nodes: list[Json]) -> list[Json]:
+    return sorted(nodes, key=lambda n: (-(n["share"] or 0.0), n["validation_loss"] or 0.0))
+
+
+def _fate(node: Json, found: Json) -> str:
+    if node["died_at"] is not None:
+        return f"died at step {node['died_at']}: {node['died_of']}"
+    if node["winner"] and node["node"]:
+        return "won"
+    return "stays the centre" if node["winner"] else ""
+
+
+def _branch(last: bool) -> str:
+    if drawn():
+        return "└─ " if last else "├─ "
+    return "`- " if last else "|- "
+
+
+def _rail(last: bool) -> str:
+    return "   " if last else ("│  " if drawn() else "|  ")

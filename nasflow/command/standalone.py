@@ -1,0 +1,165 @@
+"""A network as Python that a person can read: one file of torch modules, which needs torch and
+safetensors and knows nothing of nasflow. Its parameters are named as those of `Deployable`.
+"""
+
+from __future__ import annotations
+
+import pprint
+import textwrap
+
+from nasflow import __version__
+from nasflow.architecture import Architecture
+from nasflow.command.deployable import Deployable
+from nasflow.node import Node
+from nasflow.rectified import EPSILON, MOMENTUM
+
+HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
+{parameters:,} parameters, {flops:,} multiplications and additions an image.
+
+    from model import load
+
+    model = load()
+    model(images)  # {gives}, (n, {count}); model.classes names them
+
+Images are (n, {channels}, {height}, {width}): uint8, or float32 on the scale 0..1. Made by
+`nasflow export --to python`. Needs torch and safetensors.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+CLASSES = (
+{classes}
+)
+# Of the training images, a number a channel, scale 0..1.
+MEAN = {mean}
+STD = {std}
+'''
+
+CONV = f'''
+
+class Conv(nn.Sequential):
+    """Convolution, BatchNorm, ReLU; the map keeps its size."""
+
+    def __init__(self, inputs, outputs, kernel):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, padding="same", bias=False),
+            nn.BatchNorm2d(outputs, eps={EPSILON}, momentum={MOMENTUM}),
+            nn.ReLU(),
+        )
+'''
+
+MIX = '''
+
+class Mix(nn.Module):
+    """mix * first + (1 - mix) * second, a learned mix a channel."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.mix = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, first, second):
+        return self.mix * first + (1.0 - self.mix) * second
+'''
+
+MODEL = """
+
+class Model(nn.Module):
+    classes = CLASSES
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(STD)[:, None, None])
+{layers}
+
+    def forward(self, images):
+        if images.dtype == torch.uint8:
+            images = images.float() / 255.0
+        image = (images - self.mean) / self.std
+{steps}
+        return {result}
+"""
+
+LOAD = '''
+
+def load(file=Path(__file__).with_name("model.safetensors")):
+    """The trained network in eval mode, on the CPU."""
+    model = Model()
+    model.load_state_dict(load_file(file))
+    return model.eval()
+'''
+
+
+def source(module: Deployable) -> str:
+    """The text of model.py."""
+    g = module.architecture
+    channels, height, width = g.shapes[g.image.id]
+    head = HEADER.format(
+        version=__version__,
+        convs=len(g.convs),
+        parameters=g.parameters,
+        flops=g.flops,
+        channels=channels,
+        height=height,
+        width=width,
+        gives="probabilities" if module.probabilities else "logits",
+        count=g.head.width,
+        classes=_names(module.classes),
+        mean=module.mean.flatten().tolist(),
+        std=module.std.flatten().tolist(),
+    )
+    layers = [f"self.{n.name} = {layer}" for n in g.nodes if (layer := _layer(n, g))]
+    steps = [f"{_variable(n)} = {_step(n, g)}{_comment(n, g)}" for n in g.nodes[1:]]
+    model = MODEL.format(
+        layers=textwrap.indent("\n".join(layers), " " * 8),
+        steps=textwrap.indent("\n".join(steps), " " * 8),
+        result="logits.softmax(1)" if module.probabilities else "logits",
+    )
+    ops = {node.op for node in g.nodes}
+    return head + CONV * ("conv" in ops) + MIX * ("add" in ops) + model + LOAD
+
+
+def _layer(node: Node, g: Architecture) -> str | None:
+    """Its line in __init__; None where a step says all."""
+    if not node.inputs:
+        return None
+    channels, height, width = g.shapes[node.inputs[0]]
+    return {
+        "conv": f"Conv({channels}, {node.width}, kernel={node.kernel})",
+        "pool": "nn.MaxPool2d(2)",
+        "add": f"Mix({channels})",
+        "head": "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
+        f"nn.Linear({channels}, {node.width}))",
+        "flat_head": "nn.Sequential(nn.Flatten(), "
+        f"nn.Linear({channels} * {height} * {width}, {node.width}))",
+    }.get(node.op)
+
+
+def _step(node: Node, g: Architecture) -> str:
+    """Its expression in forward."""
+    reads = ", ".join(_variable(g[i]) for i in node.inputs)
+    if node.op == "concat":
+        return f"torch.cat([{reads}], 1)"
+    if node.op == "pad":
+        more = node.width - g.shapes[node.inputs[0]][0]
+        return f"nn.functional.pad({reads}, (0, 0, 0, 0, 0, {more}))"
+    return f"self.{node.name}({reads})"
+
+
+def _comment(node: Node, g: Architecture) -> str:
+    channels, height, width = g.shapes[node.id]
+    return f"  # {channels} x {height} x {width}" if node is not g.head else ""
+
+
+def _variable(node: Node) -> str:
+    return "logits" if node.name == "head" else node.name
+
+
+def _names(names: tuple[str, ...]) -> str:
+    """The names as literals, some a line."""
+    text = pprint.pformat(names, width=92, compact=True)
+    return "\n".join(f"    {line.strip()}" for line in text[1:-1].splitlines())

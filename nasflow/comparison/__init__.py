@@ -1,0 +1,1 @@
+"""Algorithms beside one another: tables, intervals, figures, a page."""

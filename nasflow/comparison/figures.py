@@ -1,0 +1,77 @@
+"""The figures of a comparison as PNG: anytime curves, and the errors of all runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from nasflow.comparison.anytime import Curve, together
+
+POINTS = 400
+AXES = {"seconds": "seconds since the start of pretraining", "epochs": "epochs of all networks"}
+
+
+def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
+    """Best validation accuracy over seconds and over epochs, from the end of pretraining on: mean
+    of the seeds, band from the worst to the best of them."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (unit, label) in zip(panels, AXES.items(), strict=True):
+        _panel(axes, curves, unit)
+        axes.set_xlabel(label)
+    panels[0].set_ylabel("best validation accuracy so far, %")
+    panels[1].legend(loc="lower right", fontsize=8)
+    return _png(figure)
+
+
+def errors(table: pd.DataFrame) -> bytes:
+    """Test error of every run, and the mean of each method."""
+    methods = list(table.method.unique())
+    figure = Figure(figsize=(8, 0.35 * len(methods) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for place, name in enumerate(methods):
+        values = 100.0 * table[table.method == name].test_error.to_numpy()
+        colour = _colour(place, len(methods))
+        axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.6)
+        axes.plot(values.mean(), place, "|", color="black", markersize=14)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.invert_yaxis()
+    axes.set_xlabel("test error, %; a dot a seed, the line their mean")
+    axes.grid(axis="x", alpha=0.3)
+    return _png(figure)
+
+
+def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None:
+    every = [(getattr(c, unit), c.pretrained) for found in curves.values() for c in found]
+    first, last = max(a[i] for a, i in every), max(a[-1] for a, _ in every)
+    grid = np.geomspace(max(first, 1e-3), max(last, first, 2e-3), POINTS)
+    for place, (name, found) in enumerate(curves.items()):
+        values = 100.0 * together([getattr(c, unit) for c in found], [c.best for c in found], grid)
+        known = np.isfinite(values).all(0)
+        x, y = grid[known], values[:, known]
+        colour = _colour(place, len(curves))
+        axes.step(x, y.mean(0), where="post", label=name, color=colour, linewidth=1.4)
+        axes.fill_between(x, y.min(0), y.max(0), step="post", color=colour, alpha=0.12)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+
+
+def _colour(place: int, count: int) -> Any:
+    return mpl.colormaps["tab10"](place) if count <= 10 else mpl.colormaps["tab20"](place % 20)
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
+    return content.getvalue()

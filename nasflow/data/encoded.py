@@ -1,0 +1,207 @@
+"""Labelled pictures on disk that are not decoded yet: folders of class folders, and Parquet files.
+
+The order is that of sorted names, never that of a listing. Wrong input is a ValueError of one line
+with configuration key, file, column or row (from 0), what was found and a remedy.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nasflow.data import pictures
+from nasflow.sections import printable, shown
+
+IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
+UNPACKED = 1_000_000_000  # bytes
+BATCH = 128  # rows
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # left by systems, not by people
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
+
+
+class Encoded(NamedTuple):
+    """What errors call the pictures, their files or bytes, labels as found, class names if any."""
+
+    names: list[str]
+    contents: list[bytes | Path]
+    labels: npt.NDArray[Any]
+    classes: tuple[str, ...] | None
+
+
+def folder(path: str, key: str) -> Encoded:
+    """A folder of class folders of pictures; classes are numbered by their sorted names.
+
+    Hidden entries and LITTER are skipped, and so are files beside the class folders; whatever else
+    stands in a class folder must be a picture."""
+    top = Path(path)
+    if not top.is_dir():
+        raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
+    classes = [entry for entry in _visible(top) if entry.is_dir()]
+    if not classes:
+        raise ValueError(
+            f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
+        )
+    _refuse_parts(classes, path, key)
+    pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
+    for file, _ in pairs:
+        if file.is_dir():
+            raise ValueError(
+                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
+                f" point {key} at the folder of the class folders"
+            )
+    return Encoded(
+        [printable(str(file)) for file, _ in pairs],
+        [file for file, _ in pairs],
+        np.array([label for _, label in pairs], dtype=np.int64),
+        tuple(entry.name for entry in classes),
+    )
+
+
+def parquet(path: str, key: str) -> Encoded:
+    """Parquet as Hugging Face writes it, one file or a glob (`**` too)."""
+    files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+    if not files:
+        raise ValueError(
+            f"{key}: {shown(path)} is no file and matches none; expected a file or a glob"
+        )
+    parts = [_parquet_file(Path(file), key) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if part.classes != parts[0].classes:
+            raise ValueError(f"{file}: class names differ from those in {files[0]}; relabel one")
+    return Encoded(
+        [name for part in parts for name in part.names],
+        [content for part in parts for content in part.contents],
+        np.concatenate([part.labels for part in parts]),
+        parts[0].classes,
+    )
+
+
+def _refuse_parts(folders: list[Path], path: str, key: str) -> None:
+    """A folder of train/ and test/ is no folder of classes: says what to write instead."""
+    called = {name: part for part, names in PARTS.items() for name in names}
+    part = {f.name: called[f.name.lower()] for f in folders if f.name.lower() in called}
+    if len(part) == len(folders) and "train" in part.values():
+        keys = ", ".join(f"{name}: {Path(path) / folder}" for folder, name in part.items())
+        raise ValueError(
+            f"{key}: {shown(path)} holds {', '.join(part)}, parts and no classes;"
+            f" write {printable(keys)} under data"
+        )
+
+
+def _visible(directory: Path) -> list[Path]:
+    entries = (
+        entry
+        for entry in directory.iterdir()
+        if not entry.name.startswith(".") and entry.name not in LITTER
+    )
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _parquet_file(file: Path, key: str) -> Encoded:
+    import pyarrow
+    from pyarrow import parquet
+
+    if file.is_dir():
+        raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
+    if not file.is_file():
+        raise ValueError(f"{file}: no regular file; expected a Parquet file")
+    with file.open("rb") as stream:
+        problem = pictures.foreign(stream.read(200))
+    if problem:
+        raise ValueError(f"{file}: {problem}")
+    try:
+        schema = parquet.read_schema(file)
+        image = _column(file, schema.names, IMAGE_COLUMNS)
+        label = _column(file, schema.names, LABEL_COLUMNS)
+        table = _table(file, [image, label])
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file}: no readable Parquet file ({reason}); replace it") from error
+    return Encoded(
+        [f"{file}, row {row}" for row in range(table.num_rows)],
+        _contents(table.column(image), f"{file}, column '{image}'"),
+        _labels(table.column(label), f"{file}, column '{label}'"),
+        _class_names(schema.metadata, label),
+    )
+
+
+def _table(file: Path, columns: list[str]) -> Any:
+    """These columns, batch by batch, as long as they are not many times their file: pictures are
+    compressed already, but one that a dictionary holds once may stand in a billion rows."""
+    import pyarrow
+    from pyarrow import parquet
+
+    limit, total, batches = UNPACKED + 100 * file.stat().st_size, 0, []
+    with parquet.ParquetFile(file, page_checksum_verification=True) as reader:
+        for batch in reader.iter_batches(BATCH, columns=columns):
+            total += batch.nbytes
+            if total > limit:
+                raise ValueError(
+                    f"{file}: more than {limit} bytes once unpacked; expected at most {UNPACKED}"
+                    " and a hundred times the file; split it"
+                )
+            batches.append(batch)
+        schema = batches[0].schema if batches else reader.read(columns=columns).schema
+    return pyarrow.Table.from_batches(batches, schema)
+
+
+def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:
+    for name in candidates:
+        if name in names:
+            return name
+    raise ValueError(
+        f"{file}: columns {', '.join(names)}; expected one of {', '.join(candidates)};"
+        f" rename the column"
+    )
+
+
+def _contents(column: Any, where: str) -> list[bytes | Path]:
+    from pyarrow import compute, types
+
+    kind = column.type
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        column = compute.struct_field(column, "bytes")
+    if not (types.is_binary(column.type) or types.is_large_binary(column.type)):
+        raise ValueError(
+            f"{where}: type {kind}; expected encoded images, binary or struct of bytes and path"
+        )
+    _refuse_null(column, where, "no bytes; embed the images in the file")
+    contents: list[bytes | Path] = column.to_pylist()
+    return contents
+
+
+def _labels(column: Any, where: str) -> npt.NDArray[Any]:
+    from pyarrow import types
+
+    if not types.is_integer(column.type):
+        raise ValueError(
+            f"{where}: labels of type {column.type}; expected whole numbers; number the classes"
+        )
+    _refuse_null(column, where, "no label; remove the row")
+    return np.asarray(column.to_numpy())
+
+
+def _refuse_null(column: Any, where: str, problem: str) -> None:
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise ValueError(f"{where}, row {row}: {problem}")
+
+
+def _class_names(metadata: dict[bytes, bytes] | None, label: str) -> tuple[str, ...] | None:
+    """The names of a ClassLabel in the schema metadata that Hugging Face's `datasets` writes."""
+    try:
+        document = json.loads((metadata or {})[b"huggingface"])
+        names = document["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return tuple(map(str, names)) if isinstance(names, list) and names else None

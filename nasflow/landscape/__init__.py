@@ -1,0 +1,1 @@
+"""Searches on tables of architectures that others have trained."""

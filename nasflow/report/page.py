@@ -1,0 +1,204 @@
+"""One page that tells the story of an experiment's searches, from their records alone.
+
+Needs no other file and no network. The same records give the same bytes: no clock is read. What is
+not there yet makes the page shorter, and it says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from markupsafe import Markup
+
+import nasflow
+from nasflow.comparison.intervals import Interval
+from nasflow.config import Experiment, parse, plain
+from nasflow.config_file import DEFAULT
+from nasflow.data.splits import sizes
+from nasflow.report import ledger, mistakes, search_charts
+from nasflow.report.chapter import WORDS, Chapter, chapter, drawn
+from nasflow.report.charts import Figure
+from nasflow.report.diagram import STYLE
+from nasflow.report.difference import sentences
+from nasflow.report.parts import data_block, environment, gzipped, library, pack, source
+from nasflow.report.story import Story, searches, story
+from nasflow.report.timeline import timeline
+from nasflow.report.trust import Claim, accuracy_interval, claims
+from nasflow.storage.files import read_json
+
+Json = Mapping[str, Any]
+ROWS = 30_000  # of all rounds' charts, 2 MB
+STEPS = (20, 150)  # of a round's charts, at least and at most
+DRAWN = 400  # children with a diagram of their own, 2.5 MB
+TRAINED = 200  # points of a training's curve
+
+
+class Part(NamedTuple):
+    """A search: all that its sections show."""
+
+    story: Story
+    claims: list[Claim]
+    chapters: list[Chapter]
+    drawings: list[tuple[str, str, list[str], Markup]]
+    costs: list[ledger.Cost]
+    total: ledger.Cost
+    interval: Interval | None
+    classes: list[mistakes.ClassResult]
+    pairs: list[mistakes.Pair]
+    worst: list[mistakes.Mistake]
+    thinned: bool
+
+
+def page(results: Path, config: Json | None) -> str:
+    """HTML of results/{experiment}. `config`: the whole experiment; without it the searches are
+    those of the folder, and the page leaves out what only the configuration tells."""
+    experiment = parse(Experiment, config) if config is not None else None
+    if not (results / "data/data.json").exists():
+        raise ValueError(
+            f"report: {results}; no results there, expected a folder such as results/digits"
+        )
+    if experiment is None:
+        places = searches(results)
+    else:
+        places = [(a, seed) for a in experiment.algorithms for seed in experiment.seeds]
+    stories = [story(results, *place) for place in places]
+    return render(results, stories, experiment)
+
+
+def render(results: Path, stories: Sequence[Story], experiment: Experiment | None) -> str:
+    """The page of searches that have been read."""
+    facts = read_json(results / "data/data.json")
+    figures: dict[str, Figure] = {}
+    parts = [_part(s, stories, facts, results, experiment, figures) for s in stories]
+    begun = {s.name: timeline(s) for s in stories if s.pretrain}
+    if len(begun) > 1:
+        figures["together"] = search_charts.together(begun)
+    env = environment()
+    script = str(env.loader.get_source(env, "report.js")[0])  # type: ignore[union-attr]
+    return env.get_template("report.html").render(
+        name=experiment.experiment if experiment else results.name,
+        version=nasflow.__version__,
+        facts=facts,
+        machines=_machines(stories),
+        sizes=sizes(results / "data"),
+        parts=parts,
+        together="together" in figures,
+        words=WORDS,
+        style=Markup(STYLE),
+        figures=gzipped(json.dumps(pack(figures), separators=(",", ":"), allow_nan=False)),
+        trust=Markup(data_block({p.story.name: [c._asdict() for c in p.claims] for p in parts})),
+        library=gzipped(library()),
+        script=Markup(script),
+        scripts=Markup(f"{source(library())} {source(script)}"),
+        config=_yaml(plain(experiment)) if experiment else None,
+        differs=_yaml(_differs(experiment)) if experiment else None,
+    )
+
+
+def _part(
+    told: Story,
+    others: Sequence[Story],
+    facts: Json,
+    results: Path,
+    experiment: Experiment | None,
+    figures: dict[str, Figure],
+) -> Part:
+    own = plain(experiment.variant(told.algorithm)) if experiment else None
+    images = sizes(results / "data")["train"]
+    nodes = sum(len(r.nodes) for s in others for r in s.rounds)
+    most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
+    chapters = []
+    for found in told.rounds:
+        made, pictures = chapter(
+            found,
+            f"{told.key}-{found.number}",
+            config=own,
+            most=most,
+            images=images,
+            drawings=nodes <= DRAWN,
+        )
+        chapters.append(made)
+        figures.update(pictures)
+    _search_figures(told, facts, figures)
+    costs = ledger.costs(told, images)
+    tested = told.predictions
+    return Part(
+        told,
+        claims(told, others, facts, own),
+        chapters,
+        _drawings(told),
+        costs,
+        ledger.total(costs),
+        accuracy_interval(told.metrics) if told.metrics else None,
+        mistakes.by_class(tested, facts["classes"]) if tested else [],
+        mistakes.pairs(tested, facts["classes"]) if tested else [],
+        mistakes.worst(tested, facts["classes"], results / "data") if tested else [],
+        any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
+    )
+
+
+def _search_figures(told: Story, facts: Json, figures: dict[str, Figure]) -> None:
+    looks = timeline(told)
+    if looks:
+        figures[f"{told.key}-accuracy"] = search_charts.accuracy(looks)
+    for name, found in (("pretrain", told.pretrain), ("final", told.final)):
+        if found is not None and len(found.history):
+            figures[f"{told.key}-{name}-loss"] = search_charts.loss_curves(found.history, TRAINED)
+            curve = search_charts.accuracy_curve(found.history, TRAINED)
+            figures[f"{told.key}-{name}-accuracy"] = curve
+    if told.predictions is not None:
+        label, predicted = (told.predictions[c].to_pylist() for c in ("label", "predicted"))
+        chart = search_charts.confusion(label, predicted, facts["classes"])
+        figures[f"{told.key}-confusion"] = chart
+
+
+def _drawings(told: Story) -> list[tuple[str, str, list[str], Markup]]:
+    """Title, size, change and diagram of the base and of every winner, each against the one
+    before."""
+    found: list[tuple[str, str, list[str], Markup]] = []
+    before = None
+    for title, graph in told.path:
+        size = f"{graph.parameters:,} parameters"
+        change: list[str] = sentences(graph, before) if before else []
+        found.append((title, size, change, drawn(graph, before, title)))
+        before = graph
+    return found
+
+
+def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
+    """Every machine with the stages that ran there: one, where all is as it should be."""
+    found: list[tuple[list[str], Json]] = []
+    for told in stories:
+        stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
+        for name, stage in (*stages, ("final training", told.final)):
+            machine = stage.status.get("machine") if stage else None
+            if machine is None:
+                continue
+            where = next((where for where, known in found if known == machine), None)
+            if where is None:
+                found.append((where := [], machine))
+            where.append(f"{told.name}: {name}")
+    return found
+
+
+def _differs(experiment: Experiment) -> dict[str, Any]:
+    """What the experiment says otherwise than config/config.yaml, which every configuration is
+    merged into, and its name; all of it where that file is not there."""
+
+    def apart(found: Any, default: Any) -> Any:
+        if not isinstance(found, Mapping) or not isinstance(default, Mapping):
+            return found
+        pairs = ((key, value, default.get(key)) for key, value in found.items())
+        return {key: apart(value, was) for key, value, was in pairs if value != was}
+
+    default = yaml.safe_load(DEFAULT.read_text()) if DEFAULT.exists() else {}
+    name = {"experiment": experiment.experiment}
+    return name | dict(apart(plain(experiment), default))
+
+
+def _yaml(data: Any) -> str:
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))

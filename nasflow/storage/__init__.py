@@ -1,0 +1,1 @@
+"""Files that are whole: records, checkpoints, the state of a stage, and who may write."""
