@@ -27,7 +27,7 @@ smartquotes = False  # they take the dashes of options
 nitpicky = True
 # Types of other libraries: their pages are on the network, which a build must not need. Aliases
 # of ours (Vector, Tensors) have no page of their own.
-nitpick_ignore_regex = [(r"py:.*", r"(?!nasflow\.).*"), (r"py:.*", r"nasflow\.\w+\.[A-Z]\w+")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!nasflow\.).*"), (r"py:.*", r"nasflow(\.\w+)+\.[A-Z]\w+")]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
