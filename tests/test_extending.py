@@ -76,7 +76,7 @@ def add_data_set(copy: Path) -> None:
     drawing = "from PIL import Image" + text.partition("from PIL import Image")[2]
     sources = copy / "nasflow/data/image_sources.py"
     own = drawing.partition("def run()")[0].replace(
-        "from nasflow.data.image_sources import Labelled, Source\n", ""
+        "from nasflow.data.image_sources import Source, labelled\n", ""
     )
     sources.write_text(sources.read_text() + own)
     edit(copy / "nasflow/config.py", '            "folder",\n', '            "shapes",\n')
@@ -95,7 +95,7 @@ def test_a_copy_changed_as_the_pages_say_knows_the_new_names(copy: Path) -> None
     mine.write_text("algorithms: [greedy]\nsearch: {morphisms: {widen_half: 2.0}}\n")
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_config.py")
     run(copy, "-m", "nasflow", "check", str(mine))
-    assert run(copy, "-c", USE).strip() == "[('widen_half',), ('widen_half',)] greedy"
+    assert run(copy, "-c", USE).splitlines()[-1] == "[('widen_half',), ('widen_half',)] greedy"
 
 
 def run(copy: Path, *arguments: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 import nasflow
-from nasflow.data.image_sources import Labelled, Source
+from nasflow.data.image_sources import Source, labelled
 
 CLASSES = ("circle", "cross", "square")
 
@@ -42,9 +42,9 @@ def write_folder(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
 
 # [source]
 def source() -> Source:
-    """As `image_sources` would have it: images, labels and the names of the classes."""
-    train, test = (Labelled(*shapes(count, seed)) for count, seed in ((300, 0), (90, 1)))
-    return Source(train, test, CLASSES)
+    """As `image_sources` has it: checked images with their labels, and the names of the classes."""
+    train, test = (labelled(*shapes(count, seed), "shapes") for count, seed in ((300, 0), (90, 1)))
+    return Source(train, None, test, CLASSES)
 
 
 # [end of source]
