@@ -147,6 +147,7 @@ def test_the_pages_show_the_search_its_round_and_its_network(
         page.goto(told[1])
         page.get_by_role("link", name="nasgd seed 0").click()
         page.get_by_text("test accuracy with").wait_for()
+        page.get_by_text("Show more").first.click()
         first = page.locator(f"a[href$='{ids['round_1']}']").first  # in the table of rounds
         with page.context.expect_page() as opened:
             first.click()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = "mlflow.loggedImages"  # tag without which MLflow looks for no images
 STEPS = 120  # of a chart of a round
-WIDTH, HEIGHT = 400, 150  # points: a card is 1.6 times as wide as high, legend and axis in it
+WIDTH, HEIGHT = 400, 145  # points: a card is 1.6 times as wide as high, legend and axis in it
 SCALE = 1.6  # pixels a point: a description shows what fits into 800
 LEGEND = {"orient": "bottom", "columns": 3, "labelLimit": 110, "title": None}
 CHARTS = {"shares": "particle shares", "loss": "validation loss", "energy": "total energy"}
@@ -60,8 +60,10 @@ def files(source: Source, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
 
     found: dict[str, bytes] = {}
     for key, png in drawn.items():
-        name, small = name_of(source, key), io.BytesIO()
-        Image.open(io.BytesIO(png)).save(small, "WEBP", quality=85)
+        name, small, whole = name_of(source, key), io.BytesIO(), Image.open(io.BytesIO(png))
+        square = Image.new("RGB", (whole.width, max(whole.size)), "white")  # cards show its top
+        square.paste(whole)
+        square.save(small, "WEBP", quality=85)
         found |= {name: png, name.removesuffix(".png") + "+compressed.webp": small.getvalue()}
     return found
 
@@ -114,8 +116,11 @@ def _png(figure: Figure) -> bytes:
     """For a card, with its legend below; a matrix keeps its height."""
     import vl_convert
 
+    from nasflow import charts
+
     spec = figure.whole
-    size = {"width": WIDTH, "height": max(HEIGHT, spec["height"])}
+    usual = spec["height"] == charts.HEIGHT
+    size = {"width": WIDTH, "height": HEIGHT if usual else spec["height"]}
     more = {"config": {**spec.get("config", {}), "legend": LEGEND}}
     return bytes(vl_convert.vegalite_to_png({**spec, **size, **more}, scale=SCALE))
 
