@@ -18,7 +18,13 @@ from nasflow import config
 from nasflow.comparison import checklist, figures, tables
 from nasflow.comparison import page as comparison_report
 from nasflow.comparison.anytime import Curve, at
-from nasflow.comparison.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
+from nasflow.comparison.intervals import (
+    Interval,
+    mean_sd,
+    paired_bootstrap,
+    relative_improvement,
+    student_reach,
+)
 from nasflow.comparison.page import Part
 from nasflow.config import Experiment
 from nasflow.randomness import generator
@@ -64,6 +70,17 @@ def test_coverage_is_what_the_docstring_says(seeds: int, coverage: float) -> Non
         )
         held += found.low <= 1.0 <= found.high
     assert held / 2000 == pytest.approx(coverage, abs=0.03)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_students_interval_holds_what_it_says_for_few_seeds_too(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    held = 0
+    for _ in range(2000):
+        a = rng.standard_normal(seeds) + 1.0
+        held += abs(a.mean() - 1.0) <= student_reach(a, np.zeros(seeds), level=0.95)
+    assert held / 2000 == pytest.approx(0.95, abs=0.015)
+    assert np.isnan(student_reach(np.ones(1), np.zeros(1), level=0.95))
 
 
 def test_mean_sd_and_improvement() -> None:
@@ -125,7 +142,7 @@ def test_the_results_table_has_differences_rates_and_ratios() -> None:
     table = tables.results_table(_runs(["nasgd", "nash", "random"]), _experiment(final=TOTAL))
     rows = table.set_index("method")
     assert rows.loc["nasgd", "test error %"] == "2.00 ± 1.00"
-    assert rows.loc["nash", "error − nasgd's, points"] == "+1.00 [+1.00, +1.00]"
+    assert rows.loc["nash", "error − nasgd's, points"] == "+1.00 [+1.00, +1.00] ± 0.00"
     assert rows.loc["nasgd", "ratio to nash"] == "40.00"
     assert rows.loc["nasgd", "over random %"] == "+2.08"  # 100 (98 - 96) / 96
     assert rows.loc["random", "architectures / h"] == "–"

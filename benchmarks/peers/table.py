@@ -37,8 +37,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     rows = []
     for name in frame.method.unique():
         own = frame[frame.method == name]
-        apart = tables.difference(frame, name, experiment.compare.of, experiment)
-        apart = apart if len(own) > 1 else None
+        apart = tables.against(frame, name, experiment.compare.of, experiment)
         rows.append(
             {
                 "method": name,
@@ -49,9 +48,9 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "architectures": _spread(own.architectures, 1),
                 "parameters": _spread(own.parameters, 0),
                 "test error %": _spread(100.0 * own.test_error, 2),
-                f"error − {experiment.compare.of}'s, points": tables.DASH
-                if apart is None
-                else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*apart),
+                f"error − {experiment.compare.of}'s, points": (
+                    apart if len(own) > 1 else tables.DASH
+                ),
             }
         )
     return pd.DataFrame(rows)

@@ -74,7 +74,8 @@ def _parts(
             f"{comparison.equal(experiment).capitalize()}. Mean ± standard deviation of {seeds} "
             f"seeds; differences are paired by seed, in brackets the {level} percentile bootstrap "
             "interval, which is too narrow for few seeds (three: it holds about three times in "
-            "four). Architectures per hour are children trained per hour of search; the paper "
+            f"four), behind ± half of Student's, which holds {level} of normal differences. "
+            "Architectures per hour are children trained per hour of search; the paper "
             "claims 40 times as many as NASH.",
             tables["results"],
         ),

@@ -15,7 +15,13 @@ import pandas as pd
 
 from nasflow import compare_config
 from nasflow.compare_config import algorithm_of
-from nasflow.comparison.intervals import Interval, mean_sd, paired_bootstrap, relative_improvement
+from nasflow.comparison.intervals import (
+    Interval,
+    mean_sd,
+    paired_bootstrap,
+    relative_improvement,
+    student_reach,
+)
 from nasflow.config import BASELINES, Experiment, plain
 from nasflow.randomness import generator
 from nasflow.storage.files import read_json
@@ -116,7 +122,7 @@ def results_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "epochs of all networks": f"{own.epochs_total.mean():.0f}",
                 "parameters": f"{own.parameters.mean():,.0f}",
                 "test error %": _spread(own.test_error, 100.0, 2),
-                f"error − {of}'s, points": _against(table, name, of, experiment),
+                f"error − {of}'s, points": against(table, name, of, experiment),
                 "over random %": _improvement(accuracy, name),
                 "rounds that moved": f"{own.recentred.mean():.1f} of {own.rounds.mean():.1f}",
                 "architectures / h": _number(rates[name]),
@@ -142,7 +148,7 @@ def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "method": name,
                 "differs by": "; ".join(options) or ("second order" if name == "nasagd" else DASH),
                 "test error %": _spread(own.test_error, 100.0, 2),
-                f"error − {compare.of}'s, points": _against(table, name, compare.of, experiment),
+                f"error − {compare.of}'s, points": against(table, name, compare.of, experiment),
                 "validation accuracy %": _spread(own.validation_accuracy, 100.0, 2),
                 "parameters": f"{own.parameters.mean():,.0f}",
                 "rounds that moved": f"{own.recentred.mean():.1f} of {own.rounds.mean():.1f}",
@@ -151,18 +157,20 @@ def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def difference(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> Interval | None:
-    """Test error of a method less that of another, in points, paired by seed."""
+def difference(
+    table: pd.DataFrame, name: str, of: str, experiment: Experiment
+) -> tuple[Interval, float] | None:
+    """Test error of a method less that of another, in points, paired by seed: with the bootstrap's
+    bounds, and half of Student's interval."""
     if name == of or of not in set(table.method):
         return None
-    a, b = (table[table.method == m].set_index("seed").test_error.sort_index() for m in (name, of))
-    return paired_bootstrap(
-        100.0 * a.to_numpy(),
-        100.0 * b.to_numpy(),
-        resamples=experiment.compare.resamples,
-        level=experiment.compare.level,
-        rng=generator("bootstrap", len(a)),
+    a, b = (
+        100.0 * table[table.method == m].set_index("seed").test_error.sort_index().to_numpy()
+        for m in (name, of)
     )
+    compare, rng = experiment.compare, generator("bootstrap", len(a))
+    between = paired_bootstrap(a, b, resamples=compare.resamples, level=compare.level, rng=rng)
+    return between, student_reach(a, b, level=compare.level)
 
 
 def equal(experiment: Experiment) -> str:
@@ -181,9 +189,14 @@ def settings(experiment: Experiment) -> Mapping[str, Any]:
     return {name: kept[name] for name in kept if name not in ("device", "threads", "tracking")}
 
 
-def _against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> str:
+def against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> str:
+    """`difference` as a table has it; a dash for a method beside itself."""
     found = difference(table, name, of, experiment)
-    return DASH if found is None else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*found)
+    if found is None:
+        return DASH
+    between, reach = found
+    text = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*between)
+    return text + (f" ± {reach:.2f}" if np.isfinite(reach) else "")
 
 
 def _spread(values: Any, scale: float, digits: int) -> str:
