@@ -73,7 +73,7 @@ def prepare(*, config: str, out: Path) -> None:
     }
     write_splits(out, arrays, facts, {"split.csv": split_file.text(splits.table)})
     for line in inventory.lines(facts):
-        print(f"nasflow: data: {line}")
+        print(f"nasflow: data: {line}", file=sys.stderr)
     compile_kernels()
 
 

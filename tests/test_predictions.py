@@ -36,4 +36,4 @@ def test_metrics_are_the_sums_of_the_predictions(tmp_path: Path) -> None:
     assert judged(rows) == (metrics["test_loss"], metrics["test_accuracy"])
     test = read_split(experiment / "data", "test", "cpu")
     assert [row["label"] for row in rows] == test.labels.tolist()
-    assert set(metrics["files"]) == {"predictions.parquet", "summary.txt"}
+    assert set(metrics["files"]) == {"images.json", "predictions.parquet", "summary.txt"}

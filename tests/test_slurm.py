@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
+from killing import newest
 from rounds import RESULTS, TABLES
 
 from nasflow.machines import Machines, first_host, machines
+from nasflow.storage.attempt import FOLDER, STARTS
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/profile.yaml"
@@ -85,8 +87,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "config.yaml").write_text(json.dumps(CONFIG))
     process = snakemake(folder, "--config", "device=cpu")
     try:
-        logs = ".snakemake/slurm_logs/rule_search_round/*/*.log"
-        wait_for(lambda: any("round 1" in log.read_text() for log in folder.glob(logs)), process)
+        starts = folder / SEARCH / "search/round_1" / FOLDER / STARTS
+        wait_for(starts.exists, process)
         stop = [
             ROOT / "tests/slurm/scancel",
             "--signal=USR1",
@@ -218,11 +220,12 @@ def two_nodes(folder: Path, out: str, job: str, **search: Any) -> subprocess.Pop
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     (folder / ".shim" / job).mkdir()
+    environment = {**os.environ, "SLURM_JOB_ID": job, "NASFLOW_CHECKPOINT_SECONDS": "1"}
     srun = [str(ROOT / "tests/slurm/srun"), "--nodes=2", "--ntasks-per-node=1"]
     return subprocess.Popen(
         [*srun, sys.executable, "-m", "nasflow", "search_round", *words],
         cwd=folder,
-        env={**os.environ, "SLURM_JOB_ID": job},
+        env=environment,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -241,9 +244,7 @@ def test_a_round_on_two_nodes_gives_the_bytes_that_one_process_gave(finished: Pa
 @plugin
 def test_a_rank_that_dies_on_one_node_ends_the_other_one_line_each(finished: Path) -> None:
     process = two_nodes(finished, "killed", "102", max_steps=100_000, warmup_steps=90_000)
-    assert process.stderr is not None
-    while "round 1" not in process.stderr.readline():
-        assert process.poll() is None
+    wait_for(lambda: newest(finished / "killed"), process)
     launcher = json.loads((finished / ".shim/102/task_0_1.json").read_text())["pid"]
     tasks = Path(f"/proc/{launcher}/task").glob("*/children")
     (rank,) = [int(child) for task in tasks for child in task.read_text().split()]

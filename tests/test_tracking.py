@@ -24,10 +24,7 @@ import pytest
 from nasflow.architecture import chain
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.records import read_table, write_table
-from nasflow.tracking import curves, pictures, waiting
-from nasflow.tracking import mirror as tracking
-from nasflow.tracking import server as tracking_server
-from nasflow.tracking import source as tracking_source
+from nasflow.tracking import curves, mirror, pictures, server, source, waiting
 
 STARTED = 1_790_000_000.0
 MORPHISMS = ["", "deepen", "widen", "connect_add", "deepen", "widen", "narrow", "shallow", "widen"]
@@ -198,7 +195,7 @@ def write_search(results: Path, rounds: int = 2, seed: int = 0, final: bool = Tr
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database without experiments, copied by the tests: making one takes a second."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    tracking._client(f"sqlite:///{path}")
+    mirror._client(f"sqlite:///{path}")
     return path
 
 
@@ -206,7 +203,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_registry() -> Iterator[None]:
     """These networks have no weights. Models: test_tracking_model.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "_register", lambda *_: None)
+        patch.setattr(mirror, "_register", lambda *_: None)
         yield
 
 
@@ -230,7 +227,7 @@ def uri(results: Path) -> str:
 
 def runs(uri: str) -> dict[str, Any]:
     """nasflow.key -> run; a key that two runs have is an error."""
-    client = tracking._client(uri)
+    client = mirror._client(uri)
     found = client.search_runs([e.experiment_id for e in client.search_experiments()])
     keys = [run.data.tags["nasflow.key"] for run in found]
     assert len(keys) == len(set(keys))
@@ -238,7 +235,7 @@ def runs(uri: str) -> dict[str, Any]:
 
 
 def curve(uri: str, run: Any, key: str) -> dict[int, float]:
-    history = tracking._client(uri).get_metric_history(run.info.run_id, key)
+    history = mirror._client(uri).get_metric_history(run.info.run_id, key)
     assert len({point.step for point in history}) == len(history)
     return {point.step: point.value for point in history}
 
@@ -255,9 +252,9 @@ def content(uri: str) -> dict[str, Any]:
     said = {}
     for key, run in found.items():
         tags = dict(run.data.tags)
-        tags["parent"] = names.get(tags.pop(tracking.PARENT, ""))
+        tags["parent"] = names.get(tags.pop(mirror.PARENT, ""))
         for other, name in names.items():
-            tags[tracking.NOTE] = tags[tracking.NOTE].replace(other, name)
+            tags[mirror.NOTE] = tags[mirror.NOTE].replace(other, name)
         said[key] = (
             run.info.run_name,
             (run.info.start_time, run.info.end_time, run.info.status),
@@ -270,7 +267,7 @@ def content(uri: str) -> dict[str, Any]:
 
 def test_curves_are_the_rows_of_the_files_thinned(results: Path) -> None:
     folder = write_round(results / "digits/nasgd/seed_0", 1, steps=450)
-    facts = tracking.track_round(folder, round=1, uri=uri(results), **PLACE)
+    facts = mirror.track_round(folder, round=1, uri=uri(results), **PLACE)
     assert (facts["status"], facts["error"]) == ("logged", None)
     run = runs(uri(results))["digits/nasgd/seed_0/search/round_1"]
     particles = read_table(folder / "particles.parquet").to_pylist()
@@ -286,7 +283,7 @@ def test_curves_are_the_rows_of_the_files_thinned(results: Path) -> None:
     rows = {row["step"]: row["tau"] for row in particles}
     assert curve(uri(results), run, "tau").items() <= rows.items()
     assert shown < 10_000
-    share = tracking._client(uri(results)).get_metric_history(run.info.run_id, "share/0 parent")
+    share = mirror._client(uri(results)).get_metric_history(run.info.run_id, "share/0 parent")
     assert share[-1].timestamp == int(1000 * (STARTED + 100 + 40.0))
     assert run.info.end_time == share[-1].timestamp
 
@@ -342,7 +339,7 @@ def test_missing_and_infinite_values_are_left_out(tmp_path: Path) -> None:
 
 def test_a_search_is_one_run_over_rounds_with_its_test_metrics(results: Path) -> None:
     search = write_search(results)
-    facts = tracking.track_all(results, uri(results))
+    facts = mirror.track_all(results, uri(results))
     assert [f["status"] for f in facts.values()] == ["logged"] * 4
     parent = runs(uri(results))["digits/nasgd/seed_0"]
     accuracy = curve(uri(results), parent, "validation_accuracy")
@@ -361,9 +358,9 @@ def test_a_search_is_one_run_over_rounds_with_its_test_metrics(results: Path) ->
 
 def test_mirroring_twice_changes_nothing(results: Path) -> None:
     write_search(results, rounds=1)
-    tracking.track_all(results, uri(results))
+    mirror.track_all(results, uri(results))
     before, ids = content(uri(results)), {r.info.run_id for r in runs(uri(results)).values()}
-    again = tracking.track_all(results, uri(results))
+    again = mirror.track_all(results, uri(results))
     assert {f["status"] for f in again.values()} == {"unchanged"}
     assert content(uri(results)) == before
     assert {r.info.run_id for r in runs(uri(results)).values()} == ids
@@ -371,9 +368,9 @@ def test_mirroring_twice_changes_nothing(results: Path) -> None:
 
 def test_a_changed_round_replaces_its_run_and_no_point_is_there_twice(results: Path) -> None:
     search = write_search(results, final=False)
-    first = tracking.track_all(results, uri(results))
+    first = mirror.track_all(results, uri(results))
     folder = write_round(search, 1, steps=120, seconds=50.0)
-    facts = tracking.track_round(folder, round=1, uri=uri(results), **PLACE)
+    facts = mirror.track_round(folder, round=1, uri=uri(results), **PLACE)
     key = "digits/nasgd/seed_0/search/round_1"
     assert facts["status"] == "logged"
     assert facts["run_id"] != first[key]["run_id"]
@@ -381,27 +378,27 @@ def test_a_changed_round_replaces_its_run_and_no_point_is_there_twice(results: P
     found = runs(uri(results))
     assert found[key].info.run_id == facts["run_id"]
     assert curve(uri(results), found["digits/nasgd/seed_0"], "effort/seconds") == {1: 50.0, 2: 40.0}
-    parents = {r.data.tags[tracking.PARENT] for k, r in found.items() if k.count("/") > 2}
+    parents = {r.data.tags[mirror.PARENT] for k, r in found.items() if k.count("/") > 2}
     assert parents == {found["digits/nasgd/seed_0"].info.run_id}
 
 
 def test_a_lost_mirror_is_rebuilt_with_the_same_content(results: Path, empty: Path) -> None:
     write_search(results, rounds=1)
-    tracking.track_all(results, uri(results))
+    mirror.track_all(results, uri(results))
     other = results.with_name("moved")
     shutil.copytree(results, other / "results", ignore=shutil.ignore_patterns("ml*"))
     shutil.copy(empty, other / "results" / "mlflow.db")
-    facts = tracking.track_all(other / "results", uri(other / "results"))
+    facts = mirror.track_all(other / "results", uri(other / "results"))
     assert [f["status"] for f in facts.values()] == ["logged"] * 3
     assert content(uri(other / "results")) == content(uri(results))
 
 
 def test_results_can_be_moved_with_their_mirror(results: Path) -> None:
     write_search(results, rounds=1)
-    tracking.track_all(results, uri(results))
+    mirror.track_all(results, uri(results))
     moved = results.parent / "elsewhere" / "results"
     shutil.move(results, moved)
-    facts = tracking.track_all(moved, uri(moved))
+    facts = mirror.track_all(moved, uri(moved))
     assert {f["status"] for f in facts.values()} == {"unchanged"}
     with closing(sqlite3.connect(moved / "mlflow.db")) as connection:
         assert not [line for line in connection.iterdump() if str(results.parent) in line]
@@ -410,11 +407,11 @@ def test_results_can_be_moved_with_their_mirror(results: Path) -> None:
 def test_an_interrupted_call_is_made_good(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_upload", lambda *_: 1 / 0)
-        facts = tracking.track_pretrain(folder, uri=uri(results), **PLACE)
+        patch.setattr(mirror, "_upload", lambda *_: 1 / 0)
+        facts = mirror.track_pretrain(folder, uri=uri(results), **PLACE)
         assert (facts["status"], facts["run_id"]) == ("pending", None)
         assert facts["error"] == "ZeroDivisionError: division by zero"
-    facts = tracking.track_pretrain(folder, uri=uri(results), **PLACE)
+    facts = mirror.track_pretrain(folder, uri=uri(results), **PLACE)
     assert facts["status"] == "logged"
     run = runs(uri(results))["digits/nasgd/seed_0/pretrain"]
     assert run.data.tags["nasflow.digest"] == facts["digest"]
@@ -423,7 +420,7 @@ def test_an_interrupted_call_is_made_good(results: Path, monkeypatch: pytest.Mon
 def test_a_damaged_file_is_reported_and_does_not_stop_the_others(results: Path) -> None:
     search = write_search(results, rounds=1, final=False)
     (search / "pretrain" / "history.parquet").write_bytes(b"PAR1")
-    facts = tracking.track_all(results, uri(results))
+    facts = mirror.track_all(results, uri(results))
     assert [f["status"] for f in facts.values()] == ["pending", "logged"]
     assert "history.parquet" in facts["digits/nasgd/seed_0/pretrain"]["error"]
 
@@ -450,14 +447,14 @@ def test_a_server_that_is_away_costs_seconds_and_no_exception(tmp_path: Path, tr
     answers = trouble in ("error 500", "hangs later")
     handler = type("Handler", (Server,), {"code": 500 if trouble == "error 500" else 200})
     listener = socket.create_server(("127.0.0.1", 0)) if trouble == "no answer" else None
-    server = HTTPServer(("127.0.0.1", 0), handler)
+    http = HTTPServer(("127.0.0.1", 0), handler)
     if answers:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=http.serve_forever, daemon=True).start()
     else:
-        server.server_close()
-    port = listener.getsockname()[1] if listener else server.server_address[1]
+        http.server_close()
+    port = listener.getsockname()[1] if listener else http.server_address[1]
     begin = idle()
-    facts = tracking.track_pretrain(folder, uri=f"http://127.0.0.1:{port}", **PLACE)
+    facts = mirror.track_pretrain(folder, uri=f"http://127.0.0.1:{port}", **PLACE)
     assert idle() - begin < 8
     assert facts["status"] == "pending"
     assert facts["error"]
@@ -468,7 +465,7 @@ def test_a_locked_database_costs_seconds_and_no_exception(results: Path) -> None
     with closing(sqlite3.connect(results / "mlflow.db")) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         begin = idle()
-        facts = tracking.track_all(results, uri(results))
+        facts = mirror.track_all(results, uri(results))
         assert idle() - begin < 8
         connection.rollback()
     assert {f["status"] for f in facts.values()} == {"pending"}
@@ -480,7 +477,7 @@ def test_four_processes_make_one_database_at_once(tmp_path: Path, no_pictures: N
     for seed in range(2):
         write_training(results / f"digits/nasgd/seed_{seed}/pretrain", "", STARTED, 0.9)
     with multiprocessing.get_context("fork").Pool(4) as pool:  # fork: mlflow is loaded already
-        outputs = pool.starmap(tracking.track_all, [(results, uri(results))] * 4, chunksize=1)
+        outputs = pool.starmap(mirror.track_all, [(results, uri(results))] * 4, chunksize=1)
     statuses = [f["status"] for facts in outputs for f in facts.values()]
     assert sorted(statuses) == ["logged"] * 2 + ["unchanged"] * 6
     assert len(runs(uri(results))) == 4
@@ -498,9 +495,9 @@ class Dripping(Server):
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
+    http = HTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_address[1]}"
 
 
 @contextmanager
@@ -527,16 +524,16 @@ def locked(results: Path) -> Iterator[str]:
 @contextmanager
 def locked_later(results: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, locked(results) as where:
-        patch.setattr(tracking_server, "absence", lambda _: None)
-        patch.setattr(tracking, "PATIENCE", 2.0)
+        patch.setattr(server, "absence", lambda _: None)
+        patch.setattr(mirror, "PATIENCE", 2.0)
         yield where
 
 
 @contextmanager
 def taken(results: Path) -> Iterator[str]:
-    lock = tracking_server.lock_of(uri(results), results)
-    with pytest.MonkeyPatch.context() as patch, tracking_server.turn(lock):
-        patch.setattr(tracking, "PATIENCE", 2.0)
+    lock = server.lock_of(uri(results), results)
+    with pytest.MonkeyPatch.context() as patch, server.turn(lock):
+        patch.setattr(mirror, "PATIENCE", 2.0)
         yield uri(results)
 
 
@@ -558,7 +555,7 @@ def deleted(results: Path) -> Iterator[str]:
 
 def _mirrored_elsewhere(results: Path) -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:  # this process knows no database yet
-        pool.apply(tracking.track_all, (results, uri(results)))
+        pool.apply(mirror.track_all, (results, uri(results)))
 
 
 TROUBLES: dict[str, Callable[[Path], Any]] = {
@@ -590,7 +587,7 @@ def undisturbed(
     results = tmp_path_factory.mktemp("undisturbed") / "results"
     write_search(results, rounds=1)
     shutil.copy(empty, results / "mlflow.db")
-    tracking.track_all(results, uri(results))
+    mirror.track_all(results, uri(results))
     return content(uri(results))
 
 
@@ -602,11 +599,11 @@ def test_trouble_costs_seconds_and_no_byte_and_is_made_good(
     before = files_of(results)
     with TROUBLES[trouble](results) as where:
         begin = idle()
-        facts = tracking.track_round(search / "search/round_1", round=1, uri=where, **PLACE)
+        facts = mirror.track_round(search / "search/round_1", round=1, uri=where, **PLACE)
         assert idle() - begin < 8
     assert facts["status"] == ("logged" if trouble == "deleted" else "pending")
     assert bool(facts["error"]) == (trouble != "deleted")
-    again = tracking.track_all(results, uri(results))
+    again = mirror.track_all(results, uri(results))
     assert [one["error"] for one in again.values()] == [None] * 3
     assert content(uri(results)) == undisturbed
     assert files_of(results) == before
@@ -615,7 +612,7 @@ def test_trouble_costs_seconds_and_no_byte_and_is_made_good(
 def _timed(results: Path, seed: int) -> float:
     begin = idle()
     folder = results / f"digits/nasgd/seed_{seed}/pretrain"
-    tracking.track_pretrain(folder, uri=uri(results), **PLACE | {"seed": seed})
+    mirror.track_pretrain(folder, uri=uri(results), **PLACE | {"seed": seed})
     return idle() - begin
 
 
@@ -626,8 +623,8 @@ def test_four_searches_may_begin_at_once(tmp_path: Path, no_pictures: None) -> N
     before = files_of(results)
     with multiprocessing.get_context("fork").Pool(4) as pool:  # fork: mlflow is loaded already
         took = pool.starmap(_timed, [(results, seed) for seed in range(4)], chunksize=1)
-    assert max(took) < tracking.FIRST
-    facts = tracking.track_all(results, uri(results))
+    assert max(took) < mirror.FIRST
+    facts = mirror.track_all(results, uri(results))
     assert [one["error"] for one in facts.values()] == [None] * 4
     assert len(runs(uri(results))) == 8
     assert files_of(results) == before
@@ -637,25 +634,23 @@ def test_a_server_takes_and_serves_what_the_files_say(results: Path) -> None:
     search = write_search(results.with_name("source"), rounds=1)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    code = "import sys; from nasflow import tracking_server as t; t.serve(sys.argv[1], port="
+    code = "import sys; from nasflow.tracking import server as t; t.serve(sys.argv[1], port="
     command = [sys.executable, "-c", f"{code}{port})", uri(results)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as served:
         try:
             url = f"http://127.0.0.1:{port}"
             for _ in range(1200):
-                if tracking_server.absence(url) is None:
+                if server.absence(url) is None:
                     break
                 time.sleep(0.1)
-            facts = tracking.track_all(results.with_name("source"), url)
+            facts = mirror.track_all(results.with_name("source"), url)
             assert [f["error"] for f in facts.values()] == [None] * 3
             over_http = content(url)
-            files = tracking._client(url).list_artifacts(
-                facts["digits/nasgd/seed_0/final"]["run_id"]
-            )
+            files = mirror._client(url).list_artifacts(facts["digits/nasgd/seed_0/final"]["run_id"])
             names = {path.name for path in (search / "final").iterdir()}
             assert {file.path for file in files} == names | {"images", "architecture.svg"}
         finally:
-            server.terminate()
+            served.terminate()
     shutil.copy(results / "mlflow.db", results / "copy.db")
     assert content(f"sqlite:///{results / 'copy.db'}") == over_http
 
@@ -665,7 +660,7 @@ def test_a_round_brings_its_pictures_and_its_description_shows_them(results: Pat
     (search / "search/round_2/winner.architecture.json").write_text(
         chain((4, 12), 3, (1, 8, 8), 10).to_json()
     )
-    facts = tracking.track_all(results, uri(results))
+    facts = mirror.track_all(results, uri(results))
     found = runs(uri(results))
     run = found["digits/nasgd/seed_0/search/round_2"]
     folder = results / "mlartifacts/digits" / run.info.run_id / "artifacts"
@@ -674,24 +669,24 @@ def test_a_round_brings_its_pictures_and_its_description_shows_them(results: Pat
     shown = sorted(path.name.split("+")[0] for path in (folder / "images").glob("*.png"))
     assert shown == [f"charts~{title}" for title in titles]
     assert len(list((folder / "images").glob("*+compressed.webp"))) == 4
-    links = re.findall(r"get-artifact\?path=([^&]+)&run_uuid=(\w+)", run.data.tags[tracking.NOTE])
+    links = re.findall(r"get-artifact\?path=([^&]+)&run_uuid=(\w+)", run.data.tags[mirror.NOTE])
     assert {unquote(path) for path, _ in links} == {
         path.relative_to(folder).as_posix() for path in folder.rglob("*.png")
     }
     assert {run_id for _, run_id in links} == {facts[run.data.tags["nasflow.key"]]["run_id"]}
-    story = found["digits/nasgd/seed_0"].data.tags[tracking.NOTE]
+    story = found["digits/nasgd/seed_0"].data.tags[mirror.NOTE]
     assert f"| [2](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}) |" in story
 
 
 def test_the_report_stands_with_each_search_as_it_is_now(results: Path) -> None:
     write_search(results, rounds=1)
-    tracking.track_all(results, uri(results))
+    mirror.track_all(results, uri(results))
     (results / "digits/report.html").write_text("<html>first</html>")
     run = runs(uri(results))["digits/nasgd/seed_0"]
     stored = results / "mlartifacts/digits" / run.info.run_id / "artifacts/report.html"
     for text in ("<html>first</html>", "<html>second</html>"):
         (results / "digits/report.html").write_text(text)
-        said = [facts["status"] for facts in tracking.track_all(results, uri(results)).values()]
+        said = [facts["status"] for facts in mirror.track_all(results, uri(results)).values()]
         assert said == ["logged", "unchanged", "unchanged"]
         assert stored.read_text() == text
     assert runs(uri(results))["digits/nasgd/seed_0"].info.run_id == run.info.run_id
@@ -699,8 +694,8 @@ def test_the_report_stands_with_each_search_as_it_is_now(results: Path) -> None:
 
 def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     write_search(tmp_path / "results", rounds=1)
-    for source in tracking_source.found(tmp_path / "results"):
-        first, again = (pictures.files(source, pictures.pictures(source)) for _ in range(2))
+    for each in source.found(tmp_path / "results"):
+        first, again = (pictures.files(each, pictures.pictures(each)) for _ in range(2))
         assert first == again
         assert all(content.startswith((b"\x89PNG", b"RIFF")) for content in first.values())
 
@@ -743,7 +738,7 @@ def test_a_title_and_the_files_name_the_stage(tmp_path: Path) -> None:
     search = write_search(tmp_path / "results", rounds=1)
     (search / "final" / "tracking.json").write_text("{}")
     (search / "final" / "network.safetensors").write_bytes(b"weights")
-    found = list(tracking_source.found(tmp_path / "results"))
+    found = list(source.found(tmp_path / "results"))
     winner = found[1].status["morphism"]
     titles = [source.title for source in found]
     assert titles == ["pretrain", f"round 01 · {winner}", "final training"]

@@ -22,8 +22,7 @@ from nasflow import stages
 from nasflow.command.deployable import Deployable
 from nasflow.data.image_facts import facts_of
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.tracking import mirror as tracking
-from nasflow.tracking import server as tracking_server
+from nasflow.tracking import mirror, server
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -35,12 +34,12 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """A finished search of one round beside its mirror, and the run of each stage."""
     results = tmp_path_factory.mktemp("mirrored") / "results"
     tree.finished(results / "tiny", rounds=1)
-    assert mirror(results) == {"logged": 3}
-    runs = tracking._client(uri(results)).search_runs(["1"])
+    assert mirrors(results) == {"logged": 3}
+    runs = mirror._client(uri(results)).search_runs(["1"])
     return results, {run.data.tags["nasflow.key"].split("/")[-1]: run.info.run_id for run in runs}
 
 
-def mirror(results: Path) -> Counter[str]:
+def mirrors(results: Path) -> Counter[str]:
     """How many stages are logged, unchanged, pending; in a process of its own: torch exports no
     network where one has been trained."""
     command = [sys.executable, "-m", "nasflow", "track", "--all", str(results)]
@@ -53,16 +52,16 @@ def uri(results: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(mirrored: tuple[Path, dict[str, str]]) -> Iterator[str]:
+def address(mirrored: tuple[Path, dict[str, str]]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    code = "import sys; from nasflow import tracking_server as t; t.serve(sys.argv[1], port="
+    code = "import sys; from nasflow.tracking import server as t; t.serve(sys.argv[1], port="
     command = [sys.executable, "-c", f"{code}{port})", uri(mirrored[0])]
     quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(command, **quiet) as process:
         url = f"http://127.0.0.1:{port}"
         for _ in range(1200):
-            if tracking_server.absence(url) is None:
+            if server.absence(url) is None:
                 break
             time.sleep(0.1)
         yield url
@@ -70,7 +69,7 @@ def server(mirrored: tuple[Path, dict[str, str]]) -> Iterator[str]:
 
 
 def versions(results: Path) -> list[Any]:
-    found = tracking._client(uri(results)).search_model_versions("name = 'tiny'")
+    found = mirror._client(uri(results)).search_model_versions("name = 'tiny'")
     return sorted(found, key=lambda version: int(version.version))
 
 
@@ -78,21 +77,21 @@ def test_a_search_is_one_version_however_often_it_is_mirrored(
     mirrored: tuple[Path, dict[str, str]],
 ) -> None:
     results, ids = mirrored
-    assert mirror(results) == {"unchanged": 3}
+    assert mirrors(results) == {"unchanged": 3}
     (version,) = versions(results)
     assert version.run_id == ids["final"]
     assert "test accuracy" in version.description
     assert "models:/tiny@nasgd-seed-0" in version.description
-    client = tracking._client(uri(results))
+    client = mirror._client(uri(results))
     assert client.get_model_version_by_alias("tiny", "nasgd-seed-0").version == version.version
 
 
 def test_the_registered_network_computes_what_the_checkpoint_does(
-    mirrored: tuple[Path, dict[str, str]], server: str, monkeypatch: pytest.MonkeyPatch
+    mirrored: tuple[Path, dict[str, str]], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     stem = mirrored[0] / "tiny/nasgd/seed_0/final/network"
     module = Deployable(read_checkpoint(stem).network, facts_of(stem))
@@ -125,16 +124,16 @@ def test_a_network_trained_anew_is_a_new_version_and_the_alias_follows(
         device="cpu",
         threads=1,
     )
-    assert mirror(results) == {"logged": 2, "unchanged": 1}  # the run of the search, the network
+    assert mirrors(results) == {"logged": 2, "unchanged": 1}  # the run of the search, the network
     first, second = versions(results)
     assert first.tags["nasflow.digest"] != second.tags["nasflow.digest"]
-    client = tracking._client(uri(results))
+    client = mirror._client(uri(results))
     assert client.get_model_version_by_alias("tiny", "nasgd-seed-0").version == second.version
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_the_pages_show_the_search_its_round_and_its_network(
-    mirrored: tuple[Path, dict[str, str]], server: str
+    mirrored: tuple[Path, dict[str, str]], address: str
 ) -> None:
     """As a person goes: the experiment, a search, its round, its charts, the registered model."""
     api = pytest.importorskip("playwright.sync_api", reason="no playwright")
@@ -143,7 +142,7 @@ def test_the_pages_show_the_search_its_round_and_its_network(
         options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
         page = started.chromium.launch(**options).new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
-        (told,) = tracking_server.pages(mirrored[0] / "mlflow.db", server)
+        (told,) = server.pages(mirrored[0] / "mlflow.db", address)
         page.goto(told[1])
         page.get_by_role("link", name="nasgd seed 0").click()
         page.get_by_text("test accuracy with").wait_for()
@@ -158,11 +157,11 @@ def test_the_pages_show_the_search_its_round_and_its_network(
         page.wait_for_function(
             "[...document.images].some(i => i.alt == 'particle shares' && i.naturalWidth > 300)"
         )
-        page.goto(f"{server}/#/experiments/1/runs/{ids['round_1']}/model-metrics")
+        page.goto(f"{address}/#/experiments/1/runs/{ids['round_1']}/model-metrics")
         page.get_by_text("charts/particle shares").wait_for()
         page.wait_for_function("[...document.images].filter(i => i.naturalWidth > 200).length >= 4")
-        page.goto(f"{server}/#/experiments/1/runs/{ids['final']}/artifacts")
+        page.goto(f"{address}/#/experiments/1/runs/{ids['final']}/artifacts")
         page.get_by_text("architecture.svg").wait_for()
-        page.goto(f"{server}/#/models/tiny/versions/1")
+        page.goto(f"{address}/#/models/tiny/versions/1")
         page.get_by_text("nasgd-seed-0").first.wait_for()
         page.get_by_text("probabilities = model(images)").wait_for()

@@ -22,10 +22,10 @@ def track(
     out: Path | None = None,
 ) -> None:
     """Mirror one stage's records (or `all` of a results folder) to MLflow."""
-    from nasflow.tracking import mirror as tracking
+    from nasflow.tracking import mirror
 
     if all is not None:
-        mirrored = tracking.track_all(all, uri=uri)
+        mirrored = mirror.track_all(all, uri=uri)
         for name, facts in mirrored.items():
             print(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip())
         return
@@ -34,7 +34,7 @@ def track(
     where: dict[str, Any] = {"experiment": experiment, "algorithm": algorithm, "seed": seed}
     if kind == "round":
         where["round"] = round
-    facts = getattr(tracking, f"track_{kind}")(source, uri=uri, **where)
+    facts = getattr(mirror, f"track_{kind}")(source, uri=uri, **where)
     write_json(out, facts)
 
 

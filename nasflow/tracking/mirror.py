@@ -27,9 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from nasflow.storage.files import read_json
 from nasflow.tracking import curves, notes, pictures, server, waiting
-from nasflow.tracking import source as tracking_source
 from nasflow.tracking.curves import Point
-from nasflow.tracking.source import Source
+from nasflow.tracking.source import Source, found
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,7 +69,7 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
     pending without being tried."""
     facts: dict[str, dict[str, Any]] = {}
     away: str | None = None
-    for source in tracking_source.found(results):
+    for source in found(results):
         away = away or server.absence(uri)
         facts[source.key] = _attempt(source, uri) if away is None else _pending(uri, away)
     return facts

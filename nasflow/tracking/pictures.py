@@ -116,7 +116,7 @@ def _png(figure: Figure) -> bytes:
     """For a card, with its legend below; a matrix keeps its height."""
     import vl_convert
 
-    from nasflow import charts
+    from nasflow.report import charts
 
     spec = figure.whole
     usual = spec["height"] == charts.HEIGHT
