@@ -12,6 +12,7 @@ SECTIONS = ("search", "baselines")
 FILES = (
     *("runs.csv", "results.csv", "methods.csv", "ablations.csv", "checklist.csv"),
     *("anytime.png", "errors.png", "settings.json", "comparison.html", "comparison.md"),
+    "files.json",  # their sha256
 )
 
 

@@ -50,7 +50,7 @@ from nasflow.siblings import Siblings
 from nasflow.status import NO_TOTALS, no_search, round_status, size
 from nasflow.storage.attempt import attempt, inputs
 from nasflow.storage.checkpoint import paths, read_checkpoint, write_checkpoint
-from nasflow.storage.files import read_json, write, write_json
+from nasflow.storage.files import read_json, write, write_json, write_page
 from nasflow.storage.records import write_table
 from nasflow.summary import summary_text
 from nasflow.train import train
@@ -293,15 +293,16 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
     from nasflow.comparison.comparing import compared  # imports pandas and matplotlib
 
     experiment = parse(Experiment, json.loads(config))
-    for name, content in compared(results, experiment, methods).items():
-        write(out / name, content)
+    made = compared(results, experiment, methods)
+    files = {name: write(out / name, content) for name, content in made.items()}
+    write_json(out / "files.json", {"schema": 1, "files": files})
 
 
 def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
     """The page of an experiment, by default as report.html in its folder."""
     from nasflow.report.page import page  # imports altair
 
-    write(out or results / "report.html", page(results, json.loads(config or "null")).encode())
+    write_page(out or results / "report.html", page(results, json.loads(config or "null")))
 
 
 def _train_stage(

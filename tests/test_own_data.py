@@ -93,7 +93,7 @@ def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     (folder / "config.yaml").write_text(CONFIG)
     done = snakemake(folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout
+    return folder, done.stdout + done.stderr
 
 
 @pytest.mark.workflow

@@ -70,6 +70,21 @@ def read_json(path: Path) -> Any:
     return {key: value for key, value in data.items() if key != SEAL}
 
 
+def write_page(path: Path, html: str) -> str:
+    """HTML whose last line is a comment, the sha256 of the text before it."""
+    body = html.rstrip().encode()
+    return write(path, body + _signature(body))
+
+
+def read_page(path: Path) -> str:
+    """CorruptFile names a page that is not what was written."""
+    content = path.read_bytes()
+    body = content[: -len(_signature(b""))]
+    if content != body + _signature(body):
+        raise CorruptFile(f"{path}: not what was written; rerun the stage that writes it")
+    return body.decode()
+
+
 def check_schema(path: Path, found: object, known: int) -> None:
     """CorruptFile unless the version of a file's form is one of 1 to `known`."""
     if not isinstance(found, int) or not 1 <= found <= known:
@@ -95,6 +110,10 @@ def verified(path: Path, sha256: str) -> bytes:
 
 def _seal(body: bytes) -> bytes:
     return f',\n "{SEAL}": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+
+
+def _signature(body: bytes) -> bytes:
+    return f"\n<!-- sha256 {hashlib.sha256(body).hexdigest()} -->\n".encode()
 
 
 def _finite(data: Any) -> Any:

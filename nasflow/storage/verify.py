@@ -1,9 +1,10 @@
 """`nasflow verify RESULTS`: every file by its own reader, and the files against one another.
 
 The chain of digests: a stage's status.json is sealed and holds the sha256 of its tables and of its
-checkpoint's manifest, which holds those of architecture and tensors; data.json and metrics.json
-hold those of the files beside them. Between stages: who won is what the next round started from.
-Of a comparison only the presence is checked. `.resume`, `.lock` and logs are none of its business.
+checkpoint's manifest, which holds those of architecture and tensors; data.json, metrics.json and a
+comparison's files.json hold those of the files beside them; a report ends with its own. Between
+stages: who won is what the next round started from. `.resume`, `.lock` and logs are none of its
+business.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from nasflow.compare_config import FILES as COMPARISON
 from nasflow.config import Budget, parse
 from nasflow.data.splits import SPLITS, read_split
 from nasflow.storage.checkpoint import paths, read_checkpoint
-from nasflow.storage.files import CorruptFile, read_json, verified
+from nasflow.storage.files import CorruptFile, read_json, read_page, verified
 from nasflow.storage.records import read_table
 
 T = TypeVar("T")
@@ -94,6 +95,7 @@ def check(results: Path) -> Findings:
         if experiment == results or results in experiment.parents:
             _data(findings, experiment / "data")
             _comparison(findings, experiment / "comparison")
+            _report(findings, experiment / "report.html")
     for search in searches:
         _search(findings, search)
     return findings
@@ -111,10 +113,18 @@ def _data(findings: Findings, folder: Path) -> None:
 
 
 def _comparison(findings: Findings, folder: Path) -> None:
-    for name in COMPARISON if folder.is_dir() else ():
-        findings.seen.add(folder / name)
-        if not (folder / name).is_file() or not (folder / name).stat().st_size:
-            findings.tell(folder / name, f"missing or empty; {RERUN}")
+    if not folder.is_dir():
+        return
+    facts = findings.read(folder / "files.json", read_json)
+    named = facts.get("files", {}) if isinstance(facts, dict) else {}
+    for name in COMPARISON:
+        if name != "files.json":
+            _whole(findings, folder / name, named.get(name))
+
+
+def _report(findings: Findings, page: Path) -> None:
+    if page.exists():
+        findings.read(page, read_page)
 
 
 def _search(findings: Findings, search: Path) -> None:

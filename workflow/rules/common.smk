@@ -33,8 +33,8 @@ VERSIONS = {
     "final_train": 4,
     "evaluate": 5,
     "track": 2,
-    "compare": 1,
-    "report": 1,
+    "compare": 2,
+    "report": 2,
 }
 
 
