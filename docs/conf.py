@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+highlight_language = "none"  # what a terminal shows is no Python
 html_theme = "furo"
 html_title = "nasflow"
 html_static_path = ["_static"]
