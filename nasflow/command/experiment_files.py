@@ -127,7 +127,11 @@ def _data(chosen: Choice, shaped: Shape) -> str:
 
 
 def snakefile_text(workflow: Path) -> str:
-    return f"# nasflow's workflow, on this folder's config.yaml.\ninclude: {str(workflow)!r}\n"
+    return (
+        "# nasflow's workflow, on this folder's config.yaml.\n"
+        f"include: {str(workflow)!r}\n\n\n"
+        'workflow.default_target = "final_model"\n'
+    )
 
 
 def profile_text() -> str:
