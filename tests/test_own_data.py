@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -45,6 +46,7 @@ final: {epochs: 2, batch_size: 64}
 tracking: {enabled: false}
 """
 SEARCH = "results/mine/nasgd/seed_0"
+CIFAR10 = "NASFLOW_CIFAR10"
 
 
 def prepared(out: Path, **data: Any) -> dict[str, Any]:
@@ -145,6 +147,29 @@ def test_a_new_picture_prepares_anew_and_a_folder_that_is_gone_does_not(
     assert planned(folder) == []
     shutil.rmtree(folder / "photos")
     assert planned(folder) == []
+
+
+@pytest.mark.workflow
+@pytest.mark.skipif(
+    CIFAR10 not in os.environ, reason=f"{CIFAR10}: no folder with its Parquet files"
+)
+def test_a_folder_of_cifar10s_pictures_becomes_a_tested_network(tmp_path: Path) -> None:
+    """JPEG files as they lie in train.parquet and test.parquet, a folder a class."""
+    for part, count in (("train", 2000), ("test", 500)):
+        rows = pq.read_table(Path(os.environ[CIFAR10]) / f"{part}.parquet")[:count].to_pylist()
+        for number, row in enumerate(rows):
+            file = tmp_path / "photos" / part / f"class {row['label']}" / f"{number}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(row["img"]["bytes"])
+    parts = "train: photos/train, test: photos/test"
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("train: photos, size: 8", parts))
+    done = snakemake(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = read_json(tmp_path / SEARCH / "final/metrics.json")
+    assert [row["name"] for row in metrics["classes"]] == [f"class {n}" for n in range(10)]
+    assert metrics["test_accuracy"] > 0.15, "better than one in ten"
+    facts = read_json(tmp_path / "results/mine/data/data.json")
+    assert "500 test images of 32 x 32, RGB" in next(iter(inventory.lines(facts)))
 
 
 # --- Parquet as CIFAR-10's -------------------------------------------------------------------
