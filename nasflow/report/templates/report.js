@@ -77,12 +77,23 @@
     }
   }
 
+  const waiting = new Set(document.querySelectorAll("[data-figure]"));
+  async function once(element) {
+    seen.unobserve(element);
+    if (waiting.delete(element)) await draw(element);
+  }
   const seen = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) { seen.unobserve(target); draw(target); }
-    }
+    for (const { isIntersecting, target } of entries) if (isIntersecting) once(target);
   }, { rootMargin: "200px" });
-  document.querySelectorAll("[data-figure]").forEach((element) => seen.observe(element));
+  waiting.forEach((element) => seen.observe(element));
+
+  // What stands further down, and is not folded away, while the reader reads: a print has it then.
+  const idle = window.requestIdleCallback || ((call) => setTimeout(call, 200));
+  async function ahead() {
+    const next = [...waiting].find((element) => element.offsetParent);
+    if (next) { await once(next); idle(ahead); }
+  }
+  idle(ahead);
 
   dark.addEventListener("change", () => {
     for (const [element, view] of [...views]) { view.finalize(); views.delete(element); draw(element); }
