@@ -1,6 +1,6 @@
 """The points of a stage's records that a tracking server shows.
 
-A curve keeps at most 200 of its rows, evenly spaced, the first and the last among them, and a run
+A curve keeps at most 120 of its rows, evenly spaced, the first and the last among them, and a run
 stays under 10,000 points (MLflow's pages get slow beyond). Values are the records' own, none is
 averaged; null, NaN and infinite ones are left out (SQLite would show an infinity as 1.8e308). A
 number that is no curve has step 0, which MLflow draws as a bar. The time of a point is
@@ -21,7 +21,7 @@ import pyarrow as pa
 from nasflow.storage.files import read_json, verified
 from nasflow.storage.records import read_table
 
-CURVE = 200
+CURVE = 120
 RUN = 9_900
 SIBLINGS = ("share", "validation_loss", "energy")
 CLIMBING = ("train_loss", "validation_loss")
