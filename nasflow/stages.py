@@ -115,12 +115,12 @@ def search_round(
 ) -> None:
     """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
     rank that torchrun started; the first one writes."""
+    device = _ready(device)
     began = time.monotonic()
     sections = _sections(config, search=Search, baselines=Baselines, augment=Augment)
     base = algorithm_of(algorithm)
     run = baselines.ROUNDS.get(base, run_round)
     search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
-    device = own_device(device)
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     for key, split in (("batch_size", train_split), ("validation_batch_size", validation)):
         _check_batch(f"search.{key}", search[key], len(split))
@@ -219,7 +219,7 @@ def final_train(
 ) -> None:
     """The winner, trained to convergence from its weights: as `final` says, or for what pretraining
     and search left of its total budget."""
-    sections, device = _sections(config, final=Final, augment=Augment), own_device(device)
+    sections = _sections(config, final=Final, augment=Augment)
     network = read_checkpoint(parent).network
     final, manifests = sections["final"], [data / "data.json", paths(parent)[-1]]
     spent = {}
@@ -318,7 +318,8 @@ def _train_stage(
     spent: Json | None = None,
 ) -> None:
     """`spent`: by pretraining and search, of the final training's total."""
-    began, stage, device = time.monotonic(), sections[name], own_device(device)
+    device = _ready(device)
+    began, stage = time.monotonic(), sections[name]
     train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
     images = len(train_split) + len(validation) * stage.get("use_validation", False)
     _check_batch(f"{name}.batch_size", stage["batch_size"], images)
@@ -354,6 +355,14 @@ def _train_stage(
             "files": {"history.parquet": history, f"{out.name}.json": manifest},
         }
         write_json(out.with_name("status.json"), status)
+
+
+def _ready(device: str) -> str:
+    """The device of this rank, its kernels loaded, like the imports, before seconds count."""
+    own = own_device(device)
+    if own == "cpu":
+        compile_kernels()
+    return own
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

@@ -41,7 +41,9 @@ def prepare(here: Path) -> Path:
         name: (rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3)
         for name, count in (("train", 56), ("validation", 24), ("test", 24))
     }
-    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    facts: dict[str, Any] = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    facts["counts"] = {n: np.bincount(labels).tolist() for n, (_, labels) in arrays.items()}
+    facts["duplicates"] = {"validation": 0, "test": 0}
     write_splits(here / "data", arrays, facts | {"mean": [0.4], "std": [0.2]})
     pretrain(here, here / "pretrain")
     return here

@@ -50,26 +50,29 @@ class Found(NamedTuple):
     lineage: list[dict[str, Any]]
 
 
-def stage(experiment: Experiment, epochs: float) -> dict[str, Any]:
-    """The recipe of the final training over so many epochs, with the validation images left out."""
+def stage(experiment: Experiment, length: float, unit: str = "epochs") -> dict[str, Any]:
+    """The recipe of the final training over so many epochs, or seconds, with the validation images
+    left out."""
     none = dict.fromkeys(("flops", "total_epochs", "total_seconds"))
     final: dict[str, Any] = plain(experiment.final)
-    return final | none | {"epochs": epochs, "use_validation": False}
+    return final | none | {"epochs": None, unit: length, "use_validation": False}
 
 
 def stretch(
     bench: Bench,
     network: Network,
-    epochs: float,
+    length: float,
     purpose: str,
     progress: Callable[[int, int, str], None],
+    unit: str = "epochs",
 ) -> tuple[Network, float, float]:
-    """The network after a cosine of so many epochs; loss and accuracy on the validation split."""
+    """The network after a cosine of so many epochs, or seconds; loss and accuracy on the whole
+    validation split."""
     trained, _, facts = train(
         network,
         bench.data,
         bench.validation,
-        stage(bench.experiment, epochs),
+        stage(bench.experiment, length, unit),
         plain(bench.experiment.augment),
         purpose=purpose,
         seed=bench.seed,

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.peers.bench import Bench, Found, row, stage, stretch
+from benchmarks.peers.bench import Bench, Found, row, stretch
 from benchmarks.peers.space import parts
-from nasflow import allowance
 from nasflow.architecture import Architecture
 from nasflow.batches import Batches
 from nasflow.config import plain
@@ -95,27 +94,16 @@ def search(bench: Bench) -> Found:
         network = grow(network, wanted, looked)
         bench.meter.steps += len(looked)
         assert legal(network.architecture, constraints)
-        epochs = _epochs(bench, network, options.growths - number)
+        share = bench.meter.left / (options.growths - number)
         loss, accuracy = _score(bench, network)
-        if epochs > 0.0:
+        if share > 0.0:
+            purpose, unit = f"gromo stretch {number}", bench.meter.limit.unit
             network, loss, accuracy = stretch(
-                bench, network, epochs, f"gromo stretch {number}", bench.meter.count
+                bench, network, share, purpose, bench.meter.count, unit
             )
         lineage.append(row(number + 1, network, "growth", loss, accuracy))
         trained.append(lineage[-1] | {"fingerprint": network.architecture.fingerprint})
     return Found(network, trained, lineage)
-
-
-def _epochs(bench: Bench, network: Network, shares: int) -> float:
-    """Of the stretch after one of the growths that are left, `shares`: by the speed of some steps
-    where the budget is in seconds."""
-    share = bench.meter.left / shares
-    if share <= 0.0 or bench.meter.limit.unit == "epochs":
-        return max(0.0, share)
-    final = stage(bench.experiment, 1.0) | {"total_seconds": share}
-    augment, none = plain(bench.experiment.augment), {"seconds": 0.0, "epochs": 0.0}
-    given = (bench.data, bench.validation, final, augment, none, bench.workers)
-    return allowance.epochs_left(network, *given)
 
 
 def _score(bench: Bench, network: Network) -> tuple[float, float]:
