@@ -69,6 +69,13 @@ def test_a_finished_search_is_whole_and_every_file_of_it_is_looked_at(
     assert capsys.readouterr().out == f"nasflow: {count} files checked, none broken\n"
 
 
+def test_what_the_mirror_keeps_is_none_of_a_search(copy: Path) -> None:
+    (copy / "mlartifacts/tiny/models/m-1/artifacts/data").mkdir(parents=True)
+    (copy / "mlartifacts/tiny/seed_0").mkdir()
+    found = check(copy)
+    assert found.broken == {} and all("mlartifacts" not in str(path) for path in found.seen)
+
+
 def test_any_damage_to_any_file_is_told_with_its_name(tree: Path) -> None:
     rng = np.random.default_rng(1)
     for path in results(tree):

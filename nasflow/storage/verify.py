@@ -28,6 +28,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 TABLES = ("particles.parquet", "architectures.parquet")
 RERUN = "rerun the stage that writes it"
+MIRROR = "mlartifacts"
 
 
 class Findings:
@@ -82,11 +83,11 @@ def verify(*, results: Path, verbose: bool = False) -> int:
 def check(results: Path) -> Findings:
     """ValueError where no results are."""
     findings = Findings()
-    searches = [p for p in sorted(results.rglob("seed_*")) if p.is_dir()]
+    searches = _folders(results, "seed_*")
     if results.name.startswith("seed_") and results.is_dir():
         searches.append(results)
     experiments = {search.parents[1] for search in searches}
-    experiments |= {path.parent for path in results.rglob("data") if path.is_dir()}
+    experiments |= {path.parent for path in _folders(results, "data")}
     if not experiments:
         raise ValueError(
             f"verify: {results}; no results there, expected a folder such as results/digits"
@@ -99,6 +100,12 @@ def check(results: Path) -> Findings:
     for search in searches:
         _search(findings, search)
     return findings
+
+
+def _folders(results: Path, pattern: str) -> list[Path]:
+    """Sorted; those of the mirror are MLflow's own."""
+    found = (path for path in results.rglob(pattern) if path.is_dir())
+    return sorted(path for path in found if MIRROR not in path.relative_to(results).parts)
 
 
 def _data(findings: Findings, folder: Path) -> None:
@@ -315,7 +322,7 @@ def _started(folder: Path, *patterns: str) -> bool:
 
 
 def _unknown(results: Path, seen: set[Path]) -> Iterator[Path]:
-    own = {".resume", ".lock", "logs"}
+    own = {".resume", ".lock", "logs", MIRROR}
     for path in sorted(results.rglob("*")):
         if path.is_file() and path not in seen and not own & set(path.parts):
             yield path
