@@ -126,7 +126,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _still(spec: dict[str, Any]) -> dict[str, Any]:
-    """Without the unseen points that a page hovers over, half of the seconds of a chart."""
+    """Without the unseen points that a page hovers over."""
     if "layer" not in spec:
         return spec
     seen = [layer for layer in spec["layer"] if layer["mark"].get("opacity") != 0]
