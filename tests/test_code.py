@@ -108,6 +108,7 @@ LAYERS = [
         "report.round_curves",
         "report.round_charts",
         "report.search_charts",
+        "storage.findings",
         "storage.verify",
         "storage.resume",
         "in_memory",

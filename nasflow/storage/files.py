@@ -11,6 +11,7 @@ from typing import Any
 
 SCHEMA = 1  # of JSON records; newer ones are refused
 SEAL = "sha256"
+MIRRORED = "mlartifacts"  # MLflow's files, beside the experiments
 
 
 class CorruptFile(Exception):

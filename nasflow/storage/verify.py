@@ -9,10 +9,10 @@ business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,42 +21,12 @@ from nasflow.compare_config import FILES as COMPARISON
 from nasflow.config import Budget, parse
 from nasflow.data.splits import SPLITS, read_split
 from nasflow.storage.checkpoint import paths, read_checkpoint
-from nasflow.storage.files import CorruptFile, read_json, read_page, verified
+from nasflow.storage.files import MIRRORED, read_json, read_page, verified
+from nasflow.storage.findings import Findings
 from nasflow.storage.records import read_table
 
-T = TypeVar("T")
 Json = dict[str, Any]
 TABLES = ("particles.parquet", "architectures.parquet")
-RERUN = "rerun the stage that writes it"
-MIRROR = "mlartifacts"
-
-
-class Findings:
-    """The files that were looked at, and a reason for each that is broken: the first found."""
-
-    def __init__(self) -> None:
-        self.seen: set[Path] = set()
-        self.broken: dict[str, str] = {}
-
-    def tell(self, path: Path | str, reason: str) -> None:
-        self.broken.setdefault(str(path), " ".join(reason.split()))
-
-    def read(self, path: Path, reader: Callable[[Path], T]) -> T | None:
-        """What the reader makes of a file, or None, with its complaint on the list."""
-        self.seen.add(path)
-        try:
-            return reader(path)
-        except CorruptFile as error:
-            self.tell(*str(error).split(": ", 1))
-        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-            self.tell(path, f"{type(error).__name__}: {error}; {RERUN}")
-        return None
-
-    def expect(self, path: Path, **facts: tuple[object, object]) -> None:
-        """Names of facts with what was found and what must stand there."""
-        for name, (found, expected) in facts.items():
-            if found != expected:
-                self.tell(path, f"{name} {found}, expected {expected}; {RERUN}")
 
 
 class Centre(NamedTuple):
@@ -105,7 +75,7 @@ def check(results: Path) -> Findings:
 def _folders(results: Path, pattern: str) -> list[Path]:
     """Sorted; those of the mirror are MLflow's own."""
     found = (path for path in results.rglob(pattern) if path.is_dir())
-    return sorted(path for path in found if MIRROR not in path.relative_to(results).parts)
+    return sorted(path for path in found if MIRRORED not in path.relative_to(results).parts)
 
 
 def _data(findings: Findings, folder: Path) -> None:
@@ -322,7 +292,7 @@ def _started(folder: Path, *patterns: str) -> bool:
 
 
 def _unknown(results: Path, seen: set[Path]) -> Iterator[Path]:
-    own = {".resume", ".lock", "logs", MIRROR}
+    own = {".resume", ".lock", "logs", MIRRORED}
     for path in sorted(results.rglob("*")):
         if path.is_file() and path not in seen and not own & set(path.parts):
             yield path

@@ -18,6 +18,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from nasflow.storage.files import MIRRORED
+
 SQLITE = "sqlite:///"
 PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 TURN = 30.0  # seconds to wait for another writer of ours
@@ -41,7 +43,7 @@ def database(uri: str) -> Path | None:
 
 def artifacts(database: Path) -> Path:
     """Artifacts stand beside their database, so that both move together."""
-    return database.with_name("mlartifacts")
+    return database.with_name(MIRRORED)
 
 
 def prepare_environment() -> None:
