@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from nasflow.architecture import Architecture
-from nasflow.setting import Round
+
+if TYPE_CHECKING:  # it needs torch, and those who only move facts start without
+    from nasflow.setting import Round
 
 NO_TOTALS = {"seconds": 0.0, "network_epochs": 0.0, "architectures": 0, "recentred": 0}
 
@@ -20,10 +23,10 @@ def size(g: Architecture) -> dict[str, Any]:
     }
 
 
-def no_search(g: Architecture) -> dict[str, Any]:
-    """The totals of a search without rounds."""
+def no_search(pretrained: Mapping[str, Any]) -> dict[str, Any]:
+    """The totals of a search without rounds; `pretrained` holds the `size` of its network."""
     none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0, "diverged": 0}
-    return NO_TOTALS | none | {k: v for k, v in size(g).items() if k != "fingerprint"}
+    return NO_TOTALS | none | {k: pretrained[k] for k in ("conv_layers", "parameters", "flops")}
 
 
 def round_status(

@@ -19,7 +19,7 @@ import numpy as np
 from powercut import code_of, inside
 from small import Run
 
-from nasflow import stages
+from nasflow.stages import rounds, training
 from nasflow.storage.attempt import SECONDS
 
 PATIENCE = 1.0  # seconds for the other rank to notice; torchrun ends it too
@@ -115,7 +115,7 @@ def _as_rank(
     run: Run, folder: Path, out: Path, rank: int, ranks: int, port: int, every: str
 ) -> None:
     os.dup2(os.open(f"{out}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    stages.progress = no_bar  # type: ignore[assignment]
+    rounds.progress = training.progress = no_bar  # type: ignore[assignment]
     os.environ[SECONDS] = every
     if ranks > 1:
         os.environ |= {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nasflow import stages
 from nasflow.data.splits import write_splits
+from nasflow.stages import rounds, training
 
 RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
 TABLES = ("particles.parquet", "architectures.parquet")
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> Path:
     facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
     write_splits(folder / "data", arrays, facts | {"mean": [0.4], "std": [0.2]})
     sections = {"base": {"widths": [4, 4, 8]}, "pretrain": {"epochs": 2.0}}
-    stages.pretrain(
+    training.pretrain(
         config=json.dumps(sections),
         data=folder / "data",
         seed=0,
@@ -71,7 +71,7 @@ def run(
 ) -> Path:
     """A round in this process; its folder."""
     options = arguments(folder, out, algorithm, **search)
-    stages.search_round(
+    rounds.search_round(
         config=options["config"],
         algorithm=algorithm,
         data=folder / "data",

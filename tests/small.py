@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasflow import stages
 from nasflow.data.splits import write_splits
+from nasflow.stages import rounds, training
 from nasflow.storage.files import read_json
 from nasflow.storage.snapshot import Snapshot
 
@@ -51,13 +51,13 @@ def prepare(here: Path) -> Path:
 
 def pretrain(folder: Path, out: Path, seed: int = 0, epochs: float = 1.0) -> None:
     sections = {"base": {"widths": [4, 4]}, "pretrain": {"batch_size": 8, "epochs": epochs}}
-    stages.pretrain(config=json.dumps(sections), out=out / "network", **_given(folder, seed))
+    training.pretrain(config=json.dumps(sections), out=out / "network", **_given(folder, seed))
 
 
 def final(folder: Path, out: Path, seed: int = 0, **more: Any) -> None:
     parent, config = folder / "pretrain/network", json.dumps({"final": TRAINED | more})
     given = _given(folder, seed)
-    stages.final_train(config=config, parent=parent, out=out / "network", **given)
+    training.final_train(config=config, parent=parent, out=out / "network", **given)
 
 
 def options(
@@ -88,7 +88,7 @@ def options(
 
 
 def one_round(folder: Path, out: Path, *given: Any, **more: Any) -> None:
-    stages.search_round(**options(folder, out, *given, **more), device="cpu", threads=1)
+    rounds.search_round(**options(folder, out, *given, **more), device="cpu", threads=1)
 
 
 def second(folder: Path, out: Path, seed: int = 0, **more: Any) -> None:

@@ -80,6 +80,7 @@ LAYERS = [
         "storage.files",
         "config_file",
         "data.image_facts",
+        "storage.manifest",
         "storage.checkpoint",
         "storage.records",
         "data.splits",
@@ -151,7 +152,16 @@ LAYERS = [
         "report.chapter",
         "report.page",
     ],
-    ["stages", "launch", "command.commands", "command.arguments", "__main__"],
+    [
+        "stages.given",
+        "stages.preparation",
+        "stages.training",
+        "stages.rounds",
+        "stages.selecting",
+        "stages.evaluation",
+        "stages.pages",
+    ],
+    ["launch", "command.commands", "command.arguments", "__main__"],
 ]
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],

@@ -14,10 +14,11 @@ USE = """
 import json, pathlib
 import numpy as np
 import nasflow
-from nasflow import baselines, config, stages
+from nasflow import baselines, config
+from nasflow.stages import preparation
 here = pathlib.Path.cwd()
 assert pathlib.Path(nasflow.__file__).is_relative_to(here)
-stages.prepare(config=json.dumps({"source": "shapes"}), out=here / "data")
+preparation.prepare(config=json.dumps({"source": "shapes"}), out=here / "data")
 only = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen_half": 1.0}
 network = nasflow.initialise(nasflow.chain((4, 8), 3, (3, 16, 16), 3), np.random.default_rng(0))
 made = nasflow.draw_children(network, 2, morphisms=only)

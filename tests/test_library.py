@@ -15,8 +15,8 @@ from small import SEARCH, TRAINED
 from torch import nn
 
 import nasflow
-from nasflow import stages
 from nasflow.data.splits import write_splits
+from nasflow.stages import rounds, training
 from nasflow.storage.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -76,11 +76,11 @@ def test_a_search_in_memory_is_the_pipelines_to_the_bit(tmp_path: Path, algorith
     given = {"data": tmp_path, "seed": 3, "device": "cpu", "threads": 1}
     config, search = json.dumps({k: sections[k] for k in ("base", "pretrain", "augment")}), tmp_path
     parent = tmp_path / "0/network"
-    stages.pretrain(config=config, out=parent, **given)
+    training.pretrain(config=config, out=parent, **given)
     config = json.dumps({k: sections[k] for k in ("search", "baselines", "augment")})
     for number in (1, 2):
         search = tmp_path / str(number)
-        stages.search_round(
+        rounds.search_round(
             config=config,
             algorithm=algorithm,
             parent=parent,
@@ -92,7 +92,7 @@ def test_a_search_in_memory_is_the_pipelines_to_the_bit(tmp_path: Path, algorith
         parent = search / "winner"
     (tmp_path / "summary.json").write_text("{}")
     config = json.dumps({k: sections[k] for k in ("final", "augment")})
-    stages.final_train(config=config, parent=parent, out=tmp_path / "final/network", **given)
+    training.final_train(config=config, parent=parent, out=tmp_path / "final/network", **given)
     for here, there in ((found.winner, parent), (found.network, tmp_path / "final/network")):
         kept = read_checkpoint(there).network
         assert here.architecture == kept.architecture

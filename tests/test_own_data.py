@@ -20,12 +20,12 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from nasflow import stages
 from nasflow.config import Data
 from nasflow.data import inventory, pictures
 from nasflow.data.datasets import load_splits
 from nasflow.data.listing import listing
 from nasflow.data.recalls import by_class, worst
+from nasflow.stages import preparation, training
 from nasflow.storage.files import read_json
 from nasflow.storage.records import read_table
 from nasflow.storage.verify import check
@@ -51,7 +51,7 @@ CIFAR10 = "NASFLOW_CIFAR10"
 
 def prepared(out: Path, **data: Any) -> dict[str, Any]:
     """data.json of a source on disk."""
-    stages.prepare(config=json.dumps(data), out=out)
+    preparation.prepare(config=json.dumps(data), out=out)
     facts: dict[str, Any] = read_json(out / "data.json")
     return facts
 
@@ -210,7 +210,7 @@ def test_parquet_files_become_a_network_that_tells_their_classes_apart(tmp_path:
     assert rows[-1] == {"image": f"{test}, row 44", "class": "bird", "split": "test"}
     given: dict[str, Any] = {"data": tmp_path / "data", "device": "cpu", "threads": 1}
     sections = {"base": {"widths": [4, 4]}, "pretrain": {"epochs": 12.0, "batch_size": 12}}
-    stages.pretrain(config=json.dumps(sections), seed=0, out=tmp_path / "p/network", **given)
+    training.pretrain(config=json.dumps(sections), seed=0, out=tmp_path / "p/network", **given)
     assert read_json(tmp_path / "p/status.json")["validation_accuracy"] == 1.0
 
 

@@ -14,7 +14,7 @@ import yaml
 from rounds import BUDGET, RESULTS, TABLES, prepare, run
 from snakemake.utils import update_config
 
-from nasflow import config, optim, stages
+from nasflow import config, optim
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.data.splits import read_split
@@ -24,6 +24,7 @@ from nasflow.network import initialise
 from nasflow.plan import finished
 from nasflow.proposal import descent_rate, steepest
 from nasflow.schedule import sgdr
+from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import CorruptFile, read_json, write_json
 from nasflow.storage.records import read_table, write_table
@@ -252,7 +253,7 @@ def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None
     }  # fmt: skip
     start = str(folder / "pretrain/network")
     sections = {"base": {"network": start}, "pretrain": {"epochs": 0.0}}
-    stages.pretrain(config=json.dumps(sections), out=folder / "again/network", **given)
+    training.pretrain(config=json.dumps(sections), out=folder / "again/network", **given)
     one, two = (read_checkpoint(folder / f / "network").network for f in ("pretrain", "again"))
     assert one.architecture == two.architecture
     assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
@@ -260,7 +261,7 @@ def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None
     more = [*read_json(file)["classes"], "d"]
     write_json(file, read_json(file) | {"classes": more})
     with pytest.raises(ValueError, match=r"base\.network"):
-        stages.pretrain(config=json.dumps(sections), out=folder / "no/network", **given)
+        training.pretrain(config=json.dumps(sections), out=folder / "no/network", **given)
 
 
 def test_a_diverging_search_says_which_key_to_lower(
@@ -301,7 +302,7 @@ def test_a_flipped_bit_in_a_table_is_seen(tmp_path: Path) -> None:
 
 def test_search_jobs_import_neither_torchvision_nor_mlflow_nor_pandas() -> None:
     code = (
-        "import sys, nasflow.stages; "
+        "import sys, nasflow.stages.rounds, nasflow.stages.training; "
         "print([m for m in ('torchvision', 'mlflow', 'pandas', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

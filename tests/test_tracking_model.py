@@ -18,9 +18,9 @@ import pytest
 import torch
 import tree
 
-from nasflow import stages
 from nasflow.command.deployable import Deployable
 from nasflow.data.image_facts import facts_of
+from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.tracking import mirror, server
 
@@ -115,7 +115,7 @@ def test_a_network_trained_anew_is_a_new_version_and_the_alias_follows(
     results = tmp_path / "results"
     shutil.copytree(mirrored[0], results)
     search = results / "tiny/nasgd/seed_0"
-    stages.final_train(
+    training.final_train(
         config='{"final": {"epochs": 1.0, "batch_size": 8}}',
         data=results / "tiny/data",
         parent=search / "search/winner",

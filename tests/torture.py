@@ -36,9 +36,10 @@ from lacking import LACKING, reader
 from powercut import Journal, code_of, die_at, inside
 from small import LONG, STAGES, STATUS, Run, results
 
-from nasflow import batches, optim, stages
+from nasflow import batches, optim
 from nasflow.data import splits
 from nasflow.siblings import Siblings
+from nasflow.stages import rounds, training
 from nasflow.storage import attempt, checkpoint, generations
 from nasflow.storage.attempt import Attempt
 from nasflow.storage.interruption import Stopped
@@ -327,8 +328,9 @@ def _whole_or_absent(out: Path, whole: dict[str, bytes]) -> bool:
 
 def _quiet(run: Run, folder: Path, out: Path) -> None:
     """Without what it says of states that a power cut damaged."""
-    quiet = mock.patch.object(stages, "progress", no_bar)
-    with contextlib.redirect_stderr(io.StringIO()), quiet:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.ExitStack() as stack:
+        for module in (rounds, training):
+            stack.enter_context(mock.patch.object(module, "progress", no_bar))
         run(folder, out)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from nasflow import stages
 from nasflow.data.splits import write_splits
+from nasflow.stages import evaluation, selecting, training
 from nasflow.storage.files import write_json
 
 SEARCH = {
@@ -45,13 +45,13 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
     given: dict[str, Any] = {"data": data, "seed": 0, "device": "cpu", "threads": 1}
     network, budget = search / "pretrain/network", json.dumps({"rounds": rounds})
     sections = {"base": {"widths": [4, 4]}, "pretrain": TRAINED}
-    stages.pretrain(config=json.dumps(sections), out=network, **given)
-    stages.plan(config=budget, out=search / "search/plan.json")
+    training.pretrain(config=json.dumps(sections), out=network, **given)
+    selecting.plan(config=budget, out=search / "search/plan.json")
     folders = [search / f"search/round_{number}" for number in range(1, rounds + 1)]
     parents = [network, *(folder / "winner" for folder in folders)]
     config = json.dumps({"search": SEARCH, "baselines": {"n_neigh": 3, "epochs_neigh": 1.0}})
     for number, folder in enumerate(folders, 1):
-        stages.search_round(
+        rounds.search_round(
             config=config,
             algorithm=algorithm,
             parent=parents[number - 1],
@@ -61,7 +61,7 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
             **given,
         )
     status, winner = network.with_name("status.json"), search / "search/winner"
-    stages.select_winner(
+    selecting.select_winner(
         algorithm=algorithm,
         pretrain=status,
         rounds=folders,
@@ -69,8 +69,8 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
         out=winner,
     )
     final = search / "final/network"
-    stages.final_train(config=json.dumps({"final": TRAINED}), parent=winner, out=final, **given)
-    stages.evaluate(
+    training.final_train(config=json.dumps({"final": TRAINED}), parent=winner, out=final, **given)
+    evaluation.evaluate(
         config="{}",
         data=data,
         network=final,

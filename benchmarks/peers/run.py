@@ -15,7 +15,6 @@ from typing import Any
 from benchmarks.peers import growth
 from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
-from nasflow import stages
 from nasflow.architecture import Architecture, chain
 from nasflow.comparison import tables
 from nasflow.config import Experiment, plain
@@ -23,7 +22,8 @@ from nasflow.data.splits import read_facts, read_split
 from nasflow.network import initialise
 from nasflow.randomness import generator
 from nasflow.rectified import compile_kernels
-from nasflow.status import no_search
+from nasflow.stages import evaluation, training
+from nasflow.status import no_search, size
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 
@@ -74,8 +74,8 @@ def run(
     sections = {"final": plain(experiment.final), "augment": plain(experiment.augment)}
     config = json.dumps(sections)
     winner, network = folder / "search/winner", folder / "final/network"
-    stages.final_train(config=config, parent=winner, out=network, **given)
-    stages.evaluate(
+    training.final_train(config=config, parent=winner, out=network, **given)
+    evaluation.evaluate(
         config=config,
         data=data,
         network=network,
@@ -134,13 +134,13 @@ def _pretrain(
         "pretrain": pretrain,
         "augment": plain(experiment.augment),
     }
-    stages.pretrain(config=json.dumps(sections), out=folder / "pretrain/network", **given)
+    training.pretrain(config=json.dumps(sections), out=folder / "pretrain/network", **given)
 
 
 def _summarise(folder: Path, peer: str, found: Found, meter: Meter) -> None:
     """search/summary.json, with what the final training and the evaluation read of it."""
     before, g = read_json(folder / "pretrain/status.json"), found.network.architecture
-    totals = no_search(g) | {
+    totals = no_search(size(g)) | {
         "seconds": meter.seconds,
         "network_epochs": meter.epochs,
         "steps": meter.steps,

@@ -64,14 +64,20 @@ COMPUTE = ("device", "threads")
 LOG = argument("--log", type=Path, help="append one line about the run to this file")
 
 
-def stage(summary: str, *names: str, required: bool = True, **more: Any) -> Command:
+def stage(
+    module: str,
+    summary: str,
+    *names: str,
+    required: bool = True,
+    group: str = SNAKEMAKE,
+    examples: tuple[tuple[str, str], ...] = (),
+) -> Command:
     """A command that a rule runs: every option is required unless it has a default."""
     arguments = [
         argument(f"--{name}", required=required and "default" not in OPTIONS[name], **OPTIONS[name])
         for name in names
     ]
-    known = {"module": "nasflow.stages", "group": SNAKEMAKE, **more}
-    return Command(summary, (LOG, *arguments), **known)
+    return Command(summary, (LOG, *arguments), f"nasflow.{module}", group, examples)
 
 
 NETWORK = argument(
@@ -132,7 +138,7 @@ COMMANDS: dict[str, Command] = {
             argument("--out", type=Path, help="file to write (default: RESULTS/report.html)"),
             LOG,
         ),
-        "nasflow.stages",
+        "nasflow.stages.pages",
         examples=(("nasflow report results/digits", "of a search that still runs, too"),),
     ),
     "predict": Command(
@@ -181,36 +187,55 @@ COMMANDS: dict[str, Command] = {
         passes=True,
     ),
     "track": stage(
+        "tracking.command",
         "mirror results to MLflow: all of a folder, or one stage",
         *("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
         required=False,
         group=PEOPLE,
-        module="nasflow.tracking.command",
         examples=(("nasflow track --all results", "makes the mirror anew"),),
     ),
     "ui": stage(
+        "tracking.command",
         "serve MLflow's pages on http://127.0.0.1:5000",
         "uri",
         group=PEOPLE,
-        module="nasflow.tracking.command",
     ),
-    "prepare": stage("read, check and split the images", "config", "out"),
-    "pretrain": stage("train the base network", "config", "data", "seed", "out", *COMPUTE),
-    "plan": stage("write the budget down", "config", "out"),
+    "prepare": stage("stages.preparation", "read, check and split the images", "config", "out"),
+    "pretrain": stage(
+        "stages.training", "train the base network", "config", "data", "seed", "out", *COMPUTE
+    ),
+    "plan": stage("stages.selecting", "write the budget down", "config", "out"),
     "search_round": stage(
+        "stages.rounds",
         "one round: children train, particles move, one may win",
         *("config", "algorithm", "data", "parent", "budget", "seed", "round", "out"),
         *(*COMPUTE, "ranks"),
     ),
     "select_winner": stage(
-        "the last round's winner", "algorithm", "pretrain", "rounds", "plan", "out"
+        "stages.selecting",
+        "the last round's winner",
+        "algorithm",
+        "pretrain",
+        "rounds",
+        "plan",
+        "out",
     ),
     "final_train": stage(
-        "train the winner to convergence", "config", "data", "parent", "seed", "out", *COMPUTE
+        "stages.training",
+        "train the winner to convergence",
+        "config",
+        "data",
+        "parent",
+        "seed",
+        "out",
+        *COMPUTE,
     ),
     "evaluate": stage(
+        "stages.evaluation",
         "the one look at the test set",
         *("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
     ),
-    "compare": stage("tables and figures of algorithms", "config", "results", "methods", "out"),
+    "compare": stage(
+        "stages.pages", "tables and figures of algorithms", "config", "results", "methods", "out"
+    ),
 }

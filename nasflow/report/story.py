@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from nasflow.architecture import Architecture
 from nasflow.report.offspring import offspring
-from nasflow.storage.checkpoint import paths
 from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.manifest import paths
 from nasflow.tracking import curves
 
 Json = dict[str, Any]

@@ -17,20 +17,14 @@ from safetensors.torch import load, save
 
 from nasflow.architecture import Architecture
 from nasflow.network import Network
-from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.storage.files import CorruptFile, verified, write
+from nasflow.storage.manifest import facts, paths, write_manifest
 
 
 class Checkpoint(NamedTuple):
     network: Network
     k: int
     optimizer: str
-
-
-def paths(stem: Path) -> tuple[Path, Path, Path]:
-    """The architecture, the tensors, the manifest."""
-    return tuple(
-        stem.with_name(stem.name + s) for s in (".architecture.json", ".safetensors", ".json")
-    )  # type: ignore[return-value]
 
 
 def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> str:
@@ -46,13 +40,13 @@ def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> st
         architecture.name: write(architecture, network.architecture.to_json().encode()),
         tensors.name: write(tensors, save(flat)),
     }
-    return write_json(manifest, {"schema": 1, "k": k, "optimizer": optimizer, "files": files})
+    return write_manifest(manifest, k, optimizer, files)
 
 
 def read_checkpoint(stem: Path) -> Checkpoint:
     """Verified: sha256, names, shapes, types, finite values. CorruptFile otherwise."""
     architecture, tensors, manifest = paths(stem)
-    k, optimizer, files = _facts(manifest, architecture.name, tensors.name)
+    k, optimizer, files = facts(manifest, architecture.name, tensors.name)
     described = verified(architecture, files[architecture.name])
     content = verified(tensors, files[tensors.name])
     try:
@@ -87,18 +81,3 @@ def _named_twice(content: bytes) -> str | None:
     json.loads(content[8 : 8 + size], object_pairs_hook=lambda p: names.extend(k for k, _ in p))
     tensors = [name for name in names if "." in name]
     return next((name for name in tensors if tensors.count(name) > 1), None)
-
-
-def _facts(manifest: Path, *names: str) -> tuple[int, str, dict[str, str]]:
-    """k, the optimiser, and the sha256 of the named files."""
-    facts = read_json(manifest)
-    try:
-        k, optimizer = facts["k"], facts["optimizer"]
-        files = {name: str(facts["files"][name]) for name in names}
-    except (LookupError, TypeError) as error:
-        raise CorruptFile(
-            f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
-        ) from error
-    if type(k) is not int or k < 0 or not isinstance(optimizer, str):
-        raise CorruptFile(f"{manifest}: k {k}, optimizer {optimizer}; no manifest of a checkpoint")
-    return k, optimizer, files

@@ -20,9 +20,10 @@ import pyarrow as pa
 from nasflow.compare_config import FILES as COMPARISON
 from nasflow.config import Budget, parse
 from nasflow.data.splits import SPLITS, read_split
-from nasflow.storage.checkpoint import paths, read_checkpoint
+from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import MIRRORED, read_json, read_page, verified
 from nasflow.storage.findings import Findings
+from nasflow.storage.manifest import paths
 from nasflow.storage.records import read_table
 
 Json = dict[str, Any]

@@ -1,0 +1,114 @@
+"""A round of any algorithm, from its parent's checkpoint."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from nasflow import baselines
+from nasflow import plan as policy
+from nasflow.config import Augment, Baselines, Budget, Search, algorithm_of, parse
+from nasflow.data.splits import read_split
+from nasflow.network import Network
+from nasflow.progress import progress
+from nasflow.ranks import joined
+from nasflow.search import run_round
+from nasflow.setting import Limits, Setting
+from nasflow.stages.given import check_batch, ready, sections_of
+from nasflow.status import NO_TOTALS, round_status
+from nasflow.storage.attempt import attempt, inputs
+from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.storage.files import read_json, write_json
+from nasflow.storage.manifest import paths
+from nasflow.storage.records import write_table
+
+
+def search_round(
+    *,
+    config: str,
+    algorithm: str,
+    data: Path,
+    parent: Path,
+    budget: str,
+    seed: int,
+    round: int,
+    out: Path,
+    device: str,
+    threads: int,
+) -> None:
+    """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
+    rank that torchrun started; the first one writes."""
+    device = ready(device)
+    began = time.monotonic()
+    sections = sections_of(config, search=Search, baselines=Baselines, augment=Augment)
+    base = algorithm_of(algorithm)
+    run = baselines.ROUNDS.get(base, run_round)
+    search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
+    train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+    for key, split in (("batch_size", train_split), ("validation_batch_size", validation)):
+        check_batch(f"search.{key}", search[key], len(split))
+    network, k, optimizer = read_checkpoint(parent)
+    if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
+        network = _still(network)
+    before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
+    epoch = len(train_split) // search["batch_size"]
+    cycle = search["epochs_neigh"] * epoch
+    bounds = parse(Budget, json.loads(budget), "budget")
+    seconds = (bounds.seconds or float("inf")) - before["seconds"]
+    names = {"algorithm": algorithm, "seed": seed, "round": round}
+    read = inputs(data / "data.json", paths(parent)[-1])
+    identity = {"stage": "search_round", **names, "config": sections, "inputs": read}
+    with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
+        limits = Limits(
+            policy.steps_left(bounds, k, cycle, epoch),
+            policy.network_steps_left(bounds, before["network_epochs"], epoch),
+            seconds - keeper.earlier,
+        )
+        setting = Setting(
+            base,
+            search,
+            sections["augment"],
+            train_split,
+            validation,
+            seed=seed,
+            number=round,
+            workers=max(1, threads // ranks.here),
+            limits=limits,
+            ranks=ranks,
+        )
+        title = f"{algorithm} seed {seed} round {round}"
+        of = f"/{bounds.rounds}" if bounds.rounds else ""
+        with progress(title + of, quiet=not ranks.first) as show:
+            result = run(network.to(device), k, setting, show, keeper)
+        if not ranks.first:
+            return
+        files = {
+            name: write_table(out / name, rows)
+            for name, rows in (
+                ("particles.parquet", result.particles),
+                ("architectures.parquet", result.architectures),
+            )
+        }
+        winner = write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
+        files["winner.json"] = winner
+        status = round_status(result, before, names, cycle, epoch)
+        taken = time.monotonic() - began + keeper.earlier
+        status["totals"]["seconds"] = before["seconds"] + taken
+        status |= {"seconds": taken, "started": keeper.started}
+        status |= {"machine": keeper.machine, "files": files}
+        write_json(out / "status.json", status)
+    if result.reason == "diverged":
+        section = "baselines" if base in baselines.ROUNDS else "search"
+        print(
+            f"nasflow: {title}: all {len(result.architectures)} networks diverged; their parent "
+            f"stays and the search ends; lower {section}.lambda_start",
+            file=sys.stderr,
+        )
+
+
+def _still(network: Network) -> Network:
+    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})
