@@ -145,24 +145,27 @@ def _weights(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[
 
 
 def _overrides(spec: dataclasses.Field[Any], raw: Any, where: str, problems: list[str]) -> Any:
-    """A mapping name -> section -> options; the names are parts of paths."""
+    """A mapping name -> section -> options; the names are parts of paths. A file that lies over
+    another takes a name out, or all of them, by null."""
     known = spec.metadata["overrides"]
+    if raw is None:
+        return {}
     if not isinstance(raw, Mapping):
         problems.append(f"{where}: {shown(raw)}; expected a mapping of names to sections")
         return {}
     for name, sections in raw.items():
         if not re.fullmatch(NAME, str(name)):
             problems.append(f"{where}: {shown(name)}; expected names matching {NAME}")
-        elif (
+        elif sections is not None and (
             not isinstance(sections, Mapping)
             or not set(sections) <= set(known)
             or not all(isinstance(options, Mapping) for options in sections.values())
         ):
             problems.append(
                 f"{_join(where, name)}: {shown(sections)}; expected a mapping with"
-                f" {' or '.join(known)}, each a mapping of keys"
+                f" {' or '.join(known)}, each a mapping of keys, or null"
             )
-    return raw
+    return {name: sections for name, sections in raw.items() if sections is not None}
 
 
 def _scalar(
@@ -258,11 +261,11 @@ def _field_schema(hint: Any, spec: dataclasses.Field[Any]) -> dict[str, Any]:
         }
     if meta.get("overrides"):
         sections = {
-            "type": "object",
+            "type": ["object", "null"],
             "additionalProperties": False,
             "properties": {name: {"type": "object"} for name in meta["overrides"]},
         }
-        return entry | {"type": "object", "additionalProperties": sections}
+        return entry | {"type": ["object", "null"], "additionalProperties": sections}
     if typing.get_origin(hint) is tuple:
         inner = _scalar_schema(typing.get_args(hint)[0], meta)
         return entry | {"type": "array", "minItems": 1, "items": inner}

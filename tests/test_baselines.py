@@ -17,11 +17,13 @@ import torch
 from cases import network as random_network
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from nasflow import ageing, allowance, baselines, config, optim, plan
 from nasflow.architecture import chain
 from nasflow.batches import Batches, Split
 from nasflow.children import propose, starts
+from nasflow.compare_config import names
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
 from nasflow.schedule import cosine
@@ -344,6 +346,14 @@ def test_an_ablation_is_the_algorithm_with_other_options() -> None:
     assert (own.particles, plain.particles) == (7, 1000)
     assert own.morphisms == {**plain.morphisms, "widen": 0.0}
     assert experiment.variant("nash") == experiment
+
+
+@pytest.mark.parametrize(("over", "left"), [(None, []), ({"few": None}, ["nasgd-star"])])
+def test_a_file_over_another_takes_ablations_out(over: Any, left: list[str]) -> None:
+    ablations = {"few": {"search": {"particles": 7}}, "star": {"search": {"graph": "star"}}}
+    raw = {"budget": {"rounds": 1}, "compare": {"ablations": ablations}}
+    update_config(raw, {"compare": {"ablations": over}})
+    assert names(config.parse(config.Experiment, raw).compare) == left
 
 
 @pytest.mark.parametrize(
