@@ -13,38 +13,20 @@ judged as it stands.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from nasflow import ageing, optim
-from nasflow.batches import Batches
+from nasflow import ageing
 from nasflow.children import output_changes, propose, starts
-from nasflow.deaths import CAUSES, Deaths
-from nasflow.history import Row, architecture_rows, training_row
+from nasflow.deaths import Deaths
+from nasflow.history import architecture_rows
 from nasflow.neighbourhood import Child
 from nasflow.network import Network
 from nasflow.randomness import generator
-from nasflow.schedule import cosine
+from nasflow.rung import Rung, Score, ranked, score_of, train_rung
 from nasflow.setting import Progress, Round, Setting
-from nasflow.siblings import Siblings
-from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot
-
-Score = tuple[float, float]  # nats, share
-
-
-class Rung(NamedTuple):
-    """Networks by node after a stretch of training, what the validation split says of them, the
-    rows and the number of steps, whether the clock ended it, and who diverged when."""
-
-    networks: dict[int, Network]
-    scores: dict[int, Score]
-    rows: list[Row]
-    steps: int
-    late: bool
-    died: dict[int, tuple[int, str]]
+from nasflow.storage.snapshot import FORGETFUL, Keeper
 
 
 def nash(
@@ -76,7 +58,7 @@ def random(
         return _exhausted(parent, k, setting)
     children = [children[drawn(len(children), setting.seed, setting.number)]]
     networks = {1: starts(parent, children, setting)[1]}
-    rung = _train(networks, k, 0, _steps(setting, 1), setting, progress, keeper, until=until)
+    rung = train_rung(networks, k, 0, _steps(setting, 1), setting, progress, keeper, until=until)
     return _round(parent, k, setting, children, [rung], 1)
 
 
@@ -101,15 +83,17 @@ def halving(
         lengths = [max(1, int(length / excess)) for length in lengths]
     done: list[Rung] = []
     for size, length in zip(sizes, lengths, strict=True):
-        entrants = {node: networks[node] for node in _best(done, size)} if done else networks
+        entrants = (
+            {node: networks[node] for node in ranked(done[-1].scores)[:size]} if done else networks
+        )
         before = sum(rung.steps for rung in done)
         own = FORGETFUL if done else keeper
-        rung = _train(entrants, k + before, before, length, setting, progress, own, until=until)
+        rung = train_rung(entrants, k + before, before, length, setting, progress, own, until=until)
         done.append(rung)
         networks = rung.networks
         if rung.late or len(rung.died) == len(networks):
             break
-    return _round(parent, k, setting, children, done, _best(done, 1)[0])
+    return _round(parent, k, setting, children, done, ranked(done[-1].scores)[0])
 
 
 ROUNDS = {"nash": nash, "nasgraph": nasgraph, "random": random, "halving": halving}
@@ -129,16 +113,6 @@ def rungs(networks: int, eta: int) -> list[int]:
     return sizes
 
 
-def ranked(scores: Mapping[int, Score]) -> list[int]:
-    """Nodes from the most accurate on; equal ones by their loss. A diverged network comes last."""
-
-    def order(node: int) -> tuple[bool, float, float]:
-        loss, accuracy = scores[node]
-        return not np.isfinite(loss), -accuracy, loss
-
-    return sorted(sorted(scores), key=order)
-
-
 def _climb(
     parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper, *, aged: bool
 ) -> Round:
@@ -150,8 +124,8 @@ def _climb(
     g, s = parent.architecture, setting.search["ageing"]
     gains = [ageing.gains(g, n.architecture, s) for n in networks.values()] if aged else []
     steps = _steps(setting, len(networks))
-    rung = _train(networks, k, 0, steps, setting, progress, keeper, until=until, gains=gains)
-    return _round(parent, k, setting, children, [rung], _best([rung], 1)[0])
+    rung = train_rung(networks, k, 0, steps, setting, progress, keeper, until=until, gains=gains)
+    return _round(parent, k, setting, children, [rung], ranked(rung.scores)[0])
 
 
 def _children(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -169,86 +143,6 @@ def _steps(setting: Setting, networks: int) -> int:
     wanted = round(setting.search["epochs_neigh"] * epoch)
     left = min(setting.limits.steps, setting.limits.network_steps / networks)
     return max(1, int(min(wanted, left)))
-
-
-def _train(
-    networks: Mapping[int, Network],
-    k: int,
-    before: int,
-    steps: int,
-    setting: Setting,
-    progress: Progress,
-    keeper: Keeper,
-    *,
-    until: float,
-    gains: Sequence[Mapping[str, float]] = (),
-) -> Rung:
-    """Networks side by side on the same batches from global step k, tau by one cosine over `steps`;
-    `before` counts the steps of the round so far, `until` is the end of the time for it.
-    One that diverges trains no more and its score is NaN."""
-    search, nodes = setting.search, list(networks)
-    rows: list[Row] = []
-    keys = ("friction", "momentum", "weight_decay")
-    step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
-    batches = Batches(
-        setting.train, search["batch_size"], "train", (setting.seed,), **setting.augment
-    )
-    late, j = False, 0
-    at_rest = [_at_rest(network) for network in networks.values()]
-    deaths = Deaths(len(nodes))
-    workers, ranks = setting.workers, setting.ranks
-    precision = search["precision"]
-    with Siblings(
-        at_rest,
-        step,
-        ranks=ranks,
-        workers=workers,
-        precision=precision,
-        gains=gains,
-        spare=search["on_oom"] == "drop",
-    ) as live:
-        if kept := keeper.before(live.fingerprints, steps):
-            live.restore(kept.siblings, kept.step)
-            j, rows = kept.step, kept.facts["rows"]
-            deaths.restore(kept.arrays)
-            live.rest(deaths.dead)
-
-        def snapshot() -> Snapshot:
-            states = [live.state(i) for i in range(len(nodes))]
-            return Snapshot(j, {"rows": rows}, deaths.state(), states)
-
-        while j < steps and not late and not deaths.dead.all():
-            tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
-            losses, _ = live.step([batches(k + j)], None, tau)
-            j += 1
-            deaths.note(before + j, "memory", live.starved)
-            deaths.note(before + j, "training loss", ~np.isfinite(losses))
-            live.rest(deaths.dead)
-            for node, loss in zip(nodes, losses, strict=True):
-                rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
-            alive = losses.min(initial=np.inf, where=~deaths.dead)
-            progress(before + j, before + steps, f"{len(nodes)} networks, loss {alive:.3f}")
-            late = bool(ranks.agree(time.monotonic() >= until)[0])
-            if j < steps and not late:
-                keeper.keep(j, snapshot)
-        judged = live.evaluate(setting.validation)
-        found = np.array([loss for loss, _ in judged])
-        deaths.note(before + j, "validation loss", ~np.isfinite(found))
-        deaths.note(before + j, "weights", ~live.finite())
-        trained = {node: live.network(i) for i, node in enumerate(nodes)}
-    gone = (float("nan"), 0.0)
-    scores = {n: gone if deaths.at[i] else judged[i] for i, n in enumerate(nodes)}
-    died = {
-        n: (int(deaths.at[i]), CAUSES[deaths.of[i]]) for i, n in enumerate(nodes) if deaths.at[i]
-    }
-    for row in rows[-len(nodes) :]:
-        row["validation_loss"] = scores[row["node"]][0]
-    return Rung(trained, scores, rows, j, late, died)
-
-
-def _best(done: Sequence[Rung], count: int) -> list[int]:
-    """The nodes that lead the last rung."""
-    return ranked(done[-1].scores)[:count]
 
 
 def _round(
@@ -270,7 +164,7 @@ def _round(
     network, reason = done[-1].networks[winner], "recentred" if winner else "kept"
     if winner in done[-1].died:
         network, winner, reason = parent, 0, "diverged"
-        scores[0] = _score(parent, setting)
+        scores[0] = score_of(parent, setting)
     changes = output_changes(parent, children, setting.validation.chunk(0, 64)[0])
     steps = sum(rung.steps for rung in done)
     loss, accuracy = scores[winner]
@@ -290,16 +184,6 @@ def _round(
 
 def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
     """No child is legal: the parent stays, untrained."""
-    score = _score(parent, setting)
+    score = score_of(parent, setting)
     rows = architecture_rows(parent, [], [], [], 0, Deaths(1), {0: score})
     return Round(parent, 0, "exhausted", 0, 0, k, [], rows, *score)
-
-
-def _score(network: Network, setting: Setting) -> Score:
-    precision = setting.search["precision"]
-    with Siblings([network], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
-        return live.evaluate(setting.validation)[0]
-
-
-def _at_rest(network: Network) -> Network:
-    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})

@@ -21,7 +21,7 @@ from nasflow.architecture import chain
 from nasflow.batches import Split
 from nasflow.config import Experiment, parse, plain
 from nasflow.data.datasets import FRACTIONS, Splits, describe, stratified
-from nasflow.network import Network, forward, initialise
+from nasflow.network import Network, at_rest, forward, initialise
 from nasflow.randomness import generator
 from nasflow.search import run_round
 from nasflow.setting import Limits, Progress, Round, Setting
@@ -132,7 +132,7 @@ def _rounds(
     cycle = search["epochs_neigh"] * epoch
     network, k, totals = base, 0, NO_TOTALS
     if experiment.pretrain.optimizer != search["optimizer"]:
-        network = base._replace(v={name: torch.zeros_like(t) for name, t in base.v.items()})
+        network = at_rest(base)
     for number in itertools.count(1):
         began = time.monotonic()
         setting = Setting(

@@ -105,3 +105,8 @@ def _apply(node: Node, inputs: list[Tensor], x: Tensors) -> Tensor:
         return mix * inputs[0] + (1.0 - mix) * inputs[1]
     read = inputs[0].mean((2, 3)) if node.op == "head" else inputs[0].flatten(1)
     return F.linear(read, x[f"{node.id}.weight"].flatten(1), x[f"{node.id}.bias"])
+
+
+def at_rest(network: Network) -> Network:
+    """The same with no velocity."""
+    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})

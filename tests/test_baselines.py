@@ -26,6 +26,7 @@ from nasflow.children import propose, starts
 from nasflow.compare_config import names
 from nasflow.morphisms import MORPHISMS
 from nasflow.network import Network, initialise
+from nasflow.rung import Rung, ranked
 from nasflow.schedule import cosine
 from nasflow.search import run_round
 from nasflow.setting import Limits, Round, Setting
@@ -139,28 +140,28 @@ def test_rungs_end_with_one_and_keep_one_in_eta(networks: int, eta: int) -> None
 def test_ranking_goes_by_accuracy_then_loss_and_puts_the_diverged_last(
     scores: list[tuple[float, float]],
 ) -> None:
-    order = [scores[node] for node in baselines.ranked(dict(enumerate(scores)))]
+    order = [scores[node] for node in ranked(dict(enumerate(scores)))]
     finite = [score for score in order if math.isfinite(score[0])]
     assert order[: len(finite)] == finite
     assert finite == sorted(finite, key=lambda score: (-score[1], score[0]))
 
 
 def test_halving_keeps_the_best_half_of_every_rung(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[baselines.Rung] = []
-    train = baselines._train
+    seen: list[Rung] = []
+    train = baselines.train_rung
 
-    def spy(*arguments: Any, **options: Any) -> baselines.Rung:
+    def spy(*arguments: Any, **options: Any) -> Rung:
         seen.append(train(*arguments, **options))
         return seen[-1]
 
-    monkeypatch.setattr(baselines, "_train", spy)
+    monkeypatch.setattr(baselines, "train_rung", spy)
     found = _run("halving", _setting(1))
     assert [len(rung.scores) for rung in seen] == [8, 4, 2]
     for before, after in pairwise(seen):
         out = set(before.scores) - set(after.scores)
         worst = min(before.scores[node][1] for node in after.scores)
         assert all(before.scores[node][1] <= worst for node in out)
-    assert found.winner == baselines.ranked(seen[-1].scores)[0]
+    assert found.winner == ranked(seen[-1].scores)[0]
     assert seen[2].steps == 2 * seen[1].steps == 4 * seen[0].steps
     assert found.network_steps == pytest.approx(8 * STEPS, rel=0.05)  # NASH's price
     rows = Counter(row["node"] for row in found.particles)

@@ -73,6 +73,7 @@ LAYERS = [
         "setting",
         "children",
         "search",
+        "rung",
         "baselines",
         "selection",
     ],

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from cases import images, network
 
 from nasflow import optim
-from nasflow.network import Network, forward
+from nasflow.network import Network, at_rest, forward
 from nasflow.siblings import Siblings
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
@@ -46,7 +46,7 @@ def _plain_loop(
 
 def test_siblings_go_where_a_plain_loop_goes() -> None:
     """Twelve steps; rounding errors grow from 1e-7 by the curvature of the loss."""
-    family = [_still(network(seed, morphed)) for seed, morphed in ((0, 0), (1, 1), (2, 3), (3, 2))]
+    family = [at_rest(network(seed, morphed)) for seed, morphed in ((0, 0), (1, 1), (2, 3), (3, 2))]
     slow = np.array(_plain_loop(family, _batches(12), 0.05))
     with Siblings(family, STEP, workers=2) as live:
         fast = np.array([live.step([b], [b], 0.05)[1] for b in _batches(12)])
@@ -86,14 +86,10 @@ def test_averaged_weights_see_through_the_noise_of_large_steps() -> None:
     Y = (images(64, seed=5), torch.arange(64) % 5)
     ends = {}
     for average in (1, 30):
-        with Siblings([_still(start)], STEP, average=average) as live:
+        with Siblings([at_rest(start)], STEP, average=average) as live:
             losses = [live.step([b], [Y], 0.4)[1][0] for b in _batches(60)]
         ends[average] = np.mean(losses[-20:])
     assert ends[30] < ends[1]
-
-
-def _still(n: Network) -> Network:
-    return n._replace(v={k: torch.zeros_like(t) for k, t in n.v.items()})
 
 
 def test_kinetic_energies_are_half_the_squared_velocities() -> None:

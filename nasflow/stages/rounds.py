@@ -7,13 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 from nasflow import baselines
 from nasflow import plan as policy
 from nasflow.config import Augment, Baselines, Budget, Search, algorithm_of, parse
 from nasflow.data.splits import read_split
-from nasflow.network import Network
+from nasflow.network import at_rest
 from nasflow.progress import progress
 from nasflow.ranks import joined
 from nasflow.search import run_round
@@ -53,7 +51,7 @@ def search_round(
         check_batch(f"search.{key}", search[key], len(split))
     network, k, optimizer = read_checkpoint(parent)
     if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
-        network = _still(network)
+        network = at_rest(network)
     before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
     epoch = len(train_split) // search["batch_size"]
     cycle = search["epochs_neigh"] * epoch
@@ -108,7 +106,3 @@ def search_round(
             f"stays and the search ends; lower {section}.lambda_start",
             file=sys.stderr,
         )
-
-
-def _still(network: Network) -> Network:
-    return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})
