@@ -6,9 +6,8 @@
     python benchmarks/engine.py round       # a round of the pipeline: steps, process, Snakemake
     python benchmarks/engine.py scale       # against children, image size and ranks (docs/scale.md)
 
-Contestants are processes of their own (the engine changes allocator settings of its process, which
-the plain loop must not have) that wait for one another and run in turn. Times are medians over
-turns, ratios medians of the turns' ratios. Two quiet cores, please.
+Contestants are processes of their own (contestants.py) that wait for one another and run in turn.
+Times are medians over turns, ratios medians of the turns' ratios. Two quiet cores, please.
 """
 
 from __future__ import annotations
@@ -24,150 +23,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
+from contestants import (
+    SIBLINGS,
+    TRAINING,
+    VALIDATION,
+    Contestant,
+    engine,
+    family,
+    gemm_rate,
+    place,
+)
 
-from nasflow import optim
-from nasflow.architecture import chain
 from nasflow.config import Search, parse, plain
-from nasflow.neighbourhood import sample
-from nasflow.network import Network, forward, initialise
+from nasflow.network import Network
 from nasflow.particles import Particles
 from nasflow.randomness import generator
-from nasflow.ranks import ALONE, Ranks, joined
-from nasflow.sibling import Batch
-from nasflow.siblings import Siblings
-
-SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
-STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
-POSITIVE = ("deepen", "widen", "connect_concat", "connect_add")
-Run = Callable[[int], None]
-
-
-def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network]:
-    """A base net of width, 2 width and 4 width filters on size x size images, and its children."""
-    search = plain(parse(Search, {}, "search"))
-    base = initialise(
-        chain((width, 2 * width, 4 * width), 3, (3, size, size), 10), generator("init", 0)
-    )
-    children = sample(
-        base,
-        siblings - 1,
-        n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small net has few children of one
-        morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
-        constraints=search["constraints"] | {"max_flops": None},
-        rng=generator("morphism", 0),
-    )
-    return [base, *(child.network for child in children)]
-
-
-def batch(count: int, size: int = 32) -> Batch:
-    draw = torch.Generator().manual_seed(count)
-    images = torch.randn(count, size, size, 3, generator=draw).permute(0, 3, 1, 2)
-    return images, torch.randint(0, 10, (count,), generator=draw)
-
-
-def plain_loop(networks: list[Network], threads: int) -> Run:
-    """One network after the other in NCHW, torch's own operations on its own threads."""
-    torch.set_num_threads(threads)
-    X, Y = ((x.contiguous(), y) for x, y in (batch(TRAINING), batch(VALIDATION)))
-    for n in networks:
-        for t in n.x.values():
-            t.requires_grad_()
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            for g, x, buffers, v in networks:
-                logits = forward(g, x, buffers, X[0], training=True, fused=False)
-                gradient = torch.autograd.grad(F.cross_entropy(logits, X[1]), list(x.values()))
-                with torch.no_grad():
-                    STEP(list(x.values()), list(v.values()), list(gradient), 0.01)
-                    logits = forward(g, x, buffers, Y[0], training=False, fused=False)
-                    F.cross_entropy(logits, Y[1]).item()
-
-    return run
-
-
-def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
-    """Siblings, spread over ranks and workers."""
-    size = networks[0].architecture.size[0]
-    X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
-    live = Siblings(networks, STEP, ranks=ranks, workers=workers)
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            live.step(X, Y, 0.01)
-
-    return run
-
-
-def contestant(arguments: argparse.Namespace) -> None:
-    """Answer every number of steps on the standard input with the seconds that they took."""
-    networks = family(arguments.width)
-    with joined() as ranks:
-        if arguments.kind == "loop":
-            run = plain_loop(networks, arguments.workers)
-        else:
-            run = engine(networks, arguments.workers, ranks)
-        run(12)
-        print("ready", flush=True)
-        for line in sys.stdin:
-            began = time.perf_counter()
-            run(int(line))
-            print(time.perf_counter() - began, flush=True)
-
-
-class Contestant:
-    """One or more processes (ranks) that step together."""
-
-    def __init__(self, kind: str, width: int, workers: int, ranks: int = 1, port: int = 0) -> None:
-        command = [sys.executable, __file__, "contestant", kind, str(width), str(workers)]
-        places = [{} if ranks == 1 else _place(rank, ranks, port) for rank in range(ranks)]
-        self._processes = [
-            subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | place,
-            )
-            for place in places
-        ]
-        for process in self._processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-
-    def seconds(self, steps: int) -> float:
-        """A step's, of the slowest rank."""
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write(f"{steps}\n")
-            process.stdin.flush()
-        times = [float(p.stdout.readline()) for p in self._processes if p.stdout is not None]
-        return max(times) / steps
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.communicate()
-
-
-def _place(rank: int, size: int, port: int) -> dict[str, str]:
-    return {
-        **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-    }
-
-
-def gemm_rate(threads: int, size: int = 2048) -> float:
-    """FLOPs a second of torch's product of two square float32 matrices, the best of ten."""
-    torch.set_num_threads(threads)
-    a, b = (torch.randn(size, size) for _ in range(2))
-    best = float("inf")
-    for _ in range(10):
-        began = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - began)
-    return 2.0 * size**3 / best
+from nasflow.ranks import joined
 
 
 def step(arguments: argparse.Namespace) -> None:
@@ -316,10 +187,10 @@ def scale(arguments: argparse.Namespace) -> None:
     for ranks in (2, 4):
         for siblings in (9, 1001):
             command = [sys.executable, __file__, "exchange", str(siblings)]
-            places = [_place(rank, ranks, 29800 + ranks + siblings) for rank in range(ranks)]
+            places = [place(rank, ranks, 29800 + ranks + siblings) for rank in range(ranks)]
             processes = [
-                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | place)
-                for place in places
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | where)
+                for where in places
             ]
             answers = [process.communicate()[0] for process in processes]
             print(f"exchange of {siblings} siblings over {ranks} ranks: {float(answers[0]):.0f} us")
@@ -362,7 +233,6 @@ def main() -> None:
         "round": one_round,
         "scale": scale,
         "exchange": exchange,
-        "contestant": contestant,
         "peak": peak,
     }.items():
         command = commands.add_parser(name, help=run.__doc__)
@@ -376,9 +246,7 @@ def main() -> None:
             command.add_argument("--steps", type=int, default=1000)
         if name == "exchange":
             command.add_argument("siblings", type=int)
-        if name == "contestant":
-            command.add_argument("kind", choices=("loop", "engine"))
-        if name in ("contestant", "peak"):
+        if name == "peak":
             command.add_argument("width", type=int)
             command.add_argument("workers", type=int)
     arguments = parser.parse_args()

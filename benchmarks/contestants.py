@@ -1,0 +1,168 @@
+"""Who runs against whom: the plain loop, the sibling engine, and torch's matrix product.
+
+A contestant is a process of its own: the engine changes allocator settings of its process, which
+the plain loop must not have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from nasflow import optim
+from nasflow.architecture import chain
+from nasflow.config import Search, parse, plain
+from nasflow.neighbourhood import sample
+from nasflow.network import Network, forward, initialise
+from nasflow.randomness import generator
+from nasflow.ranks import ALONE, Ranks, joined
+from nasflow.sibling import Batch
+from nasflow.siblings import Siblings
+
+SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
+STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
+POSITIVE = ("deepen", "widen", "connect_concat", "connect_add")
+Run = Callable[[int], None]
+
+
+def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network]:
+    """A base net of width, 2 width and 4 width filters on size x size images, and its children."""
+    search = plain(parse(Search, {}, "search"))
+    base = initialise(
+        chain((width, 2 * width, 4 * width), 3, (3, size, size), 10), generator("init", 0)
+    )
+    children = sample(
+        base,
+        siblings - 1,
+        n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small net has few children of one
+        morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
+        constraints=search["constraints"] | {"max_flops": None},
+        rng=generator("morphism", 0),
+    )
+    return [base, *(child.network for child in children)]
+
+
+def batch(count: int, size: int = 32) -> Batch:
+    draw = torch.Generator().manual_seed(count)
+    images = torch.randn(count, size, size, 3, generator=draw).permute(0, 3, 1, 2)
+    return images, torch.randint(0, 10, (count,), generator=draw)
+
+
+def plain_loop(networks: list[Network], threads: int) -> Run:
+    """One network after the other in NCHW, torch's own operations on its own threads."""
+    torch.set_num_threads(threads)
+    X, Y = ((x.contiguous(), y) for x, y in (batch(TRAINING), batch(VALIDATION)))
+    for n in networks:
+        for t in n.x.values():
+            t.requires_grad_()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for g, x, buffers, v in networks:
+                logits = forward(g, x, buffers, X[0], training=True, fused=False)
+                gradient = torch.autograd.grad(F.cross_entropy(logits, X[1]), list(x.values()))
+                with torch.no_grad():
+                    STEP(list(x.values()), list(v.values()), list(gradient), 0.01)
+                    logits = forward(g, x, buffers, Y[0], training=False, fused=False)
+                    F.cross_entropy(logits, Y[1]).item()
+
+    return run
+
+
+def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
+    """Siblings, spread over ranks and workers."""
+    size = networks[0].architecture.size[0]
+    X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
+    live = Siblings(networks, STEP, ranks=ranks, workers=workers)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            live.step(X, Y, 0.01)
+
+    return run
+
+
+class Contestant:
+    """One or more processes (ranks) that step together."""
+
+    def __init__(self, kind: str, width: int, workers: int, ranks: int = 1, port: int = 0) -> None:
+        command = [sys.executable, __file__, kind, str(width), str(workers)]
+        places = [{} if ranks == 1 else place(rank, ranks, port) for rank in range(ranks)]
+        self._processes = [
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | where,
+            )
+            for where in places
+        ]
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+
+    def seconds(self, steps: int) -> float:
+        """A step's, of the slowest rank."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+        times = [float(p.stdout.readline()) for p in self._processes if p.stdout is not None]
+        return max(times) / steps
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.communicate()
+
+
+def place(rank: int, size: int, port: int) -> dict[str, str]:
+    """The environment of one of `size` ranks on this machine."""
+    return {
+        **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
+        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+    }
+
+
+def gemm_rate(threads: int, size: int = 2048) -> float:
+    """FLOPs a second of torch's product of two square float32 matrices, the best of ten."""
+    torch.set_num_threads(threads)
+    a, b = (torch.randn(size, size) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        began = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * size**3 / best
+
+
+def main() -> None:
+    """Answer every number of steps on the standard input with the seconds that they took."""
+    parser = argparse.ArgumentParser(description="One contestant.")
+    parser.add_argument("kind", choices=("loop", "engine"))
+    parser.add_argument("width", type=int)
+    parser.add_argument("workers", type=int)
+    arguments = parser.parse_args()
+    networks = family(arguments.width)
+    with joined() as ranks:
+        if arguments.kind == "loop":
+            run = plain_loop(networks, arguments.workers)
+        else:
+            run = engine(networks, arguments.workers, ranks)
+        run(12)
+        print("ready", flush=True)
+        for line in sys.stdin:
+            began = time.perf_counter()
+            run(int(line))
+            print(time.perf_counter() - began, flush=True)
+
+
+if __name__ == "__main__":
+    main()
