@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor
 from nasflow import optim
 from nasflow.network import Network, Tensors, forward
 from nasflow.optim import Step, Tau
+from nasflow.workers import Each
 
 Batch = tuple[Tensor, Tensor]
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # map, or a pool's
 
 
 class Manner(NamedTuple):
@@ -59,23 +59,13 @@ class Sibling:
                 for name, t in named(kind, network).items():
                     t.copy_(state[name])
 
-    def step(
-        self, train: Batch, validation: Batch | None, tau: Tau, share: Tau
-    ) -> tuple[Tensor, Tensor]:
-        """Train on one batch, then validate on the other, waiting for nothing: both losses. The
-        average moves by `share` of the way."""
-        loss, gradient = self._gradient(train, self.last.buffers)
+    def train(self, batch: Batch, tau: Tau, share: Tau) -> Tensor:
+        """One step, waiting for nothing: the loss. The average moves by `share` of the way."""
+        loss, gradient = self._gradient(batch, self.last.buffers)
         self._update(gradient, tau, share)
-        return loss, self._validate(validation)
+        return loss
 
-    def step_in_parts(
-        self,
-        parts: Sequence[Batch],
-        validation: Batch | None,
-        tau: Tau,
-        share: Tau,
-        each: Each,
-    ) -> tuple[Tensor, Tensor]:
+    def train_in_parts(self, parts: Sequence[Batch], tau: Tau, share: Tau, each: Each) -> Tensor:
         """The same with equal parts of a batch side by side, as `each` maps them: each has
         BatchNorm statistics of its own, whose mean the running statistics become."""
         buffers = self.last.buffers
@@ -89,8 +79,12 @@ class Sibling:
             for name, running in buffers.items():
                 running.copy_(torch.stack([copy[name] for copy in copies]).mean(0))
         self._update(gradient, tau, share)
-        loss = torch.tensor(np.mean([loss.item() for loss, _ in done]))
-        return loss, self._validate(validation)
+        return torch.tensor(np.mean([loss.item() for loss, _ in done]))
+
+    def validate(self, batch: Batch) -> Tensor:
+        """The mean loss in eval mode, at the average."""
+        images, labels = batch
+        return F.cross_entropy(self.logits(images), labels)
 
     def logits(self, images: Tensor) -> Tensor:
         """(images, classes) in eval mode, at the average."""
@@ -132,12 +126,6 @@ class Sibling:
                     means = list(mean.values())
                     apart = list(torch._foreach_sub(list(last.values()), means))
                     optim.add(means, apart, share)
-
-    def _validate(self, batch: Batch | None) -> Tensor:
-        if batch is None:
-            return next(iter(self.last.x.values())).new_full((), float("nan"))
-        images, labels = batch
-        return F.cross_entropy(self.logits(images), labels)
 
 
 def tensors(network: Network) -> list[Tensor]:

@@ -9,8 +9,8 @@ its BatchNorm in channels-last already differs between 1 and 2.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,11 +23,20 @@ from nasflow.flow import Vector
 from nasflow.network import Network, Tensors
 from nasflow.optim import Step, Tau
 from nasflow.ranks import ALONE, Ranks, longest, spread
-from nasflow.sibling import Batch, Each, Manner, Sibling, named, tensors
+from nasflow.sibling import Batch, Manner, Sibling, named, tensors
+from nasflow.workers import CALLER, Workers
 
 EVALUATION_BATCH = 250
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
 WORTH = 0.95  # siblings change hands when the longest rank then takes less than this share
+
+
+class Part(NamedTuple):
+    """A training or a validation: its loss in nats, its seconds, whether memory ran out."""
+
+    loss: float
+    seconds: float
+    starved: bool
 
 
 class Siblings:
@@ -82,14 +91,13 @@ class Siblings:
         self._captured = None
         if self._live and captured and shards == 1 and _on_gpu(networks[0]):
             self._captured = Captured(self._both, self._tensors())
-        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-        self._each: Each = self._pool.map if workers > 1 else map
+        self._workers = Workers(workers)
 
     def __enter__(self) -> Siblings:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
+        self._workers.close()
 
     def __len__(self) -> int:
         return len(self._owner)
@@ -139,8 +147,7 @@ class Siblings:
             rows = [*self._captured.run(mine, train, validation, tau, share)]
         else:
             mine = [i for i in mine if not self._resting[i]]
-            each = self._each if self._shards == 1 else map  # one's parts fill the workers
-            rows = list(each(lambda i: self._timed(i, train, validation, tau, share), mine))
+            rows = self._rows(mine, train, validation, tau, share)
         table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 4)
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
@@ -162,7 +169,7 @@ class Siblings:
             i, start = task
             return self._live[i].score(split.chunk(start, size), mirror=mirror)
 
-        parts = list(self._each(score, tasks))
+        parts = list(self._workers.map(score, tasks))
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
@@ -171,7 +178,7 @@ class Siblings:
         """(images, classes) of the first sibling, as `evaluate` judges them, on the CPU."""
         starts = range(0, len(split), EVALUATION_BATCH)
         chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
-        return torch.cat([part.cpu() for part in self._each(self._live[0].logits, chunks)])
+        return torch.cat([part.cpu() for part in self._workers.map(self._live[0].logits, chunks)])
 
     def rest(self, dead: np.ndarray) -> None:
         """Those that are `dead` (m,) train no more; their losses are NaN."""
@@ -224,22 +231,35 @@ class Siblings:
         if self._ranks.rank == old:
             del self._live[i]
 
-    def _timed(
+    def _rows(
         self,
-        i: int,
+        mine: Sequence[int],
         train: Sequence[Batch],
         validation: Sequence[Batch] | None,
         tau: float,
         share: float,
-    ) -> Sequence[float]:
-        began, nan = time.perf_counter(), float("nan")
+    ) -> list[Sequence[float]]:
+        """Training loss, validation loss, seconds and whether it starved, of each of `mine`."""
+
+        def training(i: int) -> Part:
+            return self._timed(lambda: self._train(i, train, tau, share))
+
+        def judging(i: int, trained: Part) -> Part:
+            if validation is None or trained.starved:
+                return Part(float("nan"), 0.0, trained.starved)
+            return self._timed(lambda: self._validate(i, validation))
+
+        workers = self._workers if self._shards == 1 else CALLER  # one's parts fill the workers
+        return [_row(*parts) for parts in workers.in_two(mine, training, judging)]
+
+    def _timed(self, work: Callable[[], Tensor]) -> Part:
+        began = time.perf_counter()
         try:
-            losses = self._both(i, train, validation, tau, share)
+            return Part(work().item(), time.perf_counter() - began, False)
         except (MemoryError, RuntimeError) as error:
             if not self._spare or not memory.exhausted(error):
                 raise
-            return nan, nan, time.perf_counter() - began, 1.0
-        return losses[0].item(), losses[1].item(), time.perf_counter() - began, 0.0
+            return Part(float("nan"), time.perf_counter() - began, True)
 
     def _both(
         self,
@@ -250,12 +270,28 @@ class Siblings:
         share: Tau,
     ) -> tuple[Tensor, Tensor]:
         """The step of sibling i: training and validation loss."""
-        sibling, batch = self._live[i], train[i % len(train)]
-        other = validation[i % len(validation)] if validation is not None else None
+        loss = self._train(i, train, tau, share)
+        if validation is None:
+            return loss, torch.full_like(loss, float("nan"))
+        return loss, self._validate(i, validation)
+
+    def _train(self, i: int, train: Sequence[Batch], tau: Tau, share: Tau) -> Tensor:
+        batch = train[i % len(train)]
         if self._shards == 1:
-            return sibling.step(batch, other, tau, share)
+            return self._live[i].train(batch, tau, share)
         parts = list(zip(*(t.chunk(self._shards) for t in batch), strict=True))
-        return sibling.step_in_parts(parts, other, tau, share, self._each)
+        return self._live[i].train_in_parts(parts, tau, share, self._workers.map)
+
+    def _validate(self, i: int, validation: Sequence[Batch]) -> Tensor:
+        return self._live[i].validate(validation[i % len(validation)])
+
+
+def _row(trained: Part, judged: Part) -> Sequence[float]:
+    """A sibling that starved in either has no losses."""
+    seconds = trained.seconds + judged.seconds
+    if judged.starved:
+        return float("nan"), float("nan"), seconds, 1.0
+    return trained.loss, judged.loss, seconds, 0.0
 
 
 def _on_gpu(network: Network) -> bool:

@@ -43,6 +43,7 @@ LAYERS = [
         "machines",
     ],
     [
+        "workers",
         "rectified",
         "ranks",
         "captured",

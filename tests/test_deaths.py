@@ -197,24 +197,24 @@ def test_a_baseline_judges_those_that_live(folder: Path, poison: Poison, algorit
 def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """From its fourth step on child 2 has 2,000 times as many images, and the process 64 MB more
     than it holds: torch's allocator fails in earnest. What it said."""
-    both, said = Siblings._both, []
+    train, said = Siblings._train, []
 
-    def short(self: Siblings, i: int, train: Any, *rest: Any) -> Any:
+    def short(self: Siblings, i: int, batches: Any, *rest: Any) -> Any:
         if i != 2 or self._steps < 4:
-            return both(self, i, train, *rest)
-        large = tuple(part.repeat(2000, *[1] * (part.ndim - 1)) for part in train[0])
+            return train(self, i, batches, *rest)
+        large = tuple(part.repeat(2000, *[1] * (part.ndim - 1)) for part in batches[0])
         before = resource.getrlimit(resource.RLIMIT_AS)
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + 64_000_000, before[1]))
         try:
-            return both(self, i, [large], *rest)
+            return train(self, i, [large], *rest)
         except RuntimeError as error:
             said.append(str(error))
             raise
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
 
-    monkeypatch.setattr(Siblings, "_both", short)
+    monkeypatch.setattr(Siblings, "_train", short)
     return said
 
 

@@ -11,6 +11,7 @@ from cases import images, network
 from nasflow import optim
 from nasflow.network import Network, at_rest, forward
 from nasflow.siblings import Siblings
+from nasflow.workers import Workers
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
 
@@ -97,3 +98,20 @@ def test_kinetic_energies_are_half_the_squared_velocities() -> None:
     with Siblings(family, STEP) as live:
         expected = [0.5 * sum(t.square().sum().item() for t in n.v.values()) for n in family]
         np.testing.assert_allclose(live.kinetic_energies(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_workers_give_both_parts_in_order_and_pass_on_what_fails(count: int) -> None:
+    workers, seen = Workers(count), []
+
+    def first(item: int) -> int:
+        seen.append(item)
+        return item * 10
+
+    pairs = workers.in_two(range(7), first, lambda item, found: (item, found, len(seen)))
+    assert [(a, b[:2]) for a, b in pairs] == [(10 * i, (i, 10 * i)) for i in range(7)]
+    if count == 2:
+        assert all(begun >= 6 for _, (_, _, begun) in pairs)  # one may still be at its first
+    with pytest.raises(ZeroDivisionError):
+        workers.in_two([1, 0], lambda item: 1 // item, lambda item, _: item)
+    workers.close()
