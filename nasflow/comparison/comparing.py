@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 import nasflow
 from nasflow.comparison import anytime, checklist, page
@@ -59,7 +59,7 @@ def machine() -> str:
     """What compared; the searches ran wherever Snakemake sent them."""
     return (
         f"nasflow {nasflow.__version__}, Python {platform.python_version()}, torch "
-        f"{torch.__version__}, {platform.machine()} {platform.system()}"
+        f"{version('torch')}, {platform.machine()} {platform.system()}"
     )
 
 
