@@ -34,10 +34,10 @@ def copy_checkpoint(stem: Path, to: Path) -> None:
 
 def facts(manifest: Path, *names: str) -> tuple[int, str, dict[str, str]]:
     """k, the optimiser, and the sha256 of the named files."""
-    facts = read_json(manifest)
+    known = read_json(manifest)
     try:
-        k, optimizer = facts["k"], facts["optimizer"]
-        files = {name: str(facts["files"][name]) for name in names}
+        k, optimizer = known["k"], known["optimizer"]
+        files = {name: str(known["files"][name]) for name in names}
     except (LookupError, TypeError) as error:
         raise CorruptFile(
             f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
