@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import torch
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # map, or a pool's
-Item, First, Then = TypeVar("Item"), TypeVar("First"), TypeVar("Then")
+Item = TypeVar("Item")
+First = TypeVar("First")
+Then = TypeVar("Then")
 
 
 class Workers:
