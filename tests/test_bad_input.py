@@ -284,12 +284,11 @@ STEM = "pretrain/network"
 TENSORS, SPEC, MANIFEST = f"{STEM}.safetensors", f"{STEM}.architecture.json", f"{STEM}.json"
 
 
-def winner(folder: Path) -> list[str]:
-    """The cheapest stage that reads a checkpoint."""
-    (folder / "plan.json").write_text('{"rounds": 1}')
-    options = ["--algorithm", "nasgd", "--pretrain", str(folder / "pretrain/status.json")]
-    options += ["--plan", str(folder / "plan.json"), "--out", str(folder / "new/winner")]
-    return ["select_winner", *options, "--rounds"]
+def trained(folder: Path) -> list[str]:
+    """A stage that reads the checkpoint before all else."""
+    options = {"--config": "{}", "--data": folder / "data", "--parent": folder / STEM}
+    options |= {"--seed": 0, "--out": folder / "new/network"}
+    return ["final_train", *(str(word) for option in options.items() for word in option)]
 
 
 def damaged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
@@ -298,7 +297,7 @@ def damaged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
     def make(folder: Path) -> list[str]:
         path = folder / file
         path.write_bytes(change(path.read_bytes()))
-        return winner(folder)
+        return trained(folder)
 
     return make
 
@@ -312,7 +311,7 @@ def forged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
         facts = json.loads(manifest.read_text())
         facts["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         write_json(manifest, facts)
-        return winner(folder)
+        return trained(folder)
 
     return make
 
@@ -322,7 +321,7 @@ def manifest(change: Callable[[dict[str, Any]], object]) -> Make:
         facts = json.loads((folder / MANIFEST).read_text())
         change(facts)
         write_json(folder / MANIFEST, facts)
-        return winner(folder)
+        return trained(folder)
 
     return make
 
@@ -383,13 +382,13 @@ def _swapped(folder: Path) -> list[str]:
     other = (folder / MANIFEST).read_bytes()
     assert other != manifest
     damaged(at("parameters.1.scale", lambda t: t - 1))(folder)
-    return winner(folder)
+    return trained(folder)
 
 
 def _removed(file: str) -> Make:
     def make(folder: Path) -> list[str]:
         (folder / file).unlink()
-        return winner(folder)
+        return trained(folder)
 
     return make
 
@@ -485,7 +484,7 @@ CHECKPOINT = [
 
 def _written(folder: Path, file: str, text: str) -> list[str]:
     (folder / file).write_text(text)
-    return winner(folder)
+    return trained(folder)
 
 
 # --- data sets -------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ from nasflow.neighbourhood import legal, sample
 from nasflow.network import initialise
 from nasflow.plan import finished
 from nasflow.proposal import descent_rate, steepest
+from nasflow.randomness import generator
 from nasflow.schedule import sgdr
 from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import CorruptFile, read_json, write_json
+from nasflow.storage.manifest import copy_checkpoint
 from nasflow.storage.records import read_table, write_table
 
 
@@ -319,3 +321,15 @@ def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
     widest = max(experiment.base.widths)
     g = chain((*experiment.base.widths, widest), experiment.base.kernel, (3, 32, 32), 10)
     assert legal(g, config.plain(experiment.search.constraints))
+
+
+def test_a_copy_of_a_damaged_checkpoint_writes_nothing(tmp_path: Path) -> None:
+    g = chain((2, 3), 3, (1, 8, 8), 2)
+    write_checkpoint(tmp_path / "one", initialise(g, generator("init", 0)), 5, "sgd")
+    copy_checkpoint(tmp_path / "one", tmp_path / "new/two")
+    found, k, optimizer = read_checkpoint(tmp_path / "new/two")
+    assert (found.architecture, k, optimizer) == (g, 5, "sgd")
+    (tmp_path / "one.safetensors").write_bytes(b"")
+    with pytest.raises(CorruptFile):
+        copy_checkpoint(tmp_path / "one", tmp_path / "other/two")
+    assert not (tmp_path / "other").exists()

@@ -15,6 +15,7 @@ import numpy as np
 
 from nasflow.data.splits import write_splits
 from nasflow.stages import evaluation, selecting, training
+from nasflow.stages.rounds import search_round
 from nasflow.storage.files import write_json
 
 SEARCH = {
@@ -51,7 +52,7 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
     parents = [network, *(folder / "winner" for folder in folders)]
     config = json.dumps({"search": SEARCH, "baselines": {"n_neigh": 3, "epochs_neigh": 1.0}})
     for number, folder in enumerate(folders, 1):
-        rounds.search_round(
+        search_round(
             config=config,
             algorithm=algorithm,
             parent=parents[number - 1],

@@ -24,11 +24,9 @@ def copy_checkpoint(stem: Path, to: Path) -> None:
     """The same bytes under another name, each checked by its sha256."""
     *parts, manifest = paths(stem)
     k, optimizer, known = facts(manifest, *(part.name for part in parts))
+    contents = [verified(part, known[part.name]) for part in parts]
     *copies, written = paths(to)
-    files = {
-        copy.name: write(copy, verified(part, known[part.name]))
-        for part, copy in zip(parts, copies, strict=True)
-    }
+    files = {copy.name: write(copy, c) for copy, c in zip(copies, contents, strict=True)}
     write_manifest(written, k, optimizer, files)
 
 
