@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -125,18 +124,3 @@ def own_device(device: str) -> str:
             f" {'set device: cpu' if not count else f'expected cuda:0 to cuda:{count - 1}'}"
         )
     return own
-
-
-def spread(costs: Sequence[float], size: int) -> list[int]:
-    """The rank of each of the tasks: the dearest first, each to the rank with the least to do (at
-    most 4/3 of the best, Graham 1969)."""
-    load, owner = np.zeros(size), [0] * len(costs)
-    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
-        owner[i] = int(np.argmin(load))
-        load[owner[i]] += costs[i]
-    return owner
-
-
-def longest(costs: Sequence[float], owner: Sequence[int]) -> float:
-    """What the rank with most to do has to do."""
-    return float(np.bincount(owner, weights=np.asarray(costs)).max())

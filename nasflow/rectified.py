@@ -40,17 +40,6 @@ def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
     return plain(z, norm, training=training, pool=pool)
 
 
-def compile_kernels() -> None:
-    """Once a machine: what training and evaluation on a CPU use, before anything is timed. About
-    6 s, then half a second."""
-    for pool in (False, True):
-        for training in (True, False):
-            z, one = torch.ones(2, 2, 4, 4, requires_grad=True), torch.ones(2)
-            norm = Norm(one.clone().requires_grad_(), one.clone(), one.clone(), one.clone())
-            y = rectified(z * 2.0, norm, training=training, pool=pool)
-            torch.autograd.grad(y.sum(), norm.scale)
-
-
 def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
     """The same in torch's operations."""
     y = F.batch_norm(

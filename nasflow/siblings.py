@@ -22,7 +22,8 @@ from nasflow.captured import Captured
 from nasflow.flow import Vector
 from nasflow.network import Network, Tensors
 from nasflow.optim import Step, Tau
-from nasflow.ranks import ALONE, Ranks, longest, spread
+from nasflow.ranks import ALONE, Ranks
+from nasflow.shares import longest, spread
 from nasflow.sibling import Batch, Manner, Sibling, named, tensors
 from nasflow.workers import CALLER, Workers
 

@@ -45,6 +45,8 @@ LAYERS = [
     [
         "workers",
         "rectified",
+        "global_average",
+        "shares",
         "ranks",
         "captured",
         "memory",

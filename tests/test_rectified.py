@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nasflow.global_average import global_average
 from nasflow.rectified import Norm, plain, rectified
 
 SHAPES = [(6, 16, 8, 8), (6, 5, 7, 9), (3, 8, 4, 4), (1, 3, 2, 2), (5, 24, 6, 5), (2, 130, 3, 2)]
@@ -80,6 +81,17 @@ def test_a_maximum_that_stands_twice_sends_its_gradient_to_one_pixel() -> None:
     assert gradient.sum() == pytest.approx(float(gradient[0, :, 0, 0].sum()))
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_means_are_those_of_torch(shape: tuple[int, ...], layout: torch.memory_format) -> None:
+    y = _draw(*shape).contiguous(memory_format=layout).requires_grad_()
+    weight = _draw(*shape[:2], seed=9)
+    means, slow = global_average(y), y.double().mean((2, 3))
+    torch.testing.assert_close(means.double(), slow, rtol=1e-5, atol=1e-6)
+    pair = [torch.autograd.grad((m * weight).sum(), y)[0] for m in (means, slow)]
+    torch.testing.assert_close(*pair, rtol=1e-5, atol=1e-7)
+
+
 def test_where_memory_begins_changes_no_bit() -> None:
     def run(offset: int) -> list[Tensor]:
         store = torch.empty(offset + 6 * 7 * 9 * 5)
@@ -97,10 +109,11 @@ def test_training_compiles_no_kernel_that_prepare_has_not(tmp_path: Path) -> Non
 import sys
 from pathlib import Path
 import rounds
-from nasflow import kernels, rectified
-rectified.compile_kernels()
+from nasflow import kernels, network
+network.compile_kernels()
 rounds.run(rounds.prepare(Path(sys.argv[1])), "round", 1, max_steps=6)
-assert len(kernels.forward.signatures) == len(kernels.backward.signatures) == 1
+for kernel in (kernels.forward, kernels.backward, kernels.means, kernels.spread):
+    assert len(kernel.signatures) == 1
 """
     here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", script, str(tmp_path)]

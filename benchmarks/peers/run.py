@@ -19,9 +19,8 @@ from nasflow.architecture import Architecture, chain
 from nasflow.comparison import tables
 from nasflow.config import Experiment, plain
 from nasflow.data.splits import read_facts, read_split
-from nasflow.network import initialise
+from nasflow.network import compile_kernels, initialise
 from nasflow.randomness import generator
-from nasflow.rectified import compile_kernels
 from nasflow.stages import evaluation, training
 from nasflow.status import no_search, size
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint

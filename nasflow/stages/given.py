@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from nasflow.config import parse, plain
+from nasflow.network import compile_kernels
 from nasflow.ranks import own_device
-from nasflow.rectified import compile_kernels
 from nasflow.sections import shown
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from nasflow.config import Data, parse
 from nasflow.data import inventory, split_file
 from nasflow.data.listing import listing
 from nasflow.data.splits import write_splits
-from nasflow.rectified import compile_kernels
+from nasflow.network import compile_kernels
 
 
 def prepare(*, config: str, out: Path) -> None:
