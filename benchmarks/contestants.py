@@ -76,11 +76,13 @@ def plain_loop(networks: list[Network], threads: int) -> Run:
     return run
 
 
-def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
+def engine(
+    networks: list[Network], workers: int, ranks: Ranks = ALONE, precision: str = "float32"
+) -> Run:
     """Siblings, spread over ranks and workers."""
     size = networks[0].architecture.size[0]
     X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
-    live = Siblings(networks, STEP, ranks=ranks, workers=workers)
+    live = Siblings(networks, STEP, ranks=ranks, workers=workers, precision=precision)
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -92,8 +94,17 @@ def engine(networks: list[Network], workers: int, ranks: Ranks = ALONE) -> Run:
 class Contestant:
     """One or more processes (ranks) that step together."""
 
-    def __init__(self, kind: str, width: int, workers: int, ranks: int = 1, port: int = 0) -> None:
-        command = [sys.executable, __file__, kind, str(width), str(workers)]
+    def __init__(
+        self,
+        kind: str,
+        width: int,
+        workers: int,
+        *,
+        precision: str = "float32",
+        ranks: int = 1,
+        port: int = 0,
+    ) -> None:
+        command = [sys.executable, __file__, kind, str(width), str(workers), precision]
         places = [{} if ranks == 1 else place(rank, ranks, port) for rank in range(ranks)]
         self._processes = [
             subprocess.Popen(
@@ -149,13 +160,14 @@ def main() -> None:
     parser.add_argument("kind", choices=("loop", "engine"))
     parser.add_argument("width", type=int)
     parser.add_argument("workers", type=int)
+    parser.add_argument("precision", choices=("float32", "bfloat16"), help="the engine's")
     arguments = parser.parse_args()
     networks = family(arguments.width)
     with joined() as ranks:
         if arguments.kind == "loop":
             run = plain_loop(networks, arguments.workers)
         else:
-            run = engine(networks, arguments.workers, ranks)
+            run = engine(networks, arguments.workers, ranks, arguments.precision)
         run(12)
         print("ready", flush=True)
         for line in sys.stdin:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from contestants import (
     SIBLINGS,
     TRAINING,
@@ -53,6 +54,9 @@ def step(arguments: argparse.Namespace) -> None:
             "siblings, 2 workers": Contestant("engine", width, 2),
             "siblings, 2 ranks": Contestant("engine", width, 1, ranks=2, port=29700 + width),
         }
+        if torch.cpu.get_capabilities().get("avx512_bf16"):  # elsewhere slower than float32
+            half = Contestant("engine", width, 2, precision="bfloat16")
+            rivals["siblings, 2 workers, bfloat16"] = half
         times: dict[str, list[float]] = {name: [] for name in rivals}
         bound = []
         for _ in range(arguments.turns):
@@ -95,7 +99,7 @@ def memory(arguments: argparse.Namespace) -> None:
 
 
 def peak(arguments: argparse.Namespace) -> None:
-    engine(family(4)[:1], 1)(2)  # code, kernels and threads that any step loads
+    engine(family(4)[:1], 1)(1)  # code, kernels and threads that any step loads
     networks = family(arguments.width)
     run = engine(networks, arguments.workers)
     held = sum(2 * 4 * n.architecture.parameters for n in networks)  # x and v, there already

@@ -78,7 +78,7 @@ class Siblings:
         torch.set_num_threads(1)
         single = "tf32" if precision == "tf32" else "ieee"
         torch.backends.fp32_precision = single  # type: ignore[attr-defined]
-        heap.keep()
+        heap.apart()
         self._ranks, self._shards, self._average, self._spare = ranks, shards, average, spare
         self._manner = Manner(step, average, label_smoothing, precision == "bfloat16")
         self._start, self._gains = list(networks), list(gains)
@@ -149,6 +149,8 @@ class Siblings:
         else:
             mine = [i for i in mine if not self._resting[i]]
             rows = self._rows(mine, train, validation, tau, share)
+        if self._steps >= heap.SETTLED:
+            heap.keep()
         table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), 4)
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
@@ -171,6 +173,7 @@ class Siblings:
             return self._live[i].score(split.chunk(start, size), mirror=mirror)
 
         parts = list(self._workers.map(score, tasks))
+        heap.keep()
         totals = np.array(parts).reshape(-1, len(starts), 2).sum(1) / len(split)
         table = self._ranks.merge(dict(zip(self._mine(), totals, strict=True)), len(self), 2)
         return [(float(loss), float(accuracy)) for loss, accuracy in table]
