@@ -202,9 +202,9 @@ def scale(arguments: argparse.Namespace) -> None:
 
 def exchange(arguments: argparse.Namespace) -> None:
     with joined() as ranks:
-        mine = {i: (1.0, 1.0, 1.0) for i in range(ranks.rank, arguments.siblings, ranks.size)}
+        mine = {i: (1.0,) * 4 for i in range(ranks.rank, arguments.siblings, ranks.size)}
         times = [
-            _seconds(lambda _: ranks.merge(mine, arguments.siblings, 3), 1) for _ in range(300)
+            _seconds(lambda _: ranks.merge(mine, arguments.siblings, 4), 1) for _ in range(300)
         ]
     print(np.median(times) * 1e6)
 

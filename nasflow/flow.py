@@ -89,7 +89,7 @@ def push(
     and lower values would move no more."""
     down = pull(phi, K, paper_coefficient=paper_coefficient)
     pushed = phi - tau * (down + min(friction, 1.0 / tau) * phi + E)
-    depth = 1.0 / (tau * float(np.min(K, where=K > 0.0, initial=np.inf)))
+    depth = 1.0 / (tau * float(K[K > 0.0].min(initial=np.inf)))
     stopped: Vector = np.maximum(pushed, pushed.max() - depth)
     return stopped
 
@@ -110,7 +110,7 @@ def move(rng: np.random.Generator, n: Counts, Q: Matrix, kappa_tau: float) -> tu
     out = Q.sum(1)
     leave = np.minimum(kappa_tau * out, 1.0)
     P = Q * (leave / np.where(out > 0.0, out, 1.0))[:, None]  # (m, m)
-    np.fill_diagonal(P, np.maximum(1.0 - P.sum(1), 0.0))
+    P.flat[:: len(P) + 1] = 1.0 - leave  # the diagonal
     free = n.copy()
     free[1:] -= 1  # ghosts stay
     arrived = rng.multinomial(free, P)  # (m, m): row i, column j

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ class Particles:
         self._scale = _scale(K, search)
         self.counts = flow.init(search["particles"], len(K) - 1)
         self.phi = np.zeros(len(K))
+        self._total = float(self.counts.sum())  # ghosts too; no step changes it
 
     def state(self) -> dict[str, np.ndarray]:
         """All that steps change, for `restore`."""
@@ -132,10 +134,10 @@ class Particles:
     def _clock(self, kappa_tau: float, tau: float) -> float:
         """NASAGD's time step: tau as printed, or with `auto` the one of which two make NASGD's
         kappa tau (phi needs a step to grow before a share `mobility` leaves g_r)."""
-        return tau if self._options["scaling"] == "paper" else float(np.sqrt(kappa_tau))
+        return tau if self._options["scaling"] == "paper" else math.sqrt(kappa_tau)
 
     def _share(self) -> Vector:
-        f: Vector = self.counts / self.counts.sum()
+        f: Vector = self.counts / self._total
         return f
 
     def _energy(self, f: Vector, V: Vector, w: float) -> Vector:

@@ -7,6 +7,7 @@ the stop rule needs a lead of 0.10 nats, but siblings that began as the same fun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -53,8 +54,8 @@ def auto(
     margin, span = ends[0] - ends[1], ends[2] - ends[3]
 
     def scale(V: Vector, standard_error: Vector, tau: float) -> tuple[float, float]:
-        leads = V[1:] < V[0]
-        errors = standard_error[1:][leads] if leads.any() else standard_error[1:]
+        leading = standard_error[1:][V[1:] < V[0]]
+        errors = leading if len(leading) else standard_error[1:]
         w = max(confidence * float(errors.max()), min_lead, 1e-9) / margin
         return w, mobility / (w * span * degree)
 
@@ -70,4 +71,4 @@ def damping(mobility: float, clock: float) -> float:
     4 steps. In this unit 0.8 is too little and 1 enough (3 to 33 nodes, beta 0.5 to 3, log, stars):
     no round among equals ends, and one with a clear lead does after 13 steps (NASGD: 29). With two
     children only, a lead of 0.6 of `confidence` still decides."""
-    return float(np.sqrt(mobility)) / clock
+    return math.sqrt(mobility) / clock
