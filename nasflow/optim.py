@@ -67,13 +67,21 @@ def muon(*, momentum: float, weight_decay: float) -> Step:
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """Nearly U V^T of the singular value decomposition U S V^T: its singular values lie between
-    0.7 and 1.2 after five quintic Newton-Schulz steps."""
+    0.7 and 1.2 after five quintic Newton-Schulz steps X <- (a + b X X^T + c (X X^T)^2) X.
+
+    All factors are polynomials of the first X X^T and commute, so the steps are taken on that
+    square alone; a kernel's matrix, nine times as wide as high, enters twice instead of ten times.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix.shape[0] <= matrix.shape[1]
     X: Tensor = (matrix if wide else matrix.T) / (matrix.norm() + 1e-7)
+    square, product = X @ X.T, torch.eye(len(X), device=X.device, dtype=X.dtype)
     for _ in range(5):
-        A = X @ X.T
-        X = a * X + (b * A + c * A @ A) @ X
+        factor = b * square + c * square @ square
+        factor.diagonal().add_(a)
+        product = factor @ product
+        square = factor @ square @ factor
+    X = product @ X
     return X if wide else X.T
 
 

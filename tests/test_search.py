@@ -82,6 +82,17 @@ def test_orthogonal_brings_all_singular_values_near_one() -> None:
         assert 0.6 < values.min() <= values.max() < 1.3
 
 
+def test_orthogonal_takes_the_printed_steps() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for shape in ((8, 27), (40, 9), (16, 16)):
+        matrix = torch.randn(shape, generator=draw, dtype=torch.float64)
+        X = matrix / matrix.norm()
+        for _ in range(5):  # a = 3.4445, b = -4.7750, c = 2.0315
+            A = X @ X.T
+            X = 3.4445 * X - 4.7750 * A @ X + 2.0315 * A @ A @ X
+        torch.testing.assert_close(optim.orthogonal(matrix), X, rtol=0, atol=1e-6)
+
+
 def test_muons_step_is_relative_to_a_kernel_and_keeps_its_size() -> None:
     x, bias = torch.randn(6, 4, 3, 3), torch.ones(6)
     gradient = [torch.randn(6, 4, 3, 3), torch.ones(6)]
