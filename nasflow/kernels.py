@@ -1,5 +1,4 @@
-"""BatchNorm, ReLU and max pooling of a convolution's output in one pass over memory each way, and
-means of maps.
+"""BatchNorm, ReLU and max pooling of a convolution's output in one pass over memory each way.
 
 A step of small networks on a CPU is bound by memory, not by convolutions: torch reads and writes a
 map of activations ten times for BatchNorm + ReLU + pool and their gradients, these kernels four
@@ -286,36 +285,3 @@ def backward(
     else:
         gradient(g, z, a, b, k)
     return (inverse * product).astype(np.float32), total.astype(np.float32)
-
-
-@compiled
-def means(y: Map) -> Map:
-    """Of each map: (N, C)."""
-    n, height, width, channels = y.shape
-    result = np.empty((n, channels), np.float32)
-    total, share = np.empty(channels, np.float32), np.float32(1.0 / (height * width))
-    for image in range(n):
-        total[:] = ZERO
-        for i in range(height):
-            for j in range(width):
-                x = y[image, i, j]
-                for c in range(channels):
-                    total[c] += x[c]
-        result[image] = total * share
-    return result
-
-
-@compiled
-def spread(g: Map, shape: tuple[int, int, int, int]) -> Map:
-    """The gradient of maps of that shape from that of their means, (N, C)."""
-    n, height, width, channels = shape
-    result = np.empty(shape, np.float32)
-    part, share = np.empty(channels, np.float32), np.float32(1.0 / (height * width))
-    for image in range(n):
-        part[:] = g[image] * share
-        for i in range(height):
-            for j in range(width):
-                x = result[image, i, j]
-                for c in range(channels):
-                    x[c] = part[c]
-    return result

@@ -91,7 +91,8 @@ class Siblings:
         self._live = {i: self._born(i) for i in self._mine()}
         self._captured = None
         if self._live and captured and shards == 1 and _on_gpu(networks[0]):
-            self._captured = Captured(self._both, self._tensors())
+            changed = [t for sibling in self._live.values() for t in sibling.tensors]
+            self._captured = Captured(self._both, changed)
         self._workers = Workers(workers)
 
     def __enter__(self) -> Siblings:
@@ -207,10 +208,6 @@ class Siblings:
 
     def _born(self, i: int) -> Sibling:
         return Sibling(self._start[i], self._manner, self._gains[i] if self._gains else None)
-
-    def _tensors(self) -> list[Tensor]:
-        """All that a step changes."""
-        return [t for sibling in self._live.values() for t in sibling.tensors]
 
     def _mine(self) -> list[int]:
         return [i for i, rank in enumerate(self._owner) if rank == self._ranks.rank]
