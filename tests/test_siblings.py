@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from cases import images, network
 
-from nasflow import optim
+from nasflow import heap, optim
 from nasflow.network import Network, at_rest, forward
 from nasflow.siblings import Siblings
 from nasflow.workers import Workers
@@ -115,3 +118,38 @@ def test_workers_give_both_parts_in_order_and_pass_on_what_fails(count: int) -> 
     with pytest.raises(ZeroDivisionError):
         workers.in_two([1, 0], lambda item: 1 // item, lambda item, _: item)
     workers.close()
+
+
+def test_freed_memory_is_kept_from_the_second_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(heap, "apart", lambda: called.append("apart"))
+    monkeypatch.setattr(heap, "keep", lambda: called.append("keep"))
+    with Siblings([network(0, 1)], STEP) as live:
+        live.step(_batches(1), None, 0.1)
+        assert called == ["apart"]
+        live.step(_batches(1), None, 0.1)
+    assert called == ["apart", "keep"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets glibc")
+def test_a_freed_block_goes_back_before_keep_and_stays_after_it() -> None:
+    script = """
+import resource
+from pathlib import Path
+import numpy as np
+from nasflow import heap
+
+def left():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    before, block = resident(), np.ones(2**23)
+    assert resident() - before > 60e6
+    del block
+    return resident() - before
+
+if heap.apart():
+    assert left() < 5e6
+    assert heap.keep()
+    assert left() > 60e6
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
