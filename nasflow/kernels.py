@@ -2,15 +2,17 @@
 
 A step of small networks on a CPU is bound by memory, not by convolutions: torch reads and writes a
 map of activations ten times for BatchNorm + ReLU + pool and their gradients, these kernels four
-times. numba compiles them once a machine (about 3 s, kept on disk), without a compiler installed.
+times. numba compiles them once a machine (about 12 s, kept on disk), without a compiler installed.
 They release the interpreter lock, run on the calling thread and sum in one fixed order.
 
-Maps are float32 (N, H, W, C), contiguous: torch's channels-last without the permutation. Where the
+Maps are (N, H, W, C), contiguous: torch's channels-last without the permutation; float32, or
+bfloat16 (nasflow.maps), which halves the memory that passes; computed is in float32. Where the
 channels are all that matters a map is seen as (rows, L), L = C * repeat, so that short channel
 counts fill the vector registers too; parameters a channel are then repeated (`tile`).
 
 Rounding: products and sums are not contracted to fused multiply-adds, so that the backward pass
-finds the same activations as the forward pass had, to the bit, and with them the maximum of a pool.
+finds the same activations as the forward pass had before they were rounded to bfloat16, to the bit,
+and with them the maximum of a pool.
 """
 
 from __future__ import annotations
@@ -21,7 +23,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Map = NDArray[np.float32]
+from nasflow.maps import narrow, widen
+
+Map = NDArray[Any]  # float32, or the uint16 of bfloat16
+Channels = NDArray[np.float32]
+Pair = tuple[Channels, Channels]
+Three = tuple[Channels, Channels, Channels]
 Wide = NDArray[np.float64]
 Rule = tuple[bool, bool, float, float]  # training, pool, momentum, epsilon
 
@@ -48,16 +55,16 @@ def rows_of(z: Map) -> Map:
 
 
 @compiled
-def tile(values: Map, length: int) -> Map:
-    """(C,) repeated to (length,)."""
+def tile(values: NDArray[Any], length: int) -> Channels:
+    """(C,) repeated to (length,), in float32."""
     result = np.empty(length, np.float32)
     for c in range(length):
-        result[c] = values[c % len(values)]
+        result[c] = widen(values[c % len(values)])
     return result
 
 
 @compiled
-def fold(values: Map, channels: int) -> Wide:
+def fold(values: Channels, channels: int) -> Wide:
     """The inverse as a sum, in double precision: (L,) to (C,)."""
     result = np.zeros(channels, np.float64)
     for c in range(len(values)):
@@ -76,35 +83,35 @@ def moments(z: Map) -> tuple[Wide, Wide]:
     total, square = np.zeros(length, np.float32), np.zeros(length, np.float32)
     for r in range(0, rows - rows % 4, 4):
         for c in range(length):
-            a, b = x[r, c] - pivot[c], x[r + 1, c] - pivot[c]
-            d, e = x[r + 2, c] - pivot[c], x[r + 3, c] - pivot[c]
+            a, b = widen(x[r, c]) - pivot[c], widen(x[r + 1, c]) - pivot[c]
+            d, e = widen(x[r + 2, c]) - pivot[c], widen(x[r + 3, c]) - pivot[c]
             total[c] += (a + b) + (d + e)
             square[c] += (a * a + b * b) + (d * d + e * e)
     for r in range(rows - rows % 4, rows):
         for c in range(length):
-            a = x[r, c] - pivot[c]
+            a = widen(x[r, c]) - pivot[c]
             total[c] += a
             square[c] += a * a
     count = z.size // channels
     mean = fold(total, channels) / count
     variance = np.maximum(fold(square, channels) / count - mean * mean, 0.0)
-    return mean + z[0, 0, 0], variance
+    return mean + pivot[:channels], variance
 
 
 @compiled
-def rectify(z: Map, a: Map, b: Map, y: Map) -> None:
+def rectify(z: Map, a: Channels, b: Channels, y: Map) -> None:
     """y = max(a z + b, 0); NaN stays NaN."""
     x, out = rows_of(z), rows_of(y)
     rows, length = x.shape
     scale, shift = tile(a, length), tile(b, length)
     for r in range(rows):
         for c in range(length):
-            u = x[r, c] * scale[c] + shift[c]
-            out[r, c] = ZERO if u < ZERO else u
+            u = widen(x[r, c]) * scale[c] + shift[c]
+            out[r, c] = narrow(ZERO if u < ZERO else u, out)
 
 
 @compiled
-def rectify_pool(z: Map, a: Map, b: Map, y: Map) -> None:
+def rectify_pool(z: Map, a: Channels, b: Channels, y: Map) -> None:
     """y = the maximum of max(a z + b, 0) over 2 x 2 windows, (N, H // 2, W // 2, C)."""
     n, height, width, channels = z.shape
     for image in range(n):
@@ -113,18 +120,18 @@ def rectify_pool(z: Map, a: Map, b: Map, y: Map) -> None:
             for j in range(width // 2):
                 p, q, r, s, o = top[2 * j], top[2 * j + 1], low[2 * j], low[2 * j + 1], out[j]
                 for c in range(channels):
-                    u = p[c] * a[c] + b[c]
-                    v = q[c] * a[c] + b[c]
+                    u = widen(p[c]) * a[c] + b[c]
+                    v = widen(q[c]) * a[c] + b[c]
                     u = v if v > u else u
-                    v = r[c] * a[c] + b[c]
+                    v = widen(r[c]) * a[c] + b[c]
                     u = v if v > u else u
-                    v = s[c] * a[c] + b[c]
+                    v = widen(s[c]) * a[c] + b[c]
                     u = v if v > u else u
-                    o[c] = ZERO if u < ZERO else u
+                    o[c] = narrow(ZERO if u < ZERO else u, o)
 
 
 @compiled
-def sums(g: Map, z: Map, a: Map, b: Map, mean: Map) -> tuple[Wide, Wide]:
+def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
     """Sums over pixels of g' and g' (z - mean), (C,) float64, g' the gradient behind the ReLU."""
     channels = z.shape[3]
     x, y = rows_of(z), rows_of(g)
@@ -133,22 +140,22 @@ def sums(g: Map, z: Map, a: Map, b: Map, mean: Map) -> tuple[Wide, Wide]:
     total, product = np.zeros(length, np.float32), np.zeros(length, np.float32)
     for r in range(0, rows - rows % 2, 2):
         for c in range(length):
-            p, q = x[r, c], x[r + 1, c]
-            u = y[r, c] if p * scale[c] + shift[c] > ZERO else ZERO
-            v = y[r + 1, c] if q * scale[c] + shift[c] > ZERO else ZERO
+            p, q = widen(x[r, c]), widen(x[r + 1, c])
+            u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
+            v = widen(y[r + 1, c]) if q * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u + v
             product[c] += u * (p - centre[c]) + v * (q - centre[c])
     for r in range(rows - rows % 2, rows):
         for c in range(length):
-            p = x[r, c]
-            u = y[r, c] if p * scale[c] + shift[c] > ZERO else ZERO
+            p = widen(x[r, c])
+            u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u
             product[c] += u * (p - centre[c])
     return fold(total, channels), fold(product, channels)
 
 
 @compiled
-def gradient(g: Map, z: Map, a: Map, b: Map, k: tuple[Map, Map, Map]) -> None:
+def gradient(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
     """z <- k0 g' + k1 z + k2, g' the gradient behind the ReLU."""
     x, y = rows_of(z), rows_of(g)
     rows, length = x.shape
@@ -156,14 +163,15 @@ def gradient(g: Map, z: Map, a: Map, b: Map, k: tuple[Map, Map, Map]) -> None:
     k0, k1, k2 = tile(k[0], length), tile(k[1], length), tile(k[2], length)
     for r in range(rows):
         for c in range(length):
-            u = y[r, c] if x[r, c] * scale[c] + shift[c] > ZERO else ZERO
-            x[r, c] = u * k0[c] + x[r, c] * k1[c] + k2[c]
+            p = widen(x[r, c])
+            u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
+            x[r, c] = narrow(u * k0[c] + p * k1[c] + k2[c], x)
 
 
 @compiled
-def sums_pool(g: Map, z: Map, y: Map, a: Map, b: Map, mean: Map) -> tuple[Wide, Wide]:
-    """`sums` where a pool follows: g and its output y are (N, H // 2, W // 2, C). A maximum that
-    stands twice counts where it comes first, row by row."""
+def sums_pool(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
+    """`sums` where a pool follows: g is (N, H // 2, W // 2, C). A maximum that stands twice counts
+    where it comes first, row by row."""
     n, height, width, channels = z.shape
     total, product = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
     image_total = np.zeros(channels, np.float64)
@@ -172,16 +180,26 @@ def sums_pool(g: Map, z: Map, y: Map, a: Map, b: Map, mean: Map) -> tuple[Wide, 
         total[:] = ZERO
         product[:] = ZERO
         for i in range(height // 2):
-            top, low, after, out = z[image, 2 * i], z[image, 2 * i + 1], g[image, i], y[image, i]
+            top, low, after = z[image, 2 * i], z[image, 2 * i + 1], g[image, i]
             for j in range(width // 2):
                 p, q, r, s = top[2 * j], top[2 * j + 1], low[2 * j], low[2 * j + 1]
-                h, o = after[j], out[j]
+                h = after[j]
                 for c in range(channels):
-                    u = h[c] if o[c] > ZERO else ZERO
-                    x = s[c]
-                    x = r[c] if r[c] * a[c] + b[c] == o[c] else x
-                    x = q[c] if q[c] * a[c] + b[c] == o[c] else x
-                    x = p[c] if p[c] * a[c] + b[c] == o[c] else x
+                    x = widen(p[c])
+                    best = x * a[c] + b[c]
+                    other = widen(q[c])
+                    y = other * a[c] + b[c]
+                    x = other if y > best else x
+                    best = y if y > best else best
+                    other = widen(r[c])
+                    y = other * a[c] + b[c]
+                    x = other if y > best else x
+                    best = y if y > best else best
+                    other = widen(s[c])
+                    y = other * a[c] + b[c]
+                    x = other if y > best else x
+                    best = y if y > best else best
+                    u = widen(h[c]) if best > ZERO else ZERO
                     total[c] += u
                     product[c] += u * (x - mean[c])
         image_total += total
@@ -190,7 +208,7 @@ def sums_pool(g: Map, z: Map, y: Map, a: Map, b: Map, mean: Map) -> tuple[Wide, 
 
 
 @compiled
-def gradient_pool(g: Map, z: Map, y: Map, a: Map, b: Map, k: tuple[Map, Map, Map]) -> None:
+def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
     """`gradient` where a pool follows. Pixels that no window covers have g' = 0.
 
     Arrays of a window's results tell the compiler that nothing overlaps, and a loop for each writes
@@ -199,26 +217,29 @@ def gradient_pool(g: Map, z: Map, y: Map, a: Map, b: Map, k: tuple[Map, Map, Map
     n, height, width, channels = z.shape
     scale, shift = tile(a, channels), tile(b, channels)
     k0, k1, k2 = tile(k[0], channels), tile(k[1], channels), tile(k[2], channels)
-    dp, dq = np.empty(channels, np.float32), np.empty(channels, np.float32)
-    dr, ds = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    dp, dq = np.empty(channels, z.dtype), np.empty(channels, z.dtype)
+    dr, ds = np.empty(channels, z.dtype), np.empty(channels, z.dtype)
     for image in range(n):
         for i in range(height // 2):
-            top, low, after, out = z[image, 2 * i], z[image, 2 * i + 1], g[image, i], y[image, i]
+            top, low, after = z[image, 2 * i], z[image, 2 * i + 1], g[image, i]
             for j in range(width // 2):
                 p, q, r, s = top[2 * j], top[2 * j + 1], low[2 * j], low[2 * j + 1]
-                h, o = after[j], out[j]
+                h = after[j]
                 for c in range(channels):
-                    u = h[c] * k0[c] if o[c] > ZERO else ZERO  # goes to the first maximum
-                    won = p[c] * scale[c] + shift[c] == o[c]
-                    dp[c] = (u if won else ZERO) + p[c] * k1[c] + k2[c]
-                    u = ZERO if won else u
-                    won = q[c] * scale[c] + shift[c] == o[c]
-                    dq[c] = (u if won else ZERO) + q[c] * k1[c] + k2[c]
-                    u = ZERO if won else u
-                    won = r[c] * scale[c] + shift[c] == o[c]
-                    dr[c] = (u if won else ZERO) + r[c] * k1[c] + k2[c]
-                    u = ZERO if won else u
-                    ds[c] = u + s[c] * k1[c] + k2[c]
+                    zp, zq, zr, zs = widen(p[c]), widen(q[c]), widen(r[c]), widen(s[c])
+                    yp, yq = zp * scale[c] + shift[c], zq * scale[c] + shift[c]
+                    yr, ys = zr * scale[c] + shift[c], zs * scale[c] + shift[c]
+                    best = yq if yq > yp else yp
+                    best = yr if yr > best else best
+                    best = ys if ys > best else best
+                    u = widen(h[c]) * k0[c] if best > ZERO else ZERO  # goes to the first maximum
+                    dp[c] = narrow((u if yp == best else ZERO) + zp * k1[c] + k2[c], dp)
+                    u = ZERO if yp == best else u
+                    dq[c] = narrow((u if yq == best else ZERO) + zq * k1[c] + k2[c], dq)
+                    u = ZERO if yq == best else u
+                    dr[c] = narrow((u if yr == best else ZERO) + zr * k1[c] + k2[c], dr)
+                    u = ZERO if yr == best else u
+                    ds[c] = narrow(u + zs * k1[c] + k2[c], ds)
                 for c in range(channels):
                     p[c] = dp[c]
                 for c in range(channels):
@@ -232,13 +253,13 @@ def gradient_pool(g: Map, z: Map, y: Map, a: Map, b: Map, k: tuple[Map, Map, Map
                 if row >= height // 2 * 2 or column >= width // 2 * 2:
                     x = z[image, row, column]
                     for c in range(channels):
-                        x[c] = x[c] * k1[c] + k2[c]
+                        x[c] = narrow(widen(x[c]) * k1[c] + k2[c], x)
 
 
 @compiled
 def forward(
-    z: Map, learned: tuple[Map, Map], running: tuple[Map, Map], rule: Rule, y: Map
-) -> tuple[Map, Map, Wide, Wide]:
+    z: Map, learned: Pair, running: Pair, rule: Rule, y: Map
+) -> tuple[Channels, Channels, Wide, Wide]:
     """y = max(a z + b, 0), of half the height and width where `rule` pools; a, b, mean and
     1 / sqrt(variance + epsilon), (C,) each, with a = scale / s, b = shift - mean a.
 
@@ -263,9 +284,7 @@ def forward(
 
 
 @compiled
-def backward(
-    g: Map, z: Map, y: Map, kept: tuple[Map, Map, Wide, Wide], rule: Rule
-) -> tuple[Map, Map]:
+def backward(g: Map, z: Map, kept: tuple[Channels, Channels, Wide, Wide], rule: Rule) -> Pair:
     """z becomes dz; the gradients of scale and shift, (C,) each. `kept` is what `forward` gave.
 
     With g' = g where y > 0 and s^2 = variance + epsilon (Ioffe & Szegedy 2015):
@@ -273,7 +292,7 @@ def backward(
     training, pool, _, _ = rule
     a, b, mean, inverse = kept
     centre = mean.astype(np.float32)
-    total, product = sums_pool(g, z, y, a, b, centre) if pool else sums(g, z, a, b, centre)
+    total, product = sums_pool(g, z, a, b, centre) if pool else sums(g, z, a, b, centre)
     k1, k2 = np.zeros(len(a)), np.zeros(len(a))
     if training:
         count = z.size // z.shape[3]
@@ -281,7 +300,7 @@ def backward(
         k2[:] = -a * total / count - k1 * mean
     k = (a, k1.astype(np.float32), k2.astype(np.float32))
     if pool:
-        gradient_pool(g, z, y, a, b, k)
+        gradient_pool(g, z, a, b, k)
     else:
         gradient(g, z, a, b, k)
     return (inverse * product).astype(np.float32), total.astype(np.float32)

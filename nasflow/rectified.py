@@ -1,7 +1,7 @@
 """BatchNorm + ReLU (+ max pooling) of a convolution's output: one operation, two implementations.
 
-`plain` is torch's own operations and runs everywhere; on a CPU in float32 `rectified` takes the
-kernels of nasflow.kernels, which give the same to rounding.
+`plain` is torch's own operations and runs everywhere; on a CPU, in float32 and bfloat16,
+`rectified` takes the kernels of nasflow.kernels, which give the same to rounding.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasflow import kernels
+from nasflow.maps import KERNELS_TAKE, channels_last, numbers
 
 EPSILON = 1e-5
 MOMENTUM = 0.3
@@ -31,13 +32,12 @@ def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
     """max(BatchNorm(z), 0), pooled 2 x 2 if `pool`; z (N, C, H, W).
 
     `training` normalises by the batch and moves the running statistics by MOMENTUM, in place.
-    Half-precision z is normalised in single precision. z may be overwritten by its gradient."""
-    if z.dtype == torch.bfloat16:
-        z = z.float()
-    if z.device.type == "cpu" and z.dtype == torch.float32:
+    bfloat16 is normalised in float32. z may be overwritten by its gradient."""
+    if z.device.type == "cpu" and z.dtype in KERNELS_TAKE:
         result: Tensor = _Fused.apply(z, *norm, training, pool)
         return result
-    return plain(z, norm, training=training, pool=pool)
+    wide = z.float() if z.dtype == torch.bfloat16 else z
+    return plain(wide, norm, training=training, pool=pool)
 
 
 def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
@@ -70,24 +70,16 @@ class _Fused(torch.autograd.Function):
     ) -> Tensor:
         n, channels, height, width = z.shape
         size = (height // 2, width // 2) if pool else (height, width)
-        y = torch.empty(n, *size, channels)
-        maps, rule = (_map(z), y.numpy()), (training, pool, MOMENTUM, EPSILON)
+        y, last = z.new_empty(n, *size, channels), channels_last(z)
+        rule = (training, pool, MOMENTUM, EPSILON)
         learned, running = (scale.numpy(), shift.numpy()), (mean.numpy(), variance.numpy())
-        kept = kernels.forward(maps[0], learned, running, rule, maps[1])
-        ctx.kept = (*maps, kept, rule)
+        kept = kernels.forward(numbers(last), learned, running, rule, numbers(y))
+        ctx.kept = (last, kept, rule)
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        z, y, kept, rule = ctx.kept
+        z, kept, rule = ctx.kept
         del ctx.kept  # torch frees what it saved itself, but not this, before all is done
-        learned = kernels.backward(_map(gradients[0]), z, y, kept, rule)
-        return (
-            torch.from_numpy(z).permute(0, 3, 1, 2),
-            *map(torch.from_numpy, learned),
-            *(None,) * 4,
-        )
-
-
-def _map(t: Tensor) -> Any:
-    return t.permute(0, 2, 3, 1).contiguous().numpy()
+        learned = kernels.backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule)
+        return (z.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 4)

@@ -38,10 +38,11 @@ LAYERS = [
         "landscape.searches",
         "landscape.particle_search",
         "landscape.nasbench201",
-        "kernels",
+        "maps",
         "heap",
         "machines",
     ],
+    ["kernels"],
     [
         "workers",
         "rectified",

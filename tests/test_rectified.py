@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nasflow.global_average import global_average
+from nasflow.global_average import global_average, spread
+from nasflow.maps import numbers
 from nasflow.rectified import Norm, plain, rectified
 
 SHAPES = [(6, 16, 8, 8), (6, 5, 7, 9), (3, 8, 4, 4), (1, 3, 2, 2), (5, 24, 6, 5), (2, 130, 3, 2)]
@@ -29,12 +30,42 @@ def _norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
 
 def _everything(operation, z: Tensor, training: bool, pool: bool) -> list[Tensor]:  # type: ignore[no-untyped-def]
     """Output, gradients of z, scale and shift, running mean and variance."""
-    norm = _norm(z.shape[1], z.dtype)
+    norm = _norm(z.shape[1], torch.float64 if z.dtype == torch.float64 else torch.float32)
     leaves = [t.clone().requires_grad_() for t in (z, norm.scale, norm.shift)]
     norm = norm._replace(scale=leaves[1], shift=leaves[2])
     y = operation(leaves[0].clone(), norm, training=training, pool=pool)
     weight = _draw(*y.shape, seed=9).to(z.dtype)
     return [y.detach(), *torch.autograd.grad((y * weight).sum(), leaves), *norm[2:]]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_bfloat16_is_computed_in_float32_and_rounded_at_the_end(
+    shape: tuple[int, ...], pool: bool, training: bool
+) -> None:
+    z = (2.0 * _draw(*shape) + 3.0).bfloat16()
+    half = _everything(rectified, z, training, pool)
+    single = _everything(rectified, z.float(), training, pool)
+    assert [t.dtype for t in half] == 2 * [torch.bfloat16] + 4 * [torch.float32]
+    assert torch.equal(half[0], single[0].bfloat16())
+    assert all(torch.equal(a, b) for a, b in zip(half[4:], single[4:], strict=True))
+    for ours, exact in zip(half[1:4], single[1:4], strict=True):
+        assert (ours.float() - exact).norm() <= 2**-8 * exact.norm()
+
+
+def test_rounding_to_bfloat16_is_that_of_torch() -> None:
+    """All 2^16 numbers, those halfway to the next and those beside the middle; NaN stays NaN."""
+    bits = np.arange(2**16, dtype=np.uint32) << 16
+    number = np.concatenate([bits + low for low in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)])
+    exact = torch.from_numpy(number.astype(np.uint32).view(np.float32))
+    ours = torch.empty(len(exact), dtype=torch.bfloat16)
+    with np.errstate(all="ignore"):
+        spread(exact.numpy()[:, None], numbers(ours).reshape(-1, 1, 1, 1))
+    nan = exact.isnan()
+    assert torch.equal(ours[~nan], exact.bfloat16()[~nan])
+    quiet = (number & 0x0040_0000 != 0) & (number & 0x7FFF_FFFF < 0x7FFF_8000)  # as made by CPUs
+    assert ours[nan & torch.from_numpy(quiet)].isnan().all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -90,6 +121,14 @@ def test_means_are_those_of_torch(shape: tuple[int, ...], layout: torch.memory_f
     torch.testing.assert_close(means.double(), slow, rtol=1e-5, atol=1e-6)
     pair = [torch.autograd.grad((m * weight).sum(), y)[0] for m in (means, slow)]
     torch.testing.assert_close(*pair, rtol=1e-5, atol=1e-7)
+    half = y.detach().bfloat16().requires_grad_()
+    wide = half.detach().float().requires_grad_()
+    ours, exact = global_average(half), global_average(wide)
+    assert torch.equal(ours, exact)
+    gradient, slow = (
+        torch.autograd.grad((m * weight).sum(), t)[0] for m, t in ((ours, half), (exact, wide))
+    )
+    assert torch.equal(gradient, slow.bfloat16())
 
 
 def test_where_memory_begins_changes_no_bit() -> None:
@@ -113,7 +152,7 @@ from nasflow import global_average, kernels, network
 network.compile_kernels()
 rounds.run(rounds.prepare(Path(sys.argv[1])), "round", 1, max_steps=6)
 for kernel in (kernels.forward, kernels.backward, global_average.means, global_average.spread):
-    assert len(kernel.signatures) == 1
+    assert len(kernel.signatures) == 2  # float32 and bfloat16
 """
     here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -26,11 +26,11 @@ from nasflow.storage.lock import Held, take
 # see a changed program. Results of that stage and of all after it are then made anew.
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 4,
+    "pretrain": 5,
     "plan": 1,
-    "search_round": 6,
+    "search_round": 7,
     "select_winner": 3,
-    "final_train": 5,
+    "final_train": 6,
     "evaluate": 5,
     "track": 2,
     "compare": 2,
