@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.kernels import ZERO, Channels, Map, compiled
-from nasflow.maps import KERNELS_TAKE, channels_last, narrow, numbers, widen
+from nasflow.kernels import ZERO, Channels, compiled
+from nasflow.maps import KERNELS_TAKE, Map, channels_last, narrow, numbers, widen
 
 
 def global_average(y: Tensor) -> Tensor:

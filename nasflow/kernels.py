@@ -23,9 +23,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nasflow.maps import narrow, widen
+from nasflow.maps import Map, narrow, widen
 
-Map = NDArray[Any]  # float32, or the uint16 of bfloat16
 Channels = NDArray[np.float32]
 Pair = tuple[Channels, Channels]
 Three = tuple[Channels, Channels, Channels]

@@ -16,6 +16,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
 
+Map = NDArray[Any]  # float32, or the uint16 of bfloat16
 KERNELS_TAKE = (torch.float32, torch.bfloat16)
 
 
@@ -24,7 +25,7 @@ def channels_last(t: Tensor) -> Tensor:
     return t.detach().permute(0, 2, 3, 1).contiguous()
 
 
-def numbers(t: Tensor) -> NDArray[Any]:
+def numbers(t: Tensor) -> Map:
     """The tensor's own memory: float32, or the uint16 that stand for bfloat16."""
     if t.dtype == torch.bfloat16:
         return t.view(torch.int16).numpy().view(np.uint16)
@@ -36,7 +37,7 @@ def widen(number: Any) -> np.float32:
     raise NotImplementedError
 
 
-def narrow(number: np.float32, like: NDArray[Any]) -> Any:
+def narrow(number: np.float32, like: Map) -> Any:
     """As numbers of the map `like` are kept, rounded to nearest, ties to even; NaN stays NaN. For
     compiled code alone."""
     raise NotImplementedError

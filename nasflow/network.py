@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow.architecture import Architecture, chain
+from nasflow.architecture import Architecture
 from nasflow.global_average import global_average
+from nasflow.max_pool import max_pool
+from nasflow.mixing import mixed, plain_mixed
 from nasflow.node import Node
 from nasflow.rectified import Norm, plain, rectified
 
@@ -97,14 +99,14 @@ def _conv(node: Node, source: Tensor, x: Tensors, buffers: Tensors) -> tuple[Ten
 
 def _apply(node: Node, inputs: list[Tensor], x: Tensors, fused: bool) -> Tensor:
     if node.op == "pool":
-        return F.max_pool2d(inputs[0], 2)
+        return max_pool(inputs[0]) if fused else F.max_pool2d(inputs[0], 2)
     if node.op == "pad":
         return F.pad(inputs[0], (0, 0, 0, 0, 0, node.width - inputs[0].shape[1]))
     if node.op == "concat":
         return torch.cat(inputs, dim=1)
     if node.op == "add":
-        first, second, mix = *inputs, x[f"{node.id}.mix"][:, None, None]
-        return mix.to(first.dtype) * first + (1.0 - mix).to(second.dtype) * second
+        first, second, mix = *inputs, x[f"{node.id}.mix"]
+        return (mixed if fused else plain_mixed)(first, second, mix)
     if node.op == "head":
         read = global_average(inputs[0]) if fused else inputs[0].mean((2, 3))
     else:
@@ -112,10 +114,24 @@ def _apply(node: Node, inputs: list[Tensor], x: Tensors, fused: bool) -> Tensor:
     return F.linear(read, x[f"{node.id}.weight"].flatten(1), x[f"{node.id}.bias"])
 
 
+EVERY_KERNEL = Architecture(
+    (
+        Node(0, "image", (), 1),
+        Node(1, "conv", (0,), 2, 3),
+        Node(2, "pool", (1,)),
+        Node(3, "conv", (2,), 2, 3),
+        Node(4, "add", (3, 2)),
+        Node(5, "pool", (4,)),
+        Node(6, "head", (5,), 2),
+    ),
+    (4, 4),
+)
+
+
 def compile_kernels() -> None:
     """Once a machine: what training and evaluation on a CPU use, in float32 and bfloat16, before
     anything is timed. About 12 s, then half a second."""
-    g, x, buffers, _ = initialise(chain((2, 2, 2), 3, (1, 4, 4), 2), np.random.default_rng(0))
+    g, x, buffers, _ = initialise(EVERY_KERNEL, np.random.default_rng(0))
     weights = [t.requires_grad_() for t in x.values()]
     for half, training in itertools.product((False, True), (True, False)):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):

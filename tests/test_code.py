@@ -47,6 +47,8 @@ LAYERS = [
         "workers",
         "rectified",
         "global_average",
+        "max_pool",
+        "mixing",
         "shares",
         "ranks",
         "captured",

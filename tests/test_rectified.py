@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from nasflow.global_average import global_average, spread
 from nasflow.maps import numbers
+from nasflow.max_pool import max_pool
+from nasflow.mixing import mixed, plain_mixed
 from nasflow.rectified import Norm, plain, rectified
 
 SHAPES = [(6, 16, 8, 8), (6, 5, 7, 9), (3, 8, 4, 4), (1, 3, 2, 2), (5, 24, 6, 5), (2, 130, 3, 2)]
@@ -131,6 +134,44 @@ def test_means_are_those_of_torch(shape: tuple[int, ...], layout: torch.memory_f
     assert torch.equal(gradient, slow.bfloat16())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mixes_are_those_of_torch(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    maps = [_draw(*shape, seed=i).to(dtype) for i in (4, 5)]
+    weight = _draw(*shape, seed=9).to(dtype)
+
+    def run(operation: Any, *given: Tensor) -> list[Tensor]:
+        leaves = [t.clone().requires_grad_() for t in given]
+        y = operation(*leaves)
+        return [y.detach(), *torch.autograd.grad(y, leaves, weight.to(y.dtype))]
+
+    mix = 0.5 + _draw(shape[1], seed=6)
+    ours = run(mixed, *maps, mix)
+    exact = run(plain_mixed, *(t.double() for t in (*maps, mix)))
+    assert [t.dtype for t in ours] == 3 * [dtype] + [torch.float32]
+    for a, b in zip(ours[:3], exact[:3], strict=True):
+        allowed = 2e-7 if dtype == torch.float32 else 2**-8
+        torch.testing.assert_close(a.double(), b, rtol=allowed, atol=2e-7)
+    torch.testing.assert_close(ours[3].double(), exact[3], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_maxima_are_those_of_torch(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Ties too: the numbers are few."""
+    for x in (_draw(*shape).to(dtype), torch.round(_draw(*shape)).to(dtype)):
+        pair = [x.clone().requires_grad_() for _ in range(2)]
+        ours, exact = max_pool(pair[0]), torch.nn.functional.max_pool2d(pair[1], 2)
+        weight = _draw(*exact.shape, seed=9).to(dtype)
+        assert torch.equal(ours, exact)
+        gradients = [
+            torch.autograd.grad(y, t, weight)[0] for y, t in zip((ours, exact), pair, strict=True)
+        ]
+        assert torch.equal(*gradients)
+    x[0, 0, 0, 0] = float("nan")
+    assert max_pool(x)[0, 0, 0, 0].isnan()
+
+
 def test_where_memory_begins_changes_no_bit() -> None:
     def run(offset: int) -> list[Tensor]:
         store = torch.empty(offset + 6 * 7 * 9 * 5)
@@ -148,10 +189,12 @@ def test_training_compiles_no_kernel_that_prepare_has_not(tmp_path: Path) -> Non
 import sys
 from pathlib import Path
 import rounds
-from nasflow import global_average, kernels, network
+from nasflow import global_average, kernels, max_pool, mixing, network
 network.compile_kernels()
 rounds.run(rounds.prepare(Path(sys.argv[1])), "round", 1, max_steps=6)
-for kernel in (kernels.forward, kernels.backward, global_average.means, global_average.spread):
+own = [kernels.forward, kernels.backward, global_average.means, global_average.spread]
+own += [max_pool.highest, max_pool.give_back, mixing.blend, mixing.separate]
+for kernel in own:
     assert len(kernel.signatures) == 2  # float32 and bfloat16
 """
     here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
