@@ -1,18 +1,15 @@
 """BatchNorm, ReLU and max pooling of a convolution's output in one pass over memory each way.
 
-A step of small networks on a CPU is bound by memory, not by convolutions: torch reads and writes a
-map of activations ten times for BatchNorm + ReLU + pool and their gradients, these kernels four
-times. numba compiles them once a machine (about 12 s, kept on disk), without a compiler installed.
-They release the interpreter lock, run on the calling thread and sum in one fixed order.
+Small networks on a CPU are bound by memory: torch reads and writes a map of activations ten times
+for BatchNorm + ReLU + pool and their gradients, these kernels four times. numba compiles them once
+a machine (about 12 s, kept on disk). They release the interpreter lock and sum in one fixed order.
 
-Maps are (N, H, W, C), contiguous: torch's channels-last without the permutation; float32, or
-bfloat16 (nasflow.maps), which halves the memory that passes; computed is in float32. Where the
-channels are all that matters a map is seen as (rows, L), L = C * repeat, so that short channel
-counts fill the vector registers too; parameters a channel are then repeated (`tile`).
+Maps are those of nasflow.maps; bfloat16 halves the memory that passes. Where the channels are all
+that matters a map is seen as (rows, L), L = C * repeat, so that short channel counts fill the
+vector registers too; parameters a channel are then repeated (`tile`).
 
-Rounding: products and sums are not contracted to fused multiply-adds, so that the backward pass
-finds the same activations as the forward pass had before they were rounded to bfloat16, to the bit,
-and with them the maximum of a pool.
+Products and sums are not contracted to fused multiply-adds, so that the backward pass finds the
+activations of the forward pass before rounding, to the bit, and with them the maximum of a pool.
 """
 
 from __future__ import annotations
@@ -169,8 +166,7 @@ def gradient(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
 
 @compiled
 def sums_pool(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
-    """`sums` where a pool follows: g is (N, H // 2, W // 2, C). A maximum that stands twice counts
-    where it comes first, row by row."""
+    """`sums` where a pool follows, g (N, H // 2, W // 2, C). Of equal maxima the first counts."""
     n, height, width, channels = z.shape
     total, product = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
     image_total = np.zeros(channels, np.float64)
@@ -211,8 +207,7 @@ def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
     """`gradient` where a pool follows. Pixels that no window covers have g' = 0.
 
     Arrays of a window's results tell the compiler that nothing overlaps, and a loop for each writes
-    them back: 0.29 ms a map of 4 MB, 0.71 by array assignment, 0.86 without them.
-    """
+    them back: 0.29 ms a map of 4 MB, 0.71 by array assignment, 0.86 without them."""
     n, height, width, channels = z.shape
     scale, shift = tile(a, channels), tile(b, channels)
     k0, k1, k2 = tile(k[0], channels), tile(k[1], channels), tile(k[2], channels)
