@@ -67,6 +67,7 @@ def main() -> None:
         "folder", type=Path, nargs="+", help="folders with particles.parquet below"
     )
     noise_parser.add_argument("--window", type=int, default=DEFAULT["window"])
+    noise_parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
     trials_parser = commands.add_parser("trials", help="run rounds, train all their siblings on")
     trials_parser.set_defaults(run=trials)
     trials_parser.add_argument("--data", type=Path, required=True, help="folder of stage prepare")
@@ -151,7 +152,7 @@ def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) ->
         print(f"| {100 * right:.0f} | {mean[0]:.0f} | {mean[1]:.0f} |")
 
 
-def noise(folder: list[Path], window: int) -> None:
+def noise(folder: list[Path], window: int, burn_in: int) -> None:
     """Of every recorded round: sd of a loss, of the paired differences between children and g_r
     (quartiles over the children), and how a difference correlates with that of the step before."""
     import pyarrow.parquet as pq
@@ -162,7 +163,7 @@ def noise(folder: list[Path], window: int) -> None:
         table = pq.read_table(path, columns=["node", "validation_loss"])  # whatever else it has
         m = 1 + max(table["node"].to_pylist())
         V = np.array(table["validation_loss"].to_pylist()).reshape(-1, m)
-        losses = unaveraged(V, window)
+        losses = unaveraged(V, window, burn_in)
         d = losses[:, 1:] - losses[:, :1]
         later = d[len(d) // 2 :]
         quartiles = " ".join(f"{q:.3f}" for q in np.quantile(later.std(0), [0.25, 0.5, 0.75]))
@@ -176,11 +177,13 @@ def noise(folder: list[Path], window: int) -> None:
         )
 
 
-def unaveraged(V: np.ndarray, window: int) -> np.ndarray:
+def unaveraged(V: np.ndarray, window: int, burn_in: int = 0) -> np.ndarray:
     """The losses of which `Average` made V, (steps, m)."""
     keep, before = 1.0 - 1.0 / window, np.zeros(V.shape[1])
-    unit, losses = Average(1, window), []
-    for row in V:
+    unit, losses = Average(1, window, burn_in), []
+    for step, row in enumerate(V):
+        if burn_in and step == burn_in:
+            before = np.zeros(V.shape[1])
         unit.update(np.ones(1))
         total = row * unit._mass
         losses.append((total - keep * before) / (1.0 - keep))

@@ -129,7 +129,7 @@ def _flow(
     X = _streams("train", setting.train, search["batch_size"], setting, m, setting.augment)
     Y = _streams("validation", setting.validation, search["validation_batch_size"], setting, m, {})
     cycle = search["epochs_neigh"] * X[0].steps_per_epoch
-    average = Average(m, search["window"])
+    average = Average(m, search["window"], search["burn_in"])
     history: list[Step] = []
     kinetic = search["second_order"]["kinetic"] and particles.second_order
     left = min(limits.steps, limits.network_steps / m)

@@ -147,6 +147,12 @@ class Search:
         high=10**9,
     )
     window: int = key(100, "running average of the validation loss, steps", low=1, high=10**9)
+    burn_in: int = key(
+        0,
+        "steps of a round after which the averages begin anew, without what morphisms disturb",
+        low=0,
+        high=10**9,
+    )
     warmup_steps: int = key(50, "steps of a round before particles move", low=0, high=10**9)
     max_steps: int = key(
         300, "steps after which a round ends without a new centre", low=1, high=10**8

@@ -230,6 +230,12 @@ CONFIG = [
     Case(35, "probabilities that add up to 0.9", "they are weights; any sum above 0 will do"),
     Case(
         36,
+        "burn-in longer than the warm-up",
+        config("search: {burn_in: 51}"),
+        ["search.burn_in: 51; expected at most warmup_steps, 50"],
+    ),
+    Case(
+        36,
         "min above max",
         config("search: {constraints: {min_filters: 9, max_filters: 8}}"),
         ["min_filters: 9; expected at most max_filters, 8"],

@@ -105,6 +105,36 @@ def test_the_error_knows_the_memory_of_the_differences() -> None:
     assert np.mean(errors) == pytest.approx(np.std(ends), rel=0.15)
 
 
+def test_what_a_morphism_disturbs_is_gone_after_the_burn_in() -> None:
+    """A child 1 nat behind for 20 steps and 0.1 ahead then: the mean of all steps still has it
+    behind after 80, the one that begins anew knows at once, and so does its error."""
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 0.05, 80)
+    kept, fresh, late = Average(2, 60), Average(2, 60, burn_in=20), Average(2, 60)
+    for step in range(80):
+        losses = np.array([2.0, (3.0 if step < 20 else 1.9) + noise[step]])
+        for average in (kept, fresh) if step < 20 else (kept, fresh, late):
+            average.update(losses)
+    assert kept.V[1] > kept.V[0] + 0.02
+    np.testing.assert_array_equal(fresh.V, late.V)
+    np.testing.assert_array_equal(fresh.standard_error, late.standard_error)
+    assert fresh.V[1] - fresh.V[0] == pytest.approx(-0.1, abs=4 * fresh.standard_error[1])
+    assert kept.standard_error[1] > 5 * fresh.standard_error[1]
+
+
+def test_the_burn_in_survives_a_snapshot() -> None:
+    whole, losses = Average(2, 9, burn_in=6), np.random.default_rng(6).random((12, 2))
+    half, other = Average(2, 9, burn_in=6), Average(2, 9, burn_in=6)
+    for row in losses:
+        whole.update(row)
+    for row in losses[:4]:
+        half.update(row)
+    other.restore(half.state())
+    for row in losses[4:]:
+        other.update(row)
+    np.testing.assert_array_equal(other.V, whole.V)
+
+
 def test_the_first_value_of_the_average_is_the_first_loss() -> None:
     average = Average(2, 100)
     average.update(np.array([2.0, 3.0]))

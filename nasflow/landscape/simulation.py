@@ -84,7 +84,8 @@ def play(
     step at which they do; None and all steps where they choose none."""
     m = V.shape[1]
     K = flow.graph(np.ones(m - 1), 1.0 if search["graph"] == "complete" else 0.0)
-    average, particles = Average(m, search["window"]), Particles(algorithm, K, search)
+    average = Average(m, search["window"], search["burn_in"])
+    particles = Particles(algorithm, K, search)
     for k in range(len(V)):
         average.update(V[k])
         particles.step(

@@ -1,0 +1,82 @@
+"""Recorded rounds, played again under other options, without training: seconds.
+
+    python benchmarks/replay.py results/E --window 60 --option burn_in=0,30 --option confidence=2,3
+
+The losses of all steps are those of the records, so a replay is at most as long as its round was.
+`right` is a replay that ends with the child that has the lowest loss over the last 30 steps of the
+record; the lead it misses otherwise is `regret`. `--window` and `--burn-in` are the record's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+from selection import DEFAULT, unaveraged
+
+from nasflow.landscape.simulation import play
+from nasflow.randomness import generator
+
+LAST = 30  # steps of a record that say which child was best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="+", help="with particles.parquet below")
+    parser.add_argument("--window", type=int, default=DEFAULT["window"])
+    parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
+    parser.add_argument("--option", action="append", default=[], help="key=value,value of search")
+    parser.add_argument("--times", type=int, default=10, help="replays of a round")
+    arguments = parser.parse_args()
+    rounds = records(arguments.folder, arguments.window, arguments.burn_in)
+    print(f"{len(rounds)} rounds, {sum(len(losses) for losses, _ in rounds)} steps\n")
+    print("| options | replays that end % | right % | regret, nats | steps, of the record's |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    own = {"window": arguments.window}
+    axes = [
+        [(key, yaml.safe_load(value)) for value in values.split(",")]
+        for key, _, values in (option.partition("=") for option in arguments.option)
+    ]
+    for choice in itertools.product(*axes):
+        name = ", ".join(f"{key} {value}" for key, value in choice)
+        print(f"| {name} | {replayed(rounds, DEFAULT | own | dict(choice), arguments.times)} |")
+
+
+def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Losses (steps, m) and clocks (steps,) of all rounds longer than twice LAST, each once."""
+    found = {}
+    for path in sorted(p for f in folders for p in f.rglob("search/*/particles.parquet")):
+        table = pq.read_table(path, columns=["node", "validation_loss", "tau"]).to_pydict()
+        V = np.array(table["validation_loss"], float).reshape(-1, 1 + max(table["node"]))
+        if len(V) > 2 * LAST and np.isfinite(V).all():  # a dead child has no loss
+            losses = unaveraged(V, window, burn_in)
+            tau = np.array(table["tau"]).reshape(V.shape)[:, 0]
+            found[losses[LAST].round(3).tobytes()] = losses, tau
+    return list(found.values())
+
+
+def replayed(
+    rounds: list[tuple[np.ndarray, np.ndarray]], search: dict[str, Any], times: int
+) -> str:
+    """The cells of one row."""
+    shares, regrets = [], []
+    for number, (losses, tau) in enumerate(rounds):
+        ends = losses[-LAST:].mean(0)
+        for time in range(times):
+            rng = generator("replayed particles", number, time)
+            winner, steps = play(rng, losses, tau, "nasgd", search)
+            shares.append(steps / len(losses))
+            if winner is not None:
+                regrets.append(ends[winner] - ends.min())
+    ended, right = len(regrets) / len(shares), np.mean(np.array(regrets) == 0.0)
+    mean = np.mean(regrets)
+    return f"{100 * ended:.0f} | {100 * right:.0f} | {mean:.4f} | {100 * np.mean(shares):.0f} %"
+
+
+if __name__ == "__main__":
+    main()
