@@ -208,6 +208,22 @@ def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> N
     assert not second[second.restarted].phi.any()
 
 
+def test_a_round_averages_anew_after_its_burn_in(folder: Path) -> None:
+    """Nothing differs before; the first mean after it is the loss of that step alone."""
+    window = config.Search().window
+    runs = run(folder, "n0", 1), run(folder, "n20", 1, burn_in=20)
+    whole, fresh = (
+        read_table(out / TABLES[0]).to_pandas().pivot(index="step", columns="node") for out in runs
+    )
+    assert whole.loc[:20].equals(fresh.loc[:20])
+    mass = 1.0 - (1.0 - 1.0 / window) ** np.arange(20.0, 22.0)
+    before, after = (whole.validation_loss.loc[step].to_numpy() for step in (20, 21))
+    loss = (after * mass[1] - before * mass[0] * (1.0 - 1.0 / window)) * window
+    np.testing.assert_allclose(fresh.validation_loss.loc[21], loss, rtol=1e-9)
+    assert not fresh.standard_error.loc[21].any()
+    assert fresh.standard_error.loc[22, 1:].all()
+
+
 def test_kinetic_energy_counts_where_it_is_wanted(folder: Path) -> None:
     plain = read_table(run(folder, "k0", 1, "nasagd") / TABLES[0]).to_pandas()
     options = {"kinetic": True}

@@ -150,3 +150,19 @@ def test_a_verdict_compares_the_winner_with_the_best_child_and_with_chance() -> 
     assert near == pytest.approx(1 / 3)
     assert regret == pytest.approx((0.3 + 0.1 + 0.0) / 3)
     assert selection.agreement([trial]) == 1.0
+
+
+def test_a_burn_in_ends_a_round_sooner_where_the_better_child_begins_behind() -> None:
+    """One nat behind for 30 steps, 0.1 ahead then: the whole mean needs many more to see it."""
+    rng = np.random.default_rng(7)
+    V = 1.0 + 0.02 * rng.standard_normal((300, 4))
+    V[:30, 2] += 1.0
+    V[30:, 2] -= 0.1
+    ends = {
+        burn_in: simulation.play(
+            np.random.default_rng(0), V, np.full(300, 0.05), "nasgd", DEFAULT | {"burn_in": burn_in}
+        )
+        for burn_in in (0, 30)
+    }
+    assert ends[30][0] == 2
+    assert ends[30][1] < ends[0][1] - 50
