@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import yaml
-from selection import DEFAULT, unaveraged
+from selection import DEFAULT, histories, unaveraged
 
 from nasflow.landscape.simulation import play
 from nasflow.randomness import generator
@@ -34,6 +33,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="replays of a round")
     arguments = parser.parse_args()
     rounds = records(arguments.folder, arguments.window, arguments.burn_in)
+    if not rounds:
+        parser.error(f"no round of more than {2 * LAST} steps below {arguments.folder[0]}")
     print(f"{len(rounds)} rounds, {sum(len(losses) for losses, _ in rounds)} steps\n")
     print("| options | replays that end % | right % | regret, nats | steps, of the record's |")
     print("| --- | ---: | ---: | ---: | ---: |")
@@ -50,12 +51,9 @@ def main() -> None:
 def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Losses (steps, m) and clocks (steps,) of all rounds longer than twice LAST, each once."""
     found = {}
-    for path in sorted(p for f in folders for p in f.rglob("search/*/particles.parquet")):
-        table = pq.read_table(path, columns=["node", "validation_loss", "tau"]).to_pydict()
-        V = np.array(table["validation_loss"], float).reshape(-1, 1 + max(table["node"]))
-        if len(V) > 2 * LAST and np.isfinite(V).all():  # a dead child has no loss
+    for _, V, tau in histories(folders):
+        if len(V) > 2 * LAST:
             losses = unaveraged(V, window, burn_in)
-            tau = np.array(table["tau"]).reshape(V.shape)[:, 0]
             found[losses[LAST].round(3).tobytes()] = losses, tau
     return list(found.values())
 

@@ -155,14 +155,9 @@ def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) ->
 def noise(folder: list[Path], window: int, burn_in: int) -> None:
     """Of every recorded round: sd of a loss, of the paired differences between children and g_r
     (quartiles over the children), and how a difference correlates with that of the step before."""
-    import pyarrow.parquet as pq
-
     print("| round | steps | sd of V_0 | sd of V_i - V_0, quartiles | correlation | last leads |")
     print("| --- | ---: | ---: | --- | ---: | --- |")
-    for path in sorted(p for f in folder for p in f.rglob("search/*/particles.parquet")):
-        table = pq.read_table(path, columns=["node", "validation_loss"])  # whatever else it has
-        m = 1 + max(table["node"].to_pylist())
-        V = np.array(table["validation_loss"].to_pylist()).reshape(-1, m)
+    for path, V, _ in histories(folder):
         losses = unaveraged(V, window, burn_in)
         d = losses[:, 1:] - losses[:, :1]
         later = d[len(d) // 2 :]
@@ -175,6 +170,18 @@ def noise(folder: list[Path], window: int, burn_in: int) -> None:
             f"| {where} | {len(V)} | {losses[:, 0].std():.3f} | {quartiles} "
             f"| {np.mean(steps):+.2f} | {leads} |"
         )
+
+
+def histories(folders: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
+    """Table, V (steps, m) and tau (steps,) of the rounds below; without those in which a child
+    died, for it has no loss from there on."""
+    import pyarrow.parquet as pq
+
+    for path in sorted(p for f in folders for p in f.rglob("search/*/particles.parquet")):
+        table = pq.read_table(path, columns=["node", "validation_loss", "tau"]).to_pydict()
+        V = np.array(table["validation_loss"], float).reshape(-1, 1 + max(table["node"]))
+        if np.isfinite(V).all():
+            yield path, V, np.array(table["tau"]).reshape(V.shape)[:, 0]
 
 
 def unaveraged(V: np.ndarray, window: int, burn_in: int = 0) -> np.ndarray:

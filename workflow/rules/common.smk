@@ -33,7 +33,7 @@ VERSIONS = {
     "final_train": 6,
     "evaluate": 5,
     "track": 2,
-    "compare": 2,
+    "compare": 3,
     "report": 2,
 }
 
