@@ -13,7 +13,8 @@ judged as it stands.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +105,11 @@ def drawn(children: int, seed: int, number: int) -> int:
     return int(generator("random child", seed, number).integers(children))
 
 
+def steps_wanted(search: Mapping[str, Any], epoch: int) -> int:
+    """Steps of a network in a round that no budget cuts; `epoch` of them see every image once."""
+    return max(1, round(search["epochs_neigh"] * epoch))
+
+
 def rungs(networks: int, eta: int) -> list[int]:
     """How many networks train in each rung, until one is left: 8, 4, 2."""
     sizes = []
@@ -139,8 +145,7 @@ def _end(setting: Setting) -> float:
 
 def _steps(setting: Setting, networks: int) -> int:
     """Steps of each of so many networks: epochs_neigh, or what the budget leaves."""
-    epoch = len(setting.train) // setting.search["batch_size"]
-    wanted = round(setting.search["epochs_neigh"] * epoch)
+    wanted = steps_wanted(setting.search, len(setting.train) // setting.search["batch_size"])
     left = min(setting.limits.steps, setting.limits.network_steps / networks)
     return max(1, int(min(wanted, left)))
 

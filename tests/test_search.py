@@ -301,6 +301,17 @@ def test_a_diverging_search_says_which_key_to_lower(
     assert "search.lambda_start" in capsys.readouterr().err
 
 
+def test_a_round_of_nash_that_the_budget_cuts_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = run(folder, "cut", 1, "nash", budget={"steps": 3})
+    assert read_json(cut / "status.json")["steps"] == 3
+    assert "ended by the budget after 3 of " in capsys.readouterr().err
+    whole = run(folder, "whole", 1, "nash")
+    assert read_json(whole / "status.json")["steps"] > 3
+    assert "budget" not in capsys.readouterr().err
+
+
 def test_equal_networks_make_equal_bytes_and_damage_is_seen(tmp_path: Path) -> None:
     net = initialise(chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
     for name in "ab":

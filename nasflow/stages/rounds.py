@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nasflow import baselines
 from nasflow import plan as policy
@@ -15,7 +17,7 @@ from nasflow.network import at_rest
 from nasflow.progress import progress
 from nasflow.ranks import joined
 from nasflow.search import run_round
-from nasflow.setting import Limits, Setting
+from nasflow.setting import Limits, Round, Setting
 from nasflow.stages.given import check_batch, ready, sections_of
 from nasflow.status import NO_TOTALS, round_status
 from nasflow.storage.attempt import attempt, inputs
@@ -99,10 +101,24 @@ def search_round(
         status |= {"seconds": taken, "started": keeper.started}
         status |= {"machine": keeper.machine, "files": files}
         write_json(out / "status.json", status)
+    for trouble in _troubles(result, base, search, epoch):
+        print(f"nasflow: {title}: {trouble}", file=sys.stderr)
+
+
+def _troubles(
+    result: Round, algorithm: str, search: Mapping[str, Any], epoch: int
+) -> Iterator[str]:
+    """What whoever reads the round's result must know, a line each."""
     if result.reason == "diverged":
-        section = "baselines" if base in baselines.ROUNDS else "search"
-        print(
-            f"nasflow: {title}: all {len(result.architectures)} networks diverged; their parent "
-            f"stays and the search ends; lower {section}.lambda_start",
-            file=sys.stderr,
+        section = "baselines" if algorithm in baselines.ROUNDS else "search"
+        yield (
+            f"all {len(result.architectures)} networks diverged; their parent stays and the search "
+            f"ends; lower {section}.lambda_start"
         )
+    elif algorithm in baselines.ROUNDS and result.reason != "exhausted":
+        wanted = baselines.steps_wanted(search, epoch)
+        if result.steps < wanted:
+            yield (
+                f"ended by the budget after {result.steps} of {wanted} steps; give it more of what "
+                "budget bounds, or lower baselines.epochs_neigh"
+            )
