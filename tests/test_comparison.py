@@ -148,6 +148,12 @@ def test_the_results_table_has_differences_rates_and_ratios() -> None:
     assert rows.loc["random", "architectures / h"] == "–"
 
 
+def test_one_seed_has_no_interval() -> None:
+    table = _runs(["nasgd", "nash"])
+    rows = tables.results_table(table[table.seed == 0], _experiment(final=TOTAL))
+    assert rows.set_index("method").loc["nash", "error − nasgd's, points"] == "+1.00"
+
+
 def test_the_ablation_table_names_what_differs_and_the_second_order() -> None:
     options = {
         "ablations": {"log": {"search": {"potential": "log", "second_order": {"friction": 1}}}}

@@ -43,7 +43,7 @@ def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> d
         "ablations": comparison.ablation_table(runs, experiment),
         "checklist": checklist.as_table(found),
     }
-    title = f"{experiment.experiment}: {len(plain)} methods, {len(experiment.seeds)} seeds"
+    title = f"{experiment.experiment}: {len(plain)} methods, {_seeds(experiment)}"
     parts = _parts(experiment, tables, figures)
     csv = {"runs.csv": runs, **{f"{name}.csv": frame for name, frame in tables.items()}}
     return {
@@ -67,16 +67,15 @@ def _parts(
     experiment: Experiment, tables: dict[str, pd.DataFrame], figures: dict[str, bytes]
 ) -> list[Part]:
     level = f"{experiment.compare.level:.0%}"
-    seeds = len(experiment.seeds)
     return [
         Part(
             "Results",
-            f"{comparison.equal(experiment).capitalize()}. Mean ± standard deviation of {seeds} "
-            f"seeds; differences are paired by seed, in brackets the {level} percentile bootstrap "
-            "interval, which is too narrow for few seeds (three: it holds about three times in "
-            f"four), behind ± half of Student's, which holds {level} of normal differences. "
-            "Architectures per hour are children trained per hour of search; the paper "
-            "claims 40 times as many as NASH.",
+            f"{comparison.equal(experiment).capitalize()}. Mean ± standard deviation of "
+            f"{_seeds(experiment)}; differences are paired by seed, in brackets the {level} "
+            "percentile bootstrap interval, which is too narrow for few seeds (three: it holds "
+            f"about three times in four), behind ± half of Student's, which holds {level} of "
+            "normal differences. Architectures per hour are children trained per hour of search; "
+            "the paper claims 40 times as many as NASH.",
             tables["results"],
         ),
         Part(
@@ -108,3 +107,8 @@ def _parts(
 
 def _json(data: Any) -> bytes:
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _seeds(experiment: Experiment) -> str:
+    count = len(experiment.seeds)
+    return "one seed" if count == 1 else f"{count} seeds"

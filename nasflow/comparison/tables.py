@@ -190,13 +190,14 @@ def settings(experiment: Experiment) -> Mapping[str, Any]:
 
 
 def against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> str:
-    """`difference` as a table has it; a dash for a method beside itself."""
+    """`difference` as a table has it: a dash for the method itself, no interval of one seed."""
     found = difference(table, name, of, experiment)
     if found is None:
         return DASH
     between, reach = found
-    text = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*between)
-    return text + (f" ± {reach:.2f}" if np.isfinite(reach) else "")
+    if np.isnan(reach):
+        return f"{between[0]:+.2f}"
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*between) + f" ± {reach:.2f}"
 
 
 def _spread(values: Any, scale: float, digits: int) -> str:
