@@ -66,8 +66,10 @@ class Average:
     def standard_error(self) -> Vector:
         mean, square = self._difference / self._mass, self._square / self._mass
         share = self._mass_square / self._mass**2  # sum of squared weights
+        if share > 1.0 - 1e-9:  # one step has no spread; rounding would pass for one
+            return np.zeros_like(mean)
         spread = np.maximum(square - mean * mean, 0.0)
-        variance = spread / max(1.0 - share, 1e-12)
+        variance = spread / (1.0 - share)
         return np.asarray(np.sqrt(variance * share * self._memory(mean, spread)))
 
     def _memory(self, mean: Vector, spread: Vector) -> Vector:

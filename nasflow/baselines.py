@@ -107,7 +107,7 @@ def drawn(children: int, seed: int, number: int) -> int:
 
 def steps_wanted(search: Mapping[str, Any], epoch: int) -> int:
     """Steps of a network in a round that no budget cuts; `epoch` of them see every image once."""
-    return max(1, round(search["epochs_neigh"] * epoch))
+    return max(1, round(float(search["epochs_neigh"]) * epoch))
 
 
 def rungs(networks: int, eta: int) -> list[int]:

@@ -139,3 +139,13 @@ def test_the_first_value_of_the_average_is_the_first_loss() -> None:
     average = Average(2, 100)
     average.update(np.array([2.0, 3.0]))
     np.testing.assert_allclose(average.V, [2.0, 3.0])
+
+
+def test_one_step_has_no_error_whatever_rounding_says() -> None:
+    rng = np.random.default_rng(7)
+    for losses in rng.random((200, 3)):
+        average = Average(3, 100)
+        average.update(losses)
+        assert not average.standard_error.any()
+    average.update(losses + rng.random(3))
+    assert average.standard_error[1:].all()

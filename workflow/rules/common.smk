@@ -28,7 +28,7 @@ VERSIONS = {
     "prepare": 2,
     "pretrain": 5,
     "plan": 1,
-    "search_round": 7,
+    "search_round": 8,
     "select_winner": 3,
     "final_train": 6,
     "evaluate": 5,
