@@ -264,10 +264,10 @@ class Experiment:
                 f"search.constraints.min_filters: {search.constraints.min_filters}; "
                 f"expected at most max_filters, {search.constraints.max_filters}"
             )
-        if search.burn_in > search.warmup_steps:
+        if search.burn_in and search.burn_in >= search.warmup_steps:  # particles see one step
             problems.append(
                 f"search.burn_in: {search.burn_in}; "
-                f"expected at most warmup_steps, {search.warmup_steps}"
+                f"expected below warmup_steps, {search.warmup_steps}"
             )
         if not any(search.morphisms.values()):
             problems.append("search.morphisms: all weights are 0; expected at least one above 0")

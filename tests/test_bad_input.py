@@ -230,9 +230,9 @@ CONFIG = [
     Case(35, "probabilities that add up to 0.9", "they are weights; any sum above 0 will do"),
     Case(
         36,
-        "burn-in longer than the warm-up",
-        config("search: {burn_in: 51}"),
-        ["search.burn_in: 51; expected at most warmup_steps, 50"],
+        "burn-in as long as the warm-up",
+        config("search: {burn_in: 50}"),
+        ["search.burn_in: 50; expected below warmup_steps, 50"],
     ),
     Case(
         36,
