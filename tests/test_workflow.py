@@ -245,6 +245,17 @@ def test_a_typo_after_config_is_refused(tmp_path):
     assert "sedes: unknown key; did you mean 'seeds'?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "jobs_at_once"), [([], sys.maxsize), (["--max-jobs-per-timespan", "5/1s"], 5)]
+)
+def test_starts_a_second_are_limited_only_on_request(tmp_path, options, jobs_at_once):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    result = snakemake(tmp_path, "--verbose", *options, targets=[f"{SEARCH}/search/plan.json"])
+    assert result.returncode == 0, result.stderr
+    resources = re.findall(r"after job selection: .*'_job_count': (\d+)", result.stderr)
+    assert resources == [str(jobs_at_once)]
+
+
 @pytest.mark.parametrize("value", [HOSTILE, HOSTILE.replace(" ", "\n")])
 def test_values_of_the_config_reach_no_shell(tmp_path, value):
     config = {"experiment": "tiny", "data": {"root": value}}
