@@ -245,5 +245,6 @@ def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) ->
     assert experiment.algorithms == config.ALGORITHMS
     assert len(experiment.seeds) >= 3
     assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1
-    assert len(experiment.compare.ablations) >= 8
+    options = {"log", "no_entropy", "star", "independent", "fresh", "no_negative"}
+    assert options | {"n_100", "n_100000"} <= set(experiment.compare.ablations)
     assert not experiment.tracking.enabled
