@@ -16,15 +16,15 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from nasflow import optim
-from nasflow.architecture import chain
-from nasflow.config import Search, parse, plain
-from nasflow.neighbourhood import sample
-from nasflow.network import Network, forward, initialise
+from nasflow.architecture.architecture import chain
+from nasflow.config.experiment import Search, parse, plain
+from nasflow.network.network import Network, forward, initialise
 from nasflow.randomness import generator
-from nasflow.ranks import ALONE, Ranks, joined
-from nasflow.sibling import Batch
-from nasflow.siblings import Siblings
+from nasflow.search.neighbourhood import sample
+from nasflow.training import optim
+from nasflow.training.ranks import ALONE, Ranks, joined
+from nasflow.training.sibling import Batch
+from nasflow.training.siblings import Siblings
 
 SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)

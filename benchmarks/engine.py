@@ -35,11 +35,11 @@ from contestants import (
     place,
 )
 
-from nasflow.config import Search, parse, plain
-from nasflow.network import Network
-from nasflow.particles import Particles
+from nasflow.config.experiment import Search, parse, plain
+from nasflow.network.network import Network
+from nasflow.particles.particles import Particles
 from nasflow.randomness import generator
-from nasflow.ranks import joined
+from nasflow.training.ranks import joined
 
 
 def step(arguments: argparse.Namespace) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.flow import Counts, Vector
-from nasflow.landscape.nasbench201 import DATASETS, landscape
-from nasflow.landscape.particle_search import particle_search, rounds
-from nasflow.landscape.searches import local_search, random_search, regularized_evolution
-from nasflow.landscape.table import Landscape, Search, explore
+from nasflow.particles.flow import Counts, Vector
+from nasflow.studies.nasbench201 import DATASETS, landscape
+from nasflow.studies.particle_search import particle_search, rounds
+from nasflow.studies.searches import local_search, random_search, regularized_evolution
+from nasflow.studies.table import Landscape, Search, explore
 
 Accuracies = npt.NDArray[np.float64]
 BUDGETS = (50, 100, 200, 500)

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.config import Final, parse, plain
-from nasflow.data.splits import read_split
+from nasflow.config.experiment import Final, parse, plain
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.train import train
+from nasflow.storage.splits import read_split
+from nasflow.training.train import train
 
 REFERENCE: dict[str, Any] = {
     "epochs": None,

@@ -18,8 +18,8 @@ import numpy as np
 import yaml
 from selection import DEFAULT, histories, unaveraged
 
-from nasflow.landscape.simulation import play
 from nasflow.randomness import generator
+from nasflow.studies.simulation import play
 
 LAST = 30  # steps of a record that say which child was best
 

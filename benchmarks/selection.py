@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.average import Average
-from nasflow.config import Search, parse, plain
-from nasflow.landscape import simulation
+from nasflow.config.experiment import Search, parse, plain
+from nasflow.particles.average import Average
+from nasflow.studies import simulation
 
 DEFAULT = plain(parse(Search, {}, "search"))
 PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
@@ -211,13 +211,13 @@ def trials(
     **how: Any,
 ) -> None:
     """Trials number `first` and on, each from the next parent."""
-    from nasflow import selection
-    from nasflow.batches import Split
-    from nasflow.config import Augment
-    from nasflow.data.splits import read_split
-    from nasflow.progress import progress
+    from nasflow.config.experiment import Augment
     from nasflow.randomness import generator
+    from nasflow.stages.progress import progress
     from nasflow.storage.checkpoint import read_checkpoint
+    from nasflow.storage.splits import read_split
+    from nasflow.studies import selection
+    from nasflow.training.batches import Split
 
     train, whole = (read_split(data, name, "cpu") for name in ("train", "validation"))
     order = generator("judge").permutation(len(whole))
@@ -251,7 +251,7 @@ def trials(
 def recorded(file: list[Path]) -> None:
     """Every stop rule on the same trials, whose batches are what they were run with. The last
     column: nats by which the network that goes on is worse than under auto, trial by trial."""
-    from nasflow import selection
+    from nasflow.studies import selection
 
     rows = [json.loads(line) for f in file for line in f.read_text().splitlines()]
     done = [

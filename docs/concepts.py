@@ -14,8 +14,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 import nasflow
-from nasflow import flow, schedule
-from nasflow.report.diagram import STYLE, diagram
+from nasflow.architecture.diagram import STYLE, diagram
+from nasflow.particles import flow
+from nasflow.training import schedule
 
 FIGURES = Path(__file__).parent / "figures"
 BLUE, ORANGE, GREEN, GREY, INK = "#2066a8", "#d1700f", "#3a8f3a", "#9aa3b2", "#1c2330"

@@ -16,7 +16,7 @@ import reference
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from nasflow import flow, ideal
+from nasflow.particles import flow, ideal
 
 FIGURES = Path(__file__).parent / "figures"
 POTENTIALS = {

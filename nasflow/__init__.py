@@ -7,53 +7,54 @@
 from importlib import import_module as _load
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from nasflow import flow as flow
-    from nasflow import schedule as schedule
-    from nasflow.architecture import Architecture as Architecture
-    from nasflow.architecture import chain as chain
-    from nasflow.batches import Split as Split
-    from nasflow.flow import graph as graph
-    from nasflow.ideal import Dynamics as Dynamics
-    from nasflow.ideal import Trajectory as Trajectory
-    from nasflow.ideal import minimise as minimise
-    from nasflow.ideal import run_flow as run_flow
-    from nasflow.in_memory import Found as Found
-    from nasflow.in_memory import run_search as run_search
-    from nasflow.morphisms import MORPHISMS as MORPHISMS
-    from nasflow.morphisms import Morphism as Morphism
-    from nasflow.neighbourhood import Child as Child
-    from nasflow.neighbourhood import draw_children as draw_children
-    from nasflow.neighbourhood import morph as morph
-    from nasflow.neighbourhood import sites as sites
-    from nasflow.network import Network as Network
-    from nasflow.network import forward as forward
-    from nasflow.network import initialise as initialise
-    from nasflow.node import Node as Node
-    from nasflow.search import run_round as run_round
-    from nasflow.setting import Round as Round
-    from nasflow.setting import Setting as Setting
-    from nasflow.storage.checkpoint import read_checkpoint as read_checkpoint
-    from nasflow.torch_module import Module as Module
-    from nasflow.torch_module import from_torch as from_torch
+from nasflow.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from nasflow.architecture.architecture import Architecture as Architecture
+    from nasflow.architecture.architecture import chain as chain
+    from nasflow.architecture.node import Node as Node
+    from nasflow.network.morphisms import MORPHISMS as MORPHISMS
+    from nasflow.network.morphisms import Morphism as Morphism
+    from nasflow.network.network import Network as Network
+    from nasflow.network.network import forward as forward
+    from nasflow.network.network import initialise as initialise
+    from nasflow.network.torch_module import Module as Module
+    from nasflow.network.torch_module import from_torch as from_torch
+    from nasflow.particles import flow as flow
+    from nasflow.particles.flow import graph as graph
+    from nasflow.particles.ideal import Dynamics as Dynamics
+    from nasflow.particles.ideal import Trajectory as Trajectory
+    from nasflow.particles.ideal import minimise as minimise
+    from nasflow.particles.ideal import run_flow as run_flow
+    from nasflow.search.neighbourhood import Child as Child
+    from nasflow.search.neighbourhood import draw_children as draw_children
+    from nasflow.search.neighbourhood import morph as morph
+    from nasflow.search.neighbourhood import sites as sites
+    from nasflow.search.particle_round import run_round as run_round
+    from nasflow.search.round import Round as Round
+    from nasflow.search.round import Setting as Setting
+    from nasflow.stages.in_memory import Found as Found
+    from nasflow.stages.in_memory import run_search as run_search
+    from nasflow.storage.checkpoint import read_checkpoint as read_checkpoint
+    from nasflow.training import schedule as schedule
+    from nasflow.training.batches import Split as Split
 
 _NAMES = {
-    "architecture": ("Architecture", "chain"),
-    "batches": ("Split",),
+    "architecture.architecture": ("Architecture", "chain"),
+    "architecture.node": ("Node",),
+    "network.morphisms": ("MORPHISMS", "Morphism"),
+    "network.network": ("Network", "forward", "initialise"),
+    "network.torch_module": ("Module", "from_torch"),
+    "particles.flow": ("graph",),
+    "particles.ideal": ("Dynamics", "Trajectory", "minimise", "run_flow"),
+    "search.neighbourhood": ("Child", "draw_children", "morph", "sites"),
+    "search.particle_round": ("run_round",),
+    "search.round": ("Round", "Setting"),
+    "stages.in_memory": ("Found", "run_search"),
     "storage.checkpoint": ("read_checkpoint",),
-    "flow": ("graph",),
-    "ideal": ("Dynamics", "Trajectory", "minimise", "run_flow"),
-    "in_memory": ("Found", "run_search"),
-    "morphisms": ("MORPHISMS", "Morphism"),
-    "neighbourhood": ("Child", "draw_children", "morph", "sites"),
-    "network": ("Network", "forward", "initialise"),
-    "node": ("Node",),
-    "search": ("run_round",),
-    "setting": ("Round", "Setting"),
-    "torch_module": ("Module", "from_torch"),
+    "training.batches": ("Split",),
 }
+_MODULES = {"flow": "particles.flow", "schedule": "training.schedule"}
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -88,11 +89,21 @@ __all__ = [
 ]
 
 
+def _drawing(g: Any) -> str:
+    """Return what a notebook shows for an architecture: a drawing of it as SVG."""
+    return str(_load("nasflow.architecture.diagram").diagram(g))
+
+
 def __getattr__(name: str) -> Any:
+    """Load a documented name when it is first used.
+
+    The face also tells notebooks how to draw an architecture: the class itself does not know its
+    drawing, which is made from it."""
     if name in _HOME:
+        _load("nasflow.architecture.architecture").Architecture._repr_html_ = _drawing
         value = getattr(_load(f"nasflow.{_HOME[name]}"), name)
-    elif name in ("flow", "schedule"):
-        value = _load(f"nasflow.{name}")
+    elif name in _MODULES:
+        value = _load(f"nasflow.{_MODULES[name]}")
     else:
         raise AttributeError(f"module 'nasflow' has no attribute {name!r}")
     globals()[name] = value

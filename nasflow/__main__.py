@@ -17,7 +17,7 @@ from typing import Any
 
 from nasflow.command.arguments import read
 from nasflow.command.commands import COMMANDS
-from nasflow.sections import printable
+from nasflow.printable import printable
 from nasflow.storage.files import CorruptFile
 from nasflow.storage.interruption import Stopped
 from nasflow.storage.lock import Held
@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(name: str, given: dict[str, Any], arguments: Sequence[str]) -> int:
     ranks = given.pop("ranks", 0)  # of a stage that knows no ranks
     if ranks and "RANK" not in os.environ:
-        from nasflow.machines import machines
+        from nasflow.stages.machines import machines
 
         together = machines(os.environ)
         if ranks * together.nodes > 1:
-            from nasflow.launch import launch
+            from nasflow.stages.launch import launch
 
             return launch(ranks, arguments, together)
     function = getattr(importlib.import_module(COMMANDS[name].module), name)
@@ -70,10 +70,10 @@ def _run(name: str, given: dict[str, Any], arguments: Sequence[str]) -> int:
 
 def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> int:
     """The exit code where memory ran out or a rank is lost; all else goes on up."""
-    from nasflow import memory
-    from nasflow.ranks import LOST, LostRankError
+    from nasflow.training import memory
+    from nasflow.training.ranks import LOST, LostRankError
 
-    if isinstance(error, LostRankError):  # nasflow.launch says which
+    if isinstance(error, LostRankError):  # nasflow.stages.launch says which
         return LOST
     if not memory.exhausted(error):
         raise error

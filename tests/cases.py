@@ -7,11 +7,11 @@ import functools
 import numpy as np
 import torch
 
-from nasflow import config
-from nasflow.architecture import chain
-from nasflow.morphisms import MORPHISMS
-from nasflow.neighbourhood import legal, sample
-from nasflow.network import Network, forward, initialise
+from nasflow.architecture.architecture import chain
+from nasflow.config import experiment as config
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import Network, forward, initialise
+from nasflow.search.neighbourhood import legal, sample
 
 CONSTRAINTS = config.plain(
     config.Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)

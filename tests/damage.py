@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.data.splits import read_split
+from nasflow.records import curves
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.generations import generations
-from nasflow.tracking import curves
+from nasflow.storage.splits import read_split
 
 HOLE = 4096  # bytes; a block of most file systems
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nasflow.storage.generations import Generation, generations
-from nasflow.storage.snapshot import Snapshot
+from nasflow.training.snapshot import Snapshot
 
 Loss = Callable[[Snapshot], Snapshot]
 

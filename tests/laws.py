@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import reference
 
-from nasflow import flow, ideal
+from nasflow.particles import flow, ideal
 
 Rates = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Push = Callable[..., np.ndarray]

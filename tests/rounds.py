@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nasflow.data.splits import write_splits
 from nasflow.stages import rounds, training
+from nasflow.storage.splits import write_splits
 
 RESULTS = ("winner.architecture.json", "winner.safetensors", "winner.json")
 TABLES = ("particles.parquet", "architectures.parquet")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasflow.data.splits import write_splits
 from nasflow.stages import rounds, training
 from nasflow.storage.files import read_json
-from nasflow.storage.snapshot import Snapshot
+from nasflow.storage.splits import write_splits
+from nasflow.training.snapshot import Snapshot
 
 Run = Callable[..., None]
 

@@ -34,11 +34,11 @@ from rounds import arguments, prepare
 from safetensors.torch import load, save
 
 from nasflow.__main__ import main
-from nasflow.config import ConfigError, Experiment, parse, plain
+from nasflow.config.experiment import ConfigError, Experiment, parse, plain
 from nasflow.data import encoded, pictures
-from nasflow.data.splits import write_splits
 from nasflow.storage.files import CorruptFile, verified, write_json
-from nasflow.storage.records import PARTICLES, SCHEMAS, read_table, write_table
+from nasflow.storage.splits import write_splits
+from nasflow.storage.tables import PARTICLES, SCHEMAS, read_table, write_table
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = [

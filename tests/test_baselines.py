@@ -19,22 +19,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from nasflow import ageing, allowance, baselines, config, optim, plan
-from nasflow.architecture import chain
-from nasflow.batches import Batches, Split
-from nasflow.children import propose, starts
-from nasflow.compare_config import names
-from nasflow.morphisms import MORPHISMS
-from nasflow.network import Network, initialise
-from nasflow.rung import Rung, ranked
-from nasflow.schedule import cosine
-from nasflow.search import run_round
-from nasflow.setting import Limits, Round, Setting
-from nasflow.siblings import Siblings
+from nasflow.architecture.architecture import chain
+from nasflow.config import experiment as config
+from nasflow.config.compare import names
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import Network, initialise
+from nasflow.records import curves
+from nasflow.search import ageing, allowance, baselines
+from nasflow.search import budget as plan
+from nasflow.search.children import propose, starts
+from nasflow.search.particle_round import run_round
+from nasflow.search.round import Limits, Round, Setting
+from nasflow.search.rung import Rung, ranked
 from nasflow.storage.files import write_json
-from nasflow.storage.records import ARCHITECTURES, PARTICLES, write_table
-from nasflow.tracking import curves
-from nasflow.train import train
+from nasflow.storage.tables import ARCHITECTURES, PARTICLES, write_table
+from nasflow.training import optim
+from nasflow.training.batches import Batches, Split
+from nasflow.training.schedule import cosine
+from nasflow.training.siblings import Siblings
+from nasflow.training.train import train
 
 STEPS = 6  # two epochs of 192 images by 64
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from cases import images, network
 
-from nasflow import captured, optim
-from nasflow.captured import Captured
-from nasflow.siblings import Siblings
+from nasflow.training import cuda_graph as captured
+from nasflow.training import optim
+from nasflow.training.cuda_graph import Captured
+from nasflow.training.siblings import Siblings
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nasflow import flow
-from nasflow.comparison.intervals import wilson
-from nasflow.config import Search, plain
-from nasflow.report import round_charts, search_charts, trust
-from nasflow.report.charts import CHILDREN, colours, png, rounded
+from nasflow.charts import round_charts, search_charts
+from nasflow.charts.charts import CHILDREN, colours, png, rounded
+from nasflow.charts.round_curves import round_curves
+from nasflow.config.experiment import Search, plain
+from nasflow.particles import flow
+from nasflow.records.intervals import wilson
+from nasflow.records.timeline import Look
+from nasflow.report import trust
 from nasflow.report.parts import data_block, pack
-from nasflow.report.round_curves import round_curves
-from nasflow.report.timeline import Look
-from nasflow.storage.records import PARTICLES
+from nasflow.storage.tables import PARTICLES
 
 NAMES = ["0 parent", "1 widen", "2 deepen"]
 SEARCH = plain(Search())
@@ -58,7 +59,7 @@ def test_long_rounds_are_thinned_to_records_with_both_ends() -> None:
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_the_energy_is_the_slope_of_the_free_energy(kind: str, beta: float) -> None:
     """dF/df_i = w U'(f_i) + V_i, by finite differences of what the chart shows."""
-    from nasflow.report.round_curves import entropy
+    from nasflow.charts.round_curves import entropy
 
     f = np.array([0.5, 0.3, 0.2])
     search = {"potential": kind, "beta": beta}

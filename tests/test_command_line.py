@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nasflow import __version__
 from nasflow.__main__ import main
 from nasflow.command.arguments import overview, read
 from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE
 from nasflow.storage.files import read_json
+from nasflow.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 WITHOUT_TORCH = [

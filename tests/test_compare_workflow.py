@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nasflow.compare_config import FILES
-from nasflow.config import ALGORITHMS
+from nasflow.config.compare import FILES
+from nasflow.config.experiment import ALGORITHMS
 
 pytestmark = pytest.mark.workflow
 

@@ -14,20 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from nasflow import config
 from nasflow.comparison import checklist, figures, tables
 from nasflow.comparison import page as comparison_report
 from nasflow.comparison.anytime import Curve, at
-from nasflow.comparison.intervals import (
+from nasflow.comparison.page import Part
+from nasflow.config import experiment as config
+from nasflow.config.experiment import Experiment
+from nasflow.randomness import generator
+from nasflow.records.intervals import (
     Interval,
     mean_sd,
     paired_bootstrap,
     relative_improvement,
     student_reach,
 )
-from nasflow.comparison.page import Part
-from nasflow.config import Experiment
-from nasflow.randomness import generator
 
 errors = st.lists(st.floats(0.0, 100.0), min_size=2, max_size=12).map(np.array)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nasflow.config import Experiment, parse, plain, schema
+from nasflow.config.experiment import Experiment, parse, plain, schema
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = Path("workflow/schemas/config.schema.yaml")

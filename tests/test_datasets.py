@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nasflow.config import Data
+from nasflow.config.experiment import Data
 from nasflow.data import image_sources, pictures
 from nasflow.data.datasets import Splits, describe, load_splits, stratified
 from nasflow.randomness import generator

@@ -14,21 +14,22 @@ import pytest
 import torch
 from rounds import arguments, prepare, run
 
-from nasflow import config, memory
 from nasflow.__main__ import main
-from nasflow.baselines import ROUNDS
-from nasflow.config import Budget
-from nasflow.data.splits import read_split
-from nasflow.deaths import CAUSES, Deaths
-from nasflow.flow import graph
-from nasflow.particles import Particles
-from nasflow.plan import finished
-from nasflow.search import Stop, stopped
-from nasflow.setting import Round, Setting
-from nasflow.siblings import Siblings
+from nasflow.config import experiment as config
+from nasflow.config.experiment import Budget
+from nasflow.particles.flow import graph
+from nasflow.particles.particles import Particles
+from nasflow.search.baselines import ROUNDS
+from nasflow.search.budget import finished
+from nasflow.search.dropouts import CAUSES, Deaths
+from nasflow.search.particle_round import Stop, stopped
+from nasflow.search.round import Round, Setting
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json
-from nasflow.storage.records import read_table
+from nasflow.storage.splits import read_split
+from nasflow.storage.tables import read_table
+from nasflow.training import memory
+from nasflow.training.siblings import Siblings
 
 PARTICLES, ARCHITECTURES = "particles.parquet", "architectures.parquet"
 EAGER = {"warmup_steps": 5, "scaling": "paper", "entropy_weight": 0.0, "kappa": 1e5, "window": 5}

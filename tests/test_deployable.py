@@ -8,10 +8,10 @@ import cases
 import pytest
 import torch
 
-from nasflow.batches import Split
-from nasflow.command.deployable import Deployable, traced
-from nasflow.network import Network
-from nasflow.siblings import Siblings
+from nasflow.network.deployable import Deployable, traced
+from nasflow.network.network import Network
+from nasflow.training.batches import Split
+from nasflow.training.siblings import Siblings
 
 
 def facts(network: Network) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import cases
 import pytest
 
-from nasflow.architecture import Architecture, chain, insert, rewire
-from nasflow.node import Node
-from nasflow.report.diagram import STYLE, diagram
-from nasflow.report.difference import difference, edges, sentences
+from nasflow.architecture.architecture import Architecture, chain, insert, rewire
+from nasflow.architecture.diagram import STYLE, diagram
+from nasflow.architecture.difference import difference, edges, sentences
+from nasflow.architecture.node import Node
 
 SVG = "{http://www.w3.org/2000/svg}"
 BASE = chain((8, 16, 32), 3, (1, 8, 8), 10)

@@ -71,7 +71,9 @@ def test_every_public_name_has_its_entry_in_the_reference(site: Path) -> None:
     page = (site / "api.html").read_text()
     names = set(nasflow.__all__) - {"flow", "schedule"}
     assert not {name for name in names if f'id="nasflow.{name}"' not in page}
-    assert 'id="nasflow.flow.move"' in page and 'id="nasflow.schedule.sgdr"' in page
+    assert (
+        'id="nasflow.particles.flow.move"' in page and 'id="nasflow.training.schedule.sgdr"' in page
+    )
 
 
 @pytest.mark.parametrize(

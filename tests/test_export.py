@@ -15,8 +15,8 @@ from test_deployable import facts
 from nasflow.__main__ import main
 from nasflow.command import export as module
 from nasflow.command import standalone
-from nasflow.command.deployable import Deployable
 from nasflow.data.image_facts import facts_of
+from nasflow.network.deployable import Deployable
 from nasflow.storage.checkpoint import read_checkpoint
 
 NETWORK = Path(__file__).parent / "golden/schema_1/nasgd/seed_0/final/network"

@@ -52,7 +52,7 @@ def add_morphism(copy: Path) -> None:
     edit(
         module,
         "\n\nMORPHISMS = {",
-        "\n\nimport nasflow\nfrom nasflow.channels import resize\n" + functions,
+        "\n\nimport nasflow\nfrom nasflow.network.channels import resize\n" + functions,
     )
     line = '        Morphism("widen_half", True, sites, apply),\n'
     edit(module, '        Morphism("add_pool"', line)

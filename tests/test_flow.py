@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasflow import flow, scaling
-from nasflow.average import Average
+from nasflow.particles import flow, scaling
+from nasflow.particles.average import Average
 
 
 def test_particles_move_to_lower_energy_only() -> None:

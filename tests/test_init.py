@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nasflow import config_file
 from nasflow.__main__ import main
 from nasflow.command import init as module
 from nasflow.command.choices import Choice, named
@@ -23,6 +22,7 @@ from nasflow.command.experiment_files import config_text
 from nasflow.command.init import told
 from nasflow.command.sizing import CHILDREN, lengths, narrowed, shape
 from nasflow.command.survey import Survey, survey
+from nasflow.config import files as config_file
 
 SPEED = 2e11
 

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from nasflow.landscape import nasbench201
-from nasflow.landscape.particle_search import particle_search
-from nasflow.landscape.searches import local_search, random_search, regularized_evolution
-from nasflow.landscape.table import Landscape, Queries, Search, Spent, explore
+from nasflow.studies import nasbench201
+from nasflow.studies.particle_search import particle_search
+from nasflow.studies.searches import local_search, random_search, regularized_evolution
+from nasflow.studies.table import Landscape, Queries, Search, Spent, explore
 
 SEARCHES: dict[str, Search[str]] = {
     "random": random_search,

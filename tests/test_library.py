@@ -15,9 +15,9 @@ from small import SEARCH, TRAINED
 from torch import nn
 
 import nasflow
-from nasflow.data.splits import write_splits
 from nasflow.stages import rounds, training
 from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.splits import write_splits
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = {

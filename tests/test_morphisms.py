@@ -10,12 +10,12 @@ from cases import CONSTRAINTS, EQUAL, images, logits, network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nasflow import config
-from nasflow.architecture import Architecture
+from nasflow.architecture.architecture import Architecture
 from nasflow.comparison.published import nasgd1
-from nasflow.morphisms import MORPHISMS, Morphism, rectified_moments
-from nasflow.neighbourhood import edges, legal, sample
-from nasflow.network import Network, forward
+from nasflow.config import experiment as config
+from nasflow.network.morphisms import MORPHISMS, Morphism, rectified_moments
+from nasflow.network.network import Network, forward
+from nasflow.search.neighbourhood import edges, legal, sample
 
 POSITIVE = [name for name, m in MORPHISMS.items() if m.preserves]
 INVERSE = {

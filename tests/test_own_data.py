@@ -20,15 +20,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from nasflow.config import Data
+from nasflow.config.experiment import Data
 from nasflow.data import inventory, pictures
 from nasflow.data.datasets import load_splits
 from nasflow.data.listing import listing
-from nasflow.data.recalls import by_class, worst
+from nasflow.records.class_accuracy import by_class, worst
+from nasflow.records.verify import check
 from nasflow.stages import preparation, training
 from nasflow.storage.files import read_json
-from nasflow.storage.records import read_table
-from nasflow.storage.verify import check
+from nasflow.storage.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))

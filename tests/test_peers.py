@@ -20,13 +20,14 @@ from benchmarks.peers.bench import Options, stage
 from benchmarks.peers.meter import Limit, Meter, Spent, limit
 from benchmarks.peers.run import PEERS, run, searcher
 from benchmarks.peers.space import MOST_ADDED, Space, choices, decode, parts, space
-from nasflow import config, config_file
-from nasflow.architecture import Architecture, chain
-from nasflow.compare_config import merged
-from nasflow.morphisms import MORPHISMS
-from nasflow.neighbourhood import legal
-from nasflow.network import Network, forward, initialise
-from nasflow.rectified import EPSILON
+from nasflow.architecture.architecture import Architecture, chain
+from nasflow.config import experiment as config
+from nasflow.config import files as config_file
+from nasflow.config.compare import merged
+from nasflow.kernels.batch_norm import EPSILON
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import Network, forward, initialise
+from nasflow.search.neighbourhood import legal
 from nasflow.storage.files import read_json
 
 BASE = chain((4, 8), 3, (1, 8, 8), 3)

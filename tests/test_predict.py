@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 from nasflow.__main__ import main
-from nasflow.architecture import chain
-from nasflow.command.deployable import Deployable
+from nasflow.architecture.architecture import chain
 from nasflow.command.predict import read_pictures
 from nasflow.data.image_facts import NAME, facts_of, stem_of
 from nasflow.data.image_sources import from_disk
-from nasflow.data.splits import read_split
-from nasflow.network import initialise
+from nasflow.network.deployable import Deployable
+from nasflow.network.network import initialise
 from nasflow.storage.files import read_json, write_json
+from nasflow.storage.splits import read_split
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 NETWORK = GOLDEN / "nasgd/seed_0/final/network"

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 import tree
 
-from nasflow.data.predictions import judged, prediction_rows
-from nasflow.data.splits import read_split
+from nasflow.records.predictions import judged, prediction_rows
 from nasflow.storage.files import read_json
-from nasflow.storage.records import read_table
+from nasflow.storage.splits import read_split
+from nasflow.storage.tables import read_table
 
 
 def test_rows_say_what_softmax_and_cross_entropy_say() -> None:

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nasflow.news import bars, news
-from nasflow.progress import ERASE, clock, progress
+from nasflow.search.progress_note import bars, news
+from nasflow.stages.progress import ERASE, clock, progress
 
 STAGE = """
 import sys, time

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nasflow.architecture import Architecture
+from nasflow.architecture.architecture import Architecture
 from nasflow.comparison.published import NASGD1_CONVOLUTIONS, nasgd1
-from nasflow.network import forward, initialise
+from nasflow.network.network import forward, initialise
 
 
 def test_nasgd1_is_built_and_has_its_published_size() -> None:

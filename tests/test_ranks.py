@@ -13,9 +13,9 @@ import torch.multiprocessing as processes
 from cases import images, network
 from rounds import RESULTS, TABLES, arguments, prepare, run, start
 
-from nasflow import optim
-from nasflow.ranks import joined
-from nasflow.siblings import MEASURED, Siblings
+from nasflow.training import optim
+from nasflow.training.ranks import joined
+from nasflow.training.siblings import MEASURED, Siblings
 
 
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd", "halving"])

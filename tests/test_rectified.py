@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nasflow.global_average import global_average, spread
-from nasflow.maps import numbers
-from nasflow.max_pool import max_pool
-from nasflow.mixing import mixed, plain_mixed
-from nasflow.rectified import Norm, plain, rectified
+from nasflow.kernels.batch_norm import Norm, plain, rectified
+from nasflow.kernels.global_average import global_average, spread
+from nasflow.kernels.maps import numbers
+from nasflow.kernels.max_pool import max_pool
+from nasflow.kernels.mixing import mixed, plain_mixed
 
 SHAPES = [(6, 16, 8, 8), (6, 5, 7, 9), (3, 8, 4, 4), (1, 3, 2, 2), (5, 24, 6, 5), (2, 130, 3, 2)]
 

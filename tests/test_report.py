@@ -18,12 +18,13 @@ import pytest
 import tree
 from browser import chromium, listened
 
-from nasflow import __main__, config
+from nasflow import __main__
+from nasflow.config import experiment as config
+from nasflow.records.story import story
 from nasflow.report import page as report
 from nasflow.report import parts as page
-from nasflow.report.story import story
 from nasflow.storage.files import CorruptFile, read_json, read_page, write_json
-from nasflow.storage.records import read_table
+from nasflow.storage.tables import read_table
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -141,18 +142,18 @@ def test_every_child_is_drawn_as_the_architecture_that_was_recorded(tiny: Path) 
 
 
 def test_costs_add_up(tiny: Path) -> None:
-    from nasflow.report import ledger
+    from nasflow.records import costs
 
     told = story(tiny, "nasgd", 0)
     rows, metrics = (
-        ledger.costs(told, images=40),
+        costs.costs(told, images=40),
         read_json(tiny / "nasgd/seed_0/final/metrics.json"),
     )
-    whole = ledger.total(rows)
+    whole = costs.total(rows)
     assert whole.seconds == pytest.approx(metrics["seconds"]["total"])
     epochs = sum(metrics[f"{name}_epochs"] for name in ("pretrain", "search", "final"))
     assert whole.epochs == pytest.approx(epochs)
-    first = ledger.children(told.rounds[0], images=40)
+    first = costs.children(told.rounds[0], images=40)
     assert sum(child.steps for child in first) == told.rounds[0].status["network_steps"]
 
 
@@ -235,13 +236,13 @@ def test_without_a_configuration_the_page_says_what_it_lacks(tiny: Path) -> None
 
 
 def test_the_configuration_that_is_told_makes_the_experiment_again(html: str) -> None:
-    from nasflow.config_file import experiment
+    from nasflow.config.files import experiment
 
     code = re.findall(r"<pre><code>(.*?)</code></pre>", html, re.DOTALL)[0]
     told = Page(code).text
     differing = report.yaml.safe_load(told)
     default = report.yaml.safe_load(report.DEFAULT.read_text())
-    from nasflow.compare_config import merged
+    from nasflow.config.compare import merged
 
     again = experiment([], merged(default, differing))
     skipped = ("device", "threads", "tracking")

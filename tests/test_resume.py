@@ -23,17 +23,17 @@ from lacking import LACKING, reader, shorter
 from powercut import die_at
 from small import STAGES, STATUS, results, sketch
 
-from nasflow import train
-from nasflow.siblings import Siblings
 from nasflow.storage import attempt as attempts
 from nasflow.storage.attempt import Attempt, attempt
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.generations import generations, write_generation
 from nasflow.storage.interruption import ECHO, Stopped, interruption
 from nasflow.storage.lock import Held, writer
-from nasflow.storage.records import read_table
-from nasflow.storage.snapshot import Snapshot
 from nasflow.storage.surroundings import surroundings
+from nasflow.storage.tables import read_table
+from nasflow.training import train
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")

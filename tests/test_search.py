@@ -14,22 +14,23 @@ import yaml
 from rounds import BUDGET, RESULTS, TABLES, prepare, run
 from snakemake.utils import update_config
 
-from nasflow import config, optim
-from nasflow.architecture import chain
-from nasflow.batches import Batches, Split
-from nasflow.data.splits import read_split
-from nasflow.morphisms import MORPHISMS
-from nasflow.neighbourhood import legal, sample
-from nasflow.network import initialise
-from nasflow.plan import finished
-from nasflow.proposal import descent_rate, steepest
+from nasflow.architecture.architecture import chain
+from nasflow.config import experiment as config
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import initialise
 from nasflow.randomness import generator
-from nasflow.schedule import sgdr
+from nasflow.search.budget import finished
+from nasflow.search.neighbourhood import legal, sample
+from nasflow.search.proposal import descent_rate, steepest
 from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import CorruptFile, read_json, write_json
 from nasflow.storage.manifest import copy_checkpoint
-from nasflow.storage.records import read_table, write_table
+from nasflow.storage.splits import read_split
+from nasflow.storage.tables import read_table, write_table
+from nasflow.training import optim
+from nasflow.training.batches import Batches, Split
+from nasflow.training.schedule import sgdr
 
 
 def test_heavy_ball_is_the_papers_step() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from nasflow import flow, selection
-from nasflow.architecture import chain
-from nasflow.batches import Split
-from nasflow.config import Augment, Search, parse, plain
-from nasflow.landscape import simulation
-from nasflow.landscape.simulation import Outcome, independent, limit, paired, simulate
-from nasflow.network import initialise
-from nasflow.particles import Particles
+from nasflow.architecture.architecture import chain
+from nasflow.config.experiment import Augment, Search, parse, plain
+from nasflow.network.network import initialise
+from nasflow.particles import flow
+from nasflow.particles.particles import Particles
+from nasflow.studies import selection, simulation
+from nasflow.studies.simulation import Outcome, independent, limit, paired, simulate
+from nasflow.training.batches import Split
 
 DEFAULT = plain(parse(Search, {}, "search"))
 PAPER = DEFAULT | {"scaling": "paper", "warmup_steps": 0}

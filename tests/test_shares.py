@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasflow.shares import longest, spread
+from nasflow.training.load_balance import longest, spread
 
 
 @given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=30), st.integers(1, 8))

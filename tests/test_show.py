@@ -11,9 +11,9 @@ import cases
 import pytest
 
 from nasflow.__main__ import main
-from nasflow.architecture import Architecture, chain
-from nasflow.command.rails import PLAIN, rails
-from nasflow.node import Node
+from nasflow.architecture.architecture import Architecture, chain
+from nasflow.architecture.node import Node
+from nasflow.architecture.text_diagram import PLAIN, rails
 
 GOLDEN = Path(__file__).parent / "golden/schema_1"
 SEARCH = GOLDEN / "nasgd/seed_0"

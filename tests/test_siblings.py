@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from cases import images, network
 
-from nasflow import heap, optim
-from nasflow.network import Network, at_rest, forward
-from nasflow.siblings import Siblings
-from nasflow.workers import Workers
+from nasflow.network.network import Network, at_rest, forward
+from nasflow.training import heap, optim
+from nasflow.training.siblings import Siblings
+from nasflow.training.workers import Workers
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
 

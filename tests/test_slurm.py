@@ -19,7 +19,7 @@ import yaml
 from killing import newest
 from rounds import RESULTS, TABLES
 
-from nasflow.machines import Machines, first_host, machines
+from nasflow.stages.machines import Machines, first_host, machines
 from nasflow.storage.attempt import FOLDER, STARTS
 
 ROOT = Path(__file__).parents[1]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import reference
 
-from nasflow import config, flow, ideal
-from nasflow.particles import Particles
+from nasflow.config import experiment as config
+from nasflow.particles import flow, ideal
+from nasflow.particles.particles import Particles
 
 POTENTIALS = [("log", 1.0), ("power", 1.0), ("power", 2.0), ("power", 3.0)]
 

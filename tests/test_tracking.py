@@ -21,10 +21,11 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from nasflow.architecture import chain
+from nasflow.architecture.architecture import chain
+from nasflow.records import curves
 from nasflow.storage.files import read_json, write_json
-from nasflow.storage.records import read_table, write_table
-from nasflow.tracking import curves, mirror, pictures, server, source, waiting
+from nasflow.storage.tables import read_table, write_table
+from nasflow.tracking import mirror, pictures, server, source, waiting
 
 STARTED = 1_790_000_000.0
 MORPHISMS = ["", "deepen", "widen", "connect_add", "deepen", "widen", "narrow", "shallow", "widen"]

@@ -18,8 +18,8 @@ import pytest
 import torch
 import tree
 
-from nasflow.command.deployable import Deployable
 from nasflow.data.image_facts import facts_of
+from nasflow.network.deployable import Deployable
 from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.tracking import mirror, server

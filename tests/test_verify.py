@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save
 from tree import finished
 
 from nasflow.__main__ import main
-from nasflow.compare_config import FILES as COMPARISON
-from nasflow.data.splits import SPLITS, read_split
+from nasflow.config.compare import FILES as COMPARISON
+from nasflow.records.verify import check
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import CorruptFile, read_json, write, write_json, write_page
-from nasflow.storage.records import SCHEMAS, read_table, write_table
-from nasflow.storage.verify import check
+from nasflow.storage.splits import SPLITS, read_split
+from nasflow.storage.tables import SCHEMAS, read_table, write_table
 
 GOLDEN = Path(__file__).parent / "golden"
 SEARCH = "nasgd/seed_0"

@@ -36,14 +36,13 @@ from lacking import LACKING, reader
 from powercut import Journal, code_of, die_at, inside
 from small import LONG, STAGES, STATUS, Run, results
 
-from nasflow import batches, optim
-from nasflow.data import splits
-from nasflow.siblings import Siblings
 from nasflow.stages import rounds, training
-from nasflow.storage import attempt, checkpoint, generations
+from nasflow.storage import attempt, checkpoint, generations, splits
 from nasflow.storage.attempt import Attempt
 from nasflow.storage.interruption import Stopped
-from nasflow.storage.snapshot import Snapshot
+from nasflow.training import batches, optim
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import Snapshot
 
 ALONE_AND_TWO = (
     *(("pretrain", 1), ("nasgd", 2), ("nasagd", 1), ("nash", 2), ("final", 1)),

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.data.splits import write_splits
 from nasflow.stages import evaluation, selecting, training
 from nasflow.stages.rounds import search_round
 from nasflow.storage.files import write_json
+from nasflow.storage.splits import write_splits
 
 SEARCH = {
     "n_neigh": 3,

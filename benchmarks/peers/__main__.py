@@ -23,10 +23,10 @@ from benchmarks.peers.bench import Options
 from benchmarks.peers.meter import limit
 from benchmarks.peers.run import PEERS, run, searcher
 from benchmarks.peers.table import page, runs
-from nasflow import config_file
-from nasflow.compare_config import merged
 from nasflow.comparison import comparing
-from nasflow.config import ALGORITHMS, Experiment
+from nasflow.config import files as config_file
+from nasflow.config.compare import merged
+from nasflow.config.experiment import ALGORITHMS, Experiment
 
 
 def main() -> int:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.peers.meter import Meter
-from nasflow.architecture import Architecture
-from nasflow.batches import Split
-from nasflow.config import Experiment, plain
-from nasflow.network import Network
-from nasflow.train import train
+from nasflow.architecture.architecture import Architecture
+from nasflow.config.experiment import Experiment, plain
+from nasflow.network.network import Network
+from nasflow.training.batches import Split
+from nasflow.training.train import train
 
 
 class Options(NamedTuple):

@@ -21,9 +21,9 @@ from gromo.modules.growing_normalisation import GrowingBatchNorm2d
 from torch import Tensor, nn
 
 from benchmarks.peers.space import parts
-from nasflow.architecture import Architecture
-from nasflow.network import Network
-from nasflow.rectified import EPSILON
+from nasflow.architecture.architecture import Architecture
+from nasflow.kernels.batch_norm import EPSILON
+from nasflow.network.network import Network
 
 FACTORS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # of the new filters, tried on the statistics' batches
 Batch = tuple[Tensor, Tensor]

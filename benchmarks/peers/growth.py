@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmarks.peers.bench import Bench, Found, row, stretch
 from benchmarks.peers.space import parts
-from nasflow.architecture import Architecture
-from nasflow.batches import Batches
-from nasflow.config import plain
-from nasflow.neighbourhood import legal
-from nasflow.network import Network
-from nasflow.node import Node
-from nasflow.siblings import Siblings
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
+from nasflow.config.experiment import plain
+from nasflow.network.network import Network
+from nasflow.search.neighbourhood import legal
+from nasflow.training.batches import Batches
+from nasflow.training.siblings import Siblings
 
 START, TARGET = 0.5, 4.0  # of a base width: filters of a growing convolution, first and at the end
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nasflow.config import Experiment
+from nasflow.config.experiment import Experiment
 
 
 class Limit(NamedTuple):

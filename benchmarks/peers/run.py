@@ -15,16 +15,16 @@ from typing import Any
 from benchmarks.peers import growth
 from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
-from nasflow.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture, chain
 from nasflow.comparison import tables
-from nasflow.config import Experiment, plain
-from nasflow.data.splits import read_facts, read_split
-from nasflow.network import compile_kernels, initialise
+from nasflow.config.experiment import Experiment, plain
+from nasflow.network.network import compile_kernels, initialise
 from nasflow.randomness import generator
+from nasflow.search.status import no_search, size
 from nasflow.stages import evaluation, training
-from nasflow.status import no_search, size
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
+from nasflow.storage.splits import read_facts, read_split
 
 # name -> package that it needs, encoding of the space
 PEERS = {

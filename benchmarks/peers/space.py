@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from nasflow.architecture import Architecture
-from nasflow.morphisms import MORPHISMS, Site
-from nasflow.neighbourhood import legal
-from nasflow.network import Network
+from nasflow.architecture.architecture import Architecture
+from nasflow.network.morphisms import MORPHISMS, Site
+from nasflow.network.network import Network
 from nasflow.randomness import generator
+from nasflow.search.neighbourhood import legal
 
 NOTHING = "none"
 FACTORS = {"half": ("narrow", 2), "double": ("widen", 2), "quadruple": ("widen", 4)}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from nasflow.comparison import tables
-from nasflow.comparison.intervals import mean_sd
 from nasflow.comparison.page import table as markdown
-from nasflow.config import Experiment
+from nasflow.config.experiment import Experiment
+from nasflow.records.intervals import mean_sd
 
 COLUMNS = (
     *("method", "seed", "seconds_total", "epochs_total", "parameters", "test_error"),

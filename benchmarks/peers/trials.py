@@ -11,10 +11,10 @@ import optuna
 from benchmarks.peers.bench import Bench, Found, row, stretch
 from benchmarks.peers.meter import Spent
 from benchmarks.peers.space import Choice, choices, decode, space
-from nasflow.baselines import ranked
-from nasflow.config import plain
-from nasflow.network import Network, initialise
+from nasflow.config.experiment import plain
+from nasflow.network.network import Network, initialise
 from nasflow.randomness import generator
+from nasflow.search.baselines import ranked
 
 RUNGS = (1, 2, 4)  # lengths of a trial's cosines, where a pruner looks between them
 

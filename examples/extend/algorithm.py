@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 import nasflow
-from nasflow import optim
-from nasflow.batches import Batches
-from nasflow.children import output_changes, propose, starts
-from nasflow.deaths import Deaths
-from nasflow.history import Row, architecture_rows, training_row
-from nasflow.schedule import cosine
-from nasflow.setting import Progress, Round, Setting
-from nasflow.siblings import Siblings
-from nasflow.storage.snapshot import FORGETFUL, Keeper, Snapshot
+from nasflow.search.children import output_changes, propose, starts
+from nasflow.search.dropouts import Deaths
+from nasflow.search.history import Row, architecture_rows, training_row
+from nasflow.search.round import Progress, Round, Setting
+from nasflow.training import optim
+from nasflow.training.batches import Batches
+from nasflow.training.schedule import cosine
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import FORGETFUL, Keeper, Snapshot
 
 
 # [round]

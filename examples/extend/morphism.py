@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 import nasflow
-from nasflow.channels import resize
-from nasflow.morphisms import Site
+from nasflow.network.channels import resize
+from nasflow.network.morphisms import Site
 
 
 # [morphism]

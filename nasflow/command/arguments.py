@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nasflow import __version__
 from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE, Command
-from nasflow.sections import printable
+from nasflow.printable import printable
+from nasflow.version import __version__
 
 FIRST = (
     ("nasflow init mine", "a new experiment; it prints the commands that run it"),

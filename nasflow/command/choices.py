@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.command.survey import KNOWN
-from nasflow.config import ALGORITHMS
-from nasflow.sections import shown
+from nasflow.config.experiment import ALGORITHMS
+from nasflow.printable import shown
 
 OWN = ("folder", "parquet")
 MINUTES = (2.0, 10_000.0)

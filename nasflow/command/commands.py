@@ -112,7 +112,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command(
         "say what is wrong with a configuration, a line a problem",
         (argument("files", type=Path, nargs="+", help="as for Snakemake's --configfile"),),
-        "nasflow.config_file",
+        "nasflow.config.files",
         examples=(("nasflow check leaves/config.yaml", "before anything runs"),),
     ),
     "show": Command(
@@ -176,7 +176,7 @@ COMMANDS: dict[str, Command] = {
             argument("results", type=Path, help="results, or a folder below it"),
             argument("-v", "--verbose", action="store_true", help="name unknown files too"),
         ),
-        "nasflow.storage.verify",
+        "nasflow.records.verify",
         examples=(("nasflow verify results", "ends with 3 where something is broken"),),
     ),
     "resume": Command(

@@ -21,13 +21,13 @@ import torch
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
-from nasflow.batches import Split
 from nasflow.command import standalone
-from nasflow.command.deployable import Deployable, traceable, traced
 from nasflow.data.image_facts import NAME, facts_of, stem_of
-from nasflow.network import Network, forward
+from nasflow.network.deployable import Deployable, traceable, traced
+from nasflow.network.network import Network, forward
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import write, write_json
+from nasflow.training.batches import Split
 
 IMAGES = 64  # that the parity check looks at
 ALLOWED = 1e-4  # largest difference of probabilities; of logits, as a share of the largest

@@ -9,12 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from nasflow import config_file
 from nasflow.command.choices import Choice, choice
 from nasflow.command.experiment_files import config_text, profile_text, readme_text, snakefile_text
 from nasflow.command.sizing import Shape, lengths, narrowed, shape
 from nasflow.command.survey import Survey, survey
-from nasflow.sections import printable, shown
+from nasflow.config import files as config_file
+from nasflow.printable import printable, shown
 from nasflow.storage.files import write
 
 WORKFLOW = Path(__file__).parents[2] / "workflow" / "Snakefile"

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nasflow.command.deployable import Deployable
 from nasflow.command.terminal import Cell, percent, say, styled, table
 from nasflow.data import pictures
 from nasflow.data.image_facts import facts_of, stem_of
-from nasflow.sections import printable, shown
+from nasflow.network.deployable import Deployable
+from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
 
 BATCH = 250

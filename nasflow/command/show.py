@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nasflow.command import shown
 from nasflow.command.show_network import network_lines
 from nasflow.command.show_search import round_lines, search_lines
-from nasflow.command.shown import Json
 from nasflow.command.terminal import Lines, count, mega, percent, say, seconds, styled, table
-from nasflow.config_file import CHECKPOINT
+from nasflow.config.files import CHECKPOINT
 from nasflow.data.image_facts import stem_of
+from nasflow.records import summaries
+from nasflow.records.summaries import Json
 
 
 def show(*, path: Path, all: bool = False, json: bool = False) -> None:
@@ -44,17 +44,17 @@ def look(path: Path) -> Json:
             return look(path / "results")
         folder = path.parent if path.absolute().name == "search" else path
         if folder.absolute().name.startswith("seed_"):
-            return shown.search(folder)
-        if shown.searches(folder) or (folder / "data/data.json").is_file():
-            return shown.experiment(folder)
+            return summaries.search(folder)
+        if summaries.searches(folder) or (folder / "data/data.json").is_file():
+            return summaries.experiment(folder)
         if folder.absolute().name.startswith("round_"):
-            return shown.round_(folder)
-        inside = [one for one in sorted(folder.iterdir()) if shown.searches(one)]
+            return summaries.round_(folder)
+        inside = [one for one in sorted(folder.iterdir()) if summaries.searches(one)]
         if inside:
-            return {"kind": "results", "experiments": [shown.experiment(one) for one in inside]}
+            return {"kind": "results", "experiments": [summaries.experiment(one) for one in inside]}
     if path.is_file() and path.name.endswith(CHECKPOINT[0]):
-        return shown.architecture(path, path.read_text(errors="replace"))
-    return shown.network(stem_of(path))
+        return summaries.architecture(path, path.read_text(errors="replace"))
+    return summaries.network(stem_of(path))
 
 
 def as_json(found: Json) -> str:

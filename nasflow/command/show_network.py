@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nasflow.architecture import Architecture
-from nasflow.command.rails import DRAWN, PLAIN, rails
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import HEADS, Node
+from nasflow.architecture.text_diagram import DRAWN, PLAIN, rails
 from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
-from nasflow.node import HEADS, Node
 
 WHAT = {
     "pool": "max pool 2 x 2",

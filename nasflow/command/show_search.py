@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nasflow.command.shown import Json
 from nasflow.command.terminal import (
     Cell,
     Lines,
@@ -15,7 +14,8 @@ from nasflow.command.terminal import (
     styled,
     table,
 )
-from nasflow.summary import ended
+from nasflow.records.summaries import Json
+from nasflow.records.summary import ended
 
 WON, OUT = "bold green", "red"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from nasflow.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture, chain
 from nasflow.command.survey import Survey
 
 PRETRAIN, SEARCH = 0.04, 0.16

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import torch
 
-from nasflow import optim
-from nasflow.architecture import Architecture
-from nasflow.batches import Batches, Split
-from nasflow.network import initialise
+from nasflow.architecture.architecture import Architecture
+from nasflow.network.network import initialise
 from nasflow.randomness import generator
-from nasflow.siblings import Siblings
+from nasflow.training import optim
+from nasflow.training.batches import Batches, Split
+from nasflow.training.siblings import Siblings
 
 IMAGES = 512
 WARM = 5  # steps that compile and fill caches

@@ -7,11 +7,11 @@ from __future__ import annotations
 import pprint
 import textwrap
 
-from nasflow import __version__
-from nasflow.architecture import Architecture
-from nasflow.command.deployable import Deployable
-from nasflow.node import Node
-from nasflow.rectified import EPSILON, MOMENTUM
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
+from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
+from nasflow.network.deployable import Deployable
+from nasflow.version import __version__
 
 HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
 {parameters:,} parameters, {flops:,} multiplications and additions an image.

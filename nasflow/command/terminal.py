@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nasflow.sections import printable
+from nasflow.printable import printable
 
 PIPED = 400  # columns where nobody sees the edge
 LEAST = 120  # of a terminal: a line that it breaks says more than one that is cut

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.flow import Matrix, Vector
+from nasflow.particles.flow import Matrix, Vector
+from nasflow.records import curves
 from nasflow.storage.files import read_json
-from nasflow.tracking import curves
 
 Look = tuple[float, float, float]  # seconds, epochs, validation accuracy
 

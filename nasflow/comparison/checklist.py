@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nasflow.compare_config import algorithm_of
 from nasflow.comparison.tables import DASH, equal
-from nasflow.config import Experiment
+from nasflow.config.compare import algorithm_of
+from nasflow.config.experiment import Experiment
 
 SEEDS = 3  # fewer are no multiple runs
 APART = 0.1  # share by which budgets may differ
@@ -33,13 +33,17 @@ def _code(experiment: Experiment) -> list[Answer]:
     seeds = ", ".join(map(str, experiment.seeds))
     return [
         Answer("Code of the training pipeline released?", "yes", "nasflow, rules final_train"),
-        Answer("Code of the search space released?", "yes", "nasflow.morphisms, neighbourhood"),
+        Answer("Code of the search space released?", "yes", "nasflow.network.morphisms"),
         Answer(
             "Hyperparameters and seeds of the final training released?",
             "yes",
             f"settings.json, section final; seeds {seeds}",
         ),
-        Answer("Code of the NAS methods released?", "yes", "nasflow.search, nasflow.baselines"),
+        Answer(
+            "Code of the NAS methods released?",
+            "yes",
+            "nasflow.search",
+        ),
         Answer(
             "Hyperparameters and seeds of the NAS methods released?",
             "yes",

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-import nasflow
 from nasflow.comparison import anytime, checklist, page
 from nasflow.comparison import figures as comparison_figures
 from nasflow.comparison import tables as comparison
 from nasflow.comparison.page import Part
-from nasflow.config import Experiment
+from nasflow.config.experiment import Experiment
+from nasflow.version import __version__
 
 
 def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> dict[str, bytes]:
@@ -58,7 +58,7 @@ def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> d
 def machine() -> str:
     """What compared; the searches ran wherever Snakemake sent them."""
     return (
-        f"nasflow {nasflow.__version__}, Python {platform.python_version()}, torch "
+        f"nasflow {__version__}, Python {platform.python_version()}, torch "
         f"{version('torch')}, {platform.machine()} {platform.system()}"
     )
 

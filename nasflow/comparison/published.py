@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasflow.architecture import Architecture
-from nasflow.node import Node
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
 
 # The network that NASGD1 ended with, from the authors' released run: (filters in, filters out,
 # kernel, 2x2 max pool on the input) of convolutions 0 to 18, and the edges between them, -1 being

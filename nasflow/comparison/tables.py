@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasflow import compare_config
-from nasflow.compare_config import algorithm_of
-from nasflow.comparison.intervals import (
+from nasflow.config import compare as compare_config
+from nasflow.config.compare import algorithm_of
+from nasflow.config.experiment import BASELINES, Experiment, plain
+from nasflow.randomness import generator
+from nasflow.records.intervals import (
     Interval,
     mean_sd,
     paired_bootstrap,
     relative_improvement,
     student_reach,
 )
-from nasflow.config import BASELINES, Experiment, plain
-from nasflow.randomness import generator
 from nasflow.storage.files import read_json
 
 DASH = "–"

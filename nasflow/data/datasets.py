@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.config import Data
+from nasflow.config.experiment import Data
 from nasflow.data import image_sources, inventory, pictures, split_file
 from nasflow.data.image_sources import Images, Labelled, Labels, Source
 from nasflow.randomness import generator

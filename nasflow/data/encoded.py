@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data import pictures
-from nasflow.sections import printable, shown
+from nasflow.printable import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
 UNPACKED = 1_000_000_000  # bytes

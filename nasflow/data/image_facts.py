@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nasflow.config_file import CHECKPOINT
+from nasflow.config.files import CHECKPOINT
 from nasflow.storage.files import CorruptFile, read_json
 
 NAME = "images.json"

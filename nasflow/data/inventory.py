@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nasflow.sections import printable
+from nasflow.printable import printable
 
 EVEN = 1.5  # largest class over smallest, up to which classes count as even
 KINDS = {1: "grey", 3: "RGB"}

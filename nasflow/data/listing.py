@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nasflow.config import Data
+from nasflow.config.experiment import Data
 
 PARTS = ("train", "validation", "test")
 

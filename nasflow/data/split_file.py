@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.sections import printable, shown
+from nasflow.printable import printable, shown
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("image", "class", "split")

@@ -1,1 +1,6 @@
-"""The story of an experiment's searches as one page, and the pictures that it is made of."""
+"""The searches of an experiment as one HTML page that needs no network.
+
+This room may import records and charts and everything below them, but not `comparison`, `tracking`
+or `command`.
+It offers `page.page`, which makes the page.
+"""

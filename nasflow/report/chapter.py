@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from nasflow.architecture import Architecture
-from nasflow.report import ledger, round_charts
-from nasflow.report.charts import Figure
-from nasflow.report.diagram import diagram
-from nasflow.report.difference import sentences
-from nasflow.report.round_curves import RoundCurves, round_curves
-from nasflow.report.story import Round
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.diagram import diagram
+from nasflow.architecture.difference import sentences
+from nasflow.charts import round_charts
+from nasflow.charts.charts import Figure
+from nasflow.charts.round_curves import RoundCurves, round_curves
+from nasflow.records import costs
+from nasflow.records.story import Round
 
 Json = Mapping[str, Any]
 WORDS = {
@@ -51,7 +52,7 @@ class Chapter(NamedTuple):
     cards: list[Card]
     curves: RoundCurves
     figures: list[str]
-    costs: list[ledger.ChildCost]
+    costs: list[costs.ChildCost]
 
 
 def chapter(
@@ -69,8 +70,8 @@ def chapter(
     curves = round_curves(found.particles, found.names, found.status["winner"], most, search)
     own = {f"{key}-{name}": figure for name, figure in round_charts.figures(curves).items()}
     batch = search["batch_size"] if search else None
-    costs = ledger.children(found, images, batch)
-    return Chapter(found, _cards(found, curves, drawings), curves, list(own), costs), own
+    spent = costs.children(found, images, batch)
+    return Chapter(found, _cards(found, curves, drawings), curves, list(own), spent), own
 
 
 def _cards(found: Round, curves: RoundCurves, drawings: bool) -> list[Card]:

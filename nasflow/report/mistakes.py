@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from nasflow.data.splits import read_split
-from nasflow.report.search_charts import named
+from nasflow.charts.search_charts import named
+from nasflow.storage.splits import read_split
 
 WORST = 24
 PAIRS = 8

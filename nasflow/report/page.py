@@ -14,21 +14,23 @@ from typing import Any, NamedTuple
 import yaml
 from markupsafe import Markup
 
-import nasflow
-from nasflow.comparison.intervals import Interval
-from nasflow.config import Experiment, parse, plain
-from nasflow.config_file import DEFAULT
-from nasflow.data.splits import sizes
-from nasflow.report import ledger, mistakes, search_charts
+from nasflow.architecture.diagram import STYLE
+from nasflow.architecture.difference import sentences
+from nasflow.charts import search_charts
+from nasflow.charts.charts import Figure
+from nasflow.config.experiment import Experiment, parse, plain
+from nasflow.config.files import DEFAULT
+from nasflow.records import costs
+from nasflow.records.intervals import Interval
+from nasflow.records.story import Story, searches, story
+from nasflow.records.timeline import timeline
+from nasflow.report import mistakes
 from nasflow.report.chapter import WORDS, Chapter, chapter, drawn
-from nasflow.report.charts import Figure
-from nasflow.report.diagram import STYLE
-from nasflow.report.difference import sentences
 from nasflow.report.parts import data_block, environment, gzipped, library, pack, source
-from nasflow.report.story import Story, searches, story
-from nasflow.report.timeline import timeline
 from nasflow.report.trust import Claim, accuracy_interval, claims
 from nasflow.storage.files import read_json
+from nasflow.storage.splits import sizes
+from nasflow.version import __version__
 
 Json = Mapping[str, Any]
 ROWS = 30_000  # of all rounds' charts, 2 MB
@@ -44,8 +46,8 @@ class Part(NamedTuple):
     claims: list[Claim]
     chapters: list[Chapter]
     drawings: list[tuple[str, str, list[str], Markup]]
-    costs: list[ledger.Cost]
-    total: ledger.Cost
+    costs: list[costs.Cost]
+    total: costs.Cost
     interval: Interval | None
     classes: list[mistakes.ClassResult]
     pairs: list[mistakes.Pair]
@@ -81,7 +83,7 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
     script = str(env.loader.get_source(env, "report.js")[0])  # type: ignore[union-attr]
     return env.get_template("report.html").render(
         name=experiment.experiment if experiment else results.name,
-        version=nasflow.__version__,
+        version=__version__,
         facts=facts,
         machines=_machines(stories),
         sizes=sizes(results / "data"),
@@ -124,15 +126,15 @@ def _part(
         chapters.append(made)
         figures.update(pictures)
     _search_figures(told, facts, figures)
-    costs = ledger.costs(told, images)
+    spent = costs.costs(told, images)
     tested = told.predictions
     return Part(
         told,
         claims(told, others, facts, own),
         chapters,
         _drawings(told),
-        costs,
-        ledger.total(costs),
+        spent,
+        costs.total(spent),
         accuracy_interval(told.metrics) if told.metrics else None,
         mistakes.by_class(tested, facts["classes"]) if tested else [],
         mistakes.pairs(tested, facts["classes"]) if tested else [],

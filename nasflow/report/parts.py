@@ -17,7 +17,7 @@ from typing import Any
 
 import jinja2
 
-from nasflow.report.charts import Figure, Row
+from nasflow.charts.charts import Figure, Row
 
 SPACE = "\u00a0"  # no line breaks between a number and its unit
 

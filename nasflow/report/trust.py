@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasflow.comparison.intervals import Interval, wilson
-from nasflow.report.story import Round, Story
+from nasflow.records.intervals import Interval, wilson
+from nasflow.records.story import Round, Story
 
 Json = Mapping[str, Any]
 CLEAR = 2.0  # standard errors

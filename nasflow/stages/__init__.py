@@ -1,6 +1,7 @@
-"""One function a rule: files in, files out. The rule, the subcommand and the function share a name.
+"""The stages of the pipeline: one function for each rule of the Snakefile.
 
-A stage is a function of its input files, its own config section and the seed. Each writes its
-status (or manifest) last. A module loads what its own stages need: those that only move facts
-start without torch.
+This room stands above all others except the face of the package; a stage is a function of its input
+files, its own section of the configuration and the seed, and writes its status last.
+It offers the stages under the names of the rules, `in_memory.run_search` (the same without files),
+and `launch`, which starts a stage as several processes.
 """

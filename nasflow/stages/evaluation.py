@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nasflow.config import Augment
+from nasflow.config.experiment import Augment
 from nasflow.data.image_facts import NAME, image_facts
-from nasflow.data.predictions import judged, prediction_rows
-from nasflow.data.recalls import by_class
-from nasflow.data.splits import read_facts, read_split
-from nasflow.ranks import own_device
-from nasflow.siblings import Siblings
-from nasflow.stages.given import sections_of
-from nasflow.status import size
+from nasflow.records.class_accuracy import by_class
+from nasflow.records.predictions import judged, prediction_rows
+from nasflow.records.summary import summary_text
+from nasflow.search.status import size
+from nasflow.stages.stage_inputs import sections_of
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
-from nasflow.storage.records import write_table
-from nasflow.summary import summary_text
+from nasflow.storage.splits import read_facts, read_split
+from nasflow.storage.tables import write_table
+from nasflow.training.ranks import own_device
+from nasflow.training.siblings import Siblings
 
 
 def evaluate(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow.config import Experiment, parse
+from nasflow.config.experiment import Experiment, parse
 from nasflow.storage.files import write, write_json, write_page
 
 

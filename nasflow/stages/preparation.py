@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from nasflow.config import Data, parse
+from nasflow.config.experiment import Data, parse
 from nasflow.data import inventory, split_file
 from nasflow.data.listing import listing
-from nasflow.data.splits import write_splits
-from nasflow.network import compile_kernels
+from nasflow.network.network import compile_kernels
+from nasflow.storage.splits import write_splits
 
 
 def prepare(*, config: str, out: Path) -> None:

@@ -9,22 +9,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nasflow import baselines
-from nasflow import plan as policy
-from nasflow.config import Augment, Baselines, Budget, Search, algorithm_of, parse
-from nasflow.data.splits import read_split
-from nasflow.network import at_rest
-from nasflow.progress import progress
-from nasflow.ranks import joined
-from nasflow.search import run_round
-from nasflow.setting import Limits, Round, Setting
-from nasflow.stages.given import check_batch, ready, sections_of
-from nasflow.status import NO_TOTALS, round_status
+from nasflow.config.experiment import Augment, Baselines, Budget, Search, algorithm_of, parse
+from nasflow.network.network import at_rest
+from nasflow.search import baselines
+from nasflow.search import budget as policy
+from nasflow.search.particle_round import run_round
+from nasflow.search.round import Limits, Round, Setting
+from nasflow.search.status import NO_TOTALS, round_status
+from nasflow.stages.progress import progress
+from nasflow.stages.stage_inputs import check_batch, ready, sections_of
 from nasflow.storage.attempt import attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import paths
-from nasflow.storage.records import write_table
+from nasflow.storage.splits import read_split
+from nasflow.storage.tables import write_table
+from nasflow.training.ranks import joined
 
 
 def search_round(

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow import plan as policy
-from nasflow.config import Budget, parse, plain
-from nasflow.status import no_search
+from nasflow.config.experiment import Budget, parse, plain
+from nasflow.search import budget as policy
+from nasflow.search.status import no_search
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import copy_checkpoint
 

@@ -6,21 +6,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow import allowance
-from nasflow.architecture import chain
-from nasflow.config import Augment, Base, Final, Pretrain
-from nasflow.data.splits import read_facts, read_split
-from nasflow.network import Network, initialise
-from nasflow.progress import progress
+from nasflow.architecture.architecture import chain
+from nasflow.config.experiment import Augment, Base, Final, Pretrain
+from nasflow.network.network import Network, initialise
 from nasflow.randomness import generator
-from nasflow.stages.given import Json, check_batch, ready, sections_of
-from nasflow.status import size
+from nasflow.search import allowance
+from nasflow.search.status import size
+from nasflow.stages.progress import progress
+from nasflow.stages.stage_inputs import Json, check_batch, ready, sections_of
 from nasflow.storage.attempt import attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import paths
-from nasflow.storage.records import write_table
-from nasflow.train import train
+from nasflow.storage.splits import read_facts, read_split
+from nasflow.storage.tables import write_table
+from nasflow.training.train import train
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:

@@ -1,1 +1,6 @@
-"""Files that are whole: records, checkpoints, the state of a stage, and who may write."""
+"""Files that are written whole or not at all, and are checked when they are read.
+
+This room may import search, training and networks, whose values it writes and reads.
+It offers `checkpoint` (a network on disk), `tables` (Parquet with exact columns), `splits` (the
+images of an experiment), and `attempt` (the state from which an interrupted stage goes on).
+"""

@@ -18,13 +18,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nasflow.ranks import ALONE, Ranks
 from nasflow.storage.files import CorruptFile, read_json, write_json
 from nasflow.storage.generations import Generation, drop, generations, write_generation
 from nasflow.storage.interruption import Interruption, Stopped, interruption
 from nasflow.storage.lock import writer
-from nasflow.storage.snapshot import Snapshot
 from nasflow.storage.surroundings import surroundings
+from nasflow.training.ranks import ALONE, Ranks
+from nasflow.training.snapshot import Snapshot
 
 STATE = 4  # goes up when the loops or the form of their state change
 FOLDER, STARTS = ".resume", "starts.json"

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from nasflow.architecture import Architecture
-from nasflow.network import Network
+from nasflow.architecture.architecture import Architecture
+from nasflow.network.network import Network
 from nasflow.storage.files import CorruptFile, verified, write
 from nasflow.storage.manifest import facts, paths, write_manifest
 

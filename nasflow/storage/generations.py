@@ -20,7 +20,7 @@ from safetensors import numpy as arrays_of
 from safetensors import torch as tensors_of
 
 from nasflow.storage.files import CorruptFile, verified, write
-from nasflow.storage.snapshot import Snapshot
+from nasflow.training.snapshot import Snapshot
 
 KEPT = 2
 MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"

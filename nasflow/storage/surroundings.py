@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from llvmlite import binding
 
-import nasflow
+from nasflow.version import __version__
 
 SWITCHES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "NUMBA_CPU_NAME")
 
@@ -24,7 +24,7 @@ def surroundings(device: str) -> dict[str, str]:
     cuda = device.startswith("cuda")
     flags = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
     return {
-        "nasflow": nasflow.__version__,
+        "nasflow": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

@@ -25,9 +25,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasflow.records import curves
+from nasflow.records.curves import Point
 from nasflow.storage.files import read_json
-from nasflow.tracking import curves, notes, pictures, server, waiting
-from nasflow.tracking.curves import Point
+from nasflow.tracking import notes, pictures, server, waiting
 from nasflow.tracking.source import Source, found
 
 if TYPE_CHECKING:

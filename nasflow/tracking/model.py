@@ -1,6 +1,6 @@
 """The final network in MLflow: a model that can be loaded, and a version of it in the registry.
 
-The model is nasflow.command.deployable's module, normalisation inside, exported by torch.export: no
+The model is nasflow.network.deployable's module, normalisation inside, exported by torch.export: no
 pickle, no code of nasflow. It takes float32 images (n, channels, height, width) on the scale 0..1
 and gives probabilities (n, classes).
 
@@ -81,7 +81,7 @@ def _save(source: Source, target: Path, run: str, model: str) -> None:
     import mlflow.pytorch  # 5 s
     from mlflow.models import Model, infer_signature
 
-    from nasflow.command.deployable import Deployable
+    from nasflow.network.deployable import Deployable
     from nasflow.storage.checkpoint import read_checkpoint
 
     stem = source.folder / "network"

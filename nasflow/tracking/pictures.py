@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasflow.architecture import Architecture
+from nasflow.architecture.architecture import Architecture
+from nasflow.records import curves
 from nasflow.storage.files import CorruptFile, read_json
-from nasflow.tracking import curves
 from nasflow.tracking.source import Source
 
 if TYPE_CHECKING:
-    from nasflow.report.charts import Figure
+    from nasflow.charts.charts import Figure
 
 SHOWN = "mlflow.loggedImages"  # tag without which MLflow looks for no images
 STEPS = 120  # of a chart of a round
@@ -42,7 +42,7 @@ def pictures(source: Source) -> dict[str, bytes]:
 def diagrams(source: Source) -> dict[str, bytes]:
     """File name -> SVG of the network that the stage left."""
     stem = source.folder / ("network" if source.round is None else "winner")
-    from nasflow.report.diagram import diagram
+    from nasflow.architecture.diagram import diagram
 
     return {"architecture.svg": diagram(_architecture(stem)).encode()}
 
@@ -69,8 +69,8 @@ def files(source: Source, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _of_round(folder: Path) -> dict[str, bytes]:
-    from nasflow.report import round_charts
-    from nasflow.report.round_curves import round_curves
+    from nasflow.charts import round_charts
+    from nasflow.charts.round_curves import round_curves
 
     status = read_json(folder / "status.json")
     particles = curves.table(folder, status, "particles.parquet")
@@ -85,7 +85,7 @@ def _of_round(folder: Path) -> dict[str, bytes]:
 
 
 def _of_training(folder: Path) -> dict[str, bytes]:
-    from nasflow.report import search_charts
+    from nasflow.charts import search_charts
 
     status = read_json(folder / "status.json")
     history = curves.table(folder, status, "history.parquet")
@@ -96,9 +96,9 @@ def _of_training(folder: Path) -> dict[str, bytes]:
 
 
 def _of_final(source: Source) -> dict[str, bytes]:
-    from nasflow.report import search_charts
-    from nasflow.report.story import story
-    from nasflow.report.timeline import timeline
+    from nasflow.charts import search_charts
+    from nasflow.records.story import story
+    from nasflow.records.timeline import timeline
 
     found = story(source.results / source.experiment, source.algorithm, source.seed)
     drawn = _of_training(source.folder)
@@ -116,7 +116,7 @@ def _png(figure: Figure) -> bytes:
     """For a card, with its legend below; a matrix keeps its height."""
     import vl_convert
 
-    from nasflow.report import charts
+    from nasflow.charts import charts
 
     spec = _still(figure.whole)
     usual = spec["height"] == charts.HEIGHT
@@ -137,7 +137,7 @@ def _of_network(stem: Path, before: Path | None) -> dict[str, bytes]:
     """The architecture, what differs from that before it marked."""
     import vl_convert
 
-    from nasflow.report.diagram import diagram
+    from nasflow.architecture.diagram import diagram
 
     there = before is not None and before.with_name(before.name + ".architecture.json").exists()
     parent = _architecture(before) if before is not None and there else None

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nasflow.records import curves
 from nasflow.storage.files import read_json
-from nasflow.tracking import curves
 
 LAYOUT = b"2"  # part of the digest: a change of names or curves replaces all mirrored runs
 FILES = ("*.json", "*.parquet", "summary.txt")

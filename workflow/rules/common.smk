@@ -13,12 +13,12 @@ from snakemake.exceptions import WorkflowError
 ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
 sys.path.insert(0, ROOT)
 
-from nasflow import config as schema
-from nasflow import config_file
-from nasflow import plan as policy
-from nasflow.compare_config import FILES as COMPARISON
-from nasflow.compare_config import names as ablations
-from nasflow.config_file import CHECKPOINT
+from nasflow.config import experiment as schema
+from nasflow.config import files as config_file
+from nasflow.search import budget as policy
+from nasflow.config.compare import FILES as COMPARISON
+from nasflow.config.compare import names as ablations
+from nasflow.config.files import CHECKPOINT
 from nasflow.data.listing import listing
 from nasflow.storage.lock import Held, take
 

@@ -1,0 +1,246 @@
+"""An architecture as an SVG that a person can read, alone or against its parent.
+
+From the image down to the head, a row a node: a box as wide as the logarithm of its channels, the
+size of the map at its left where it changes, and at its right an arc for every edge that skips
+rows. Against a parent, what is new is green and marked +, what changed amber and ~, and what is
+gone stays as a dashed ghost marked −: colour alone says nothing.
+
+The SVG needs no other file, font or script, turns dark where the reader prefers it, and is the same
+text for the same networks. Colours stand twice, since renderers outside browsers know neither
+variables nor media queries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import NamedTuple
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.difference import NONE, Difference, difference, name
+from nasflow.architecture.node import HEADS, Node
+
+ROW, BOX, TOP = 38, 26, 14  # heights in pixels; TOP: above the first box
+LEFT, WIDEST, NARROWEST = 62, 172, 112
+ROUND, FULL = 26, 1024  # width of a joint; channels of the widest box
+LANE, GAP = 13, 10  # of the arcs
+STYLE = """
+.na text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1c2330}
+.na .na-side,.na .na-channels{fill:#667085;font-size:11px}
+.na path{fill:none;stroke:#8a94a6;stroke-width:1.6}
+.na rect,.na circle{stroke:#5b6b8c;stroke-width:1.2;fill:#eef1f6}
+.na .na-k1{fill:#e6f0fb}.na .na-k3{fill:#cfe3f8}.na .na-k5{fill:#aecff2}.na .na-k7{fill:#88b6ea}
+.na .na-pool{fill:#f3e3ee;stroke:#9a5b82}.na .na-joint{fill:#e9e2f8;stroke:#6d54a8}
+.na .na-head{fill:#fbeecb;stroke:#9a7a1e}
+.na .na-new rect,.na .na-new circle{stroke:#12813f;stroke-width:2.6}
+.na .na-changed rect{stroke:#c26a00;stroke-width:2.6}
+.na .na-gone rect,.na .na-gone circle{stroke:#c4314b;stroke-dasharray:4 3;fill:none}
+.na .na-gone text{fill:#c4314b}
+.na path.na-new{stroke:#12813f;stroke-width:2.2}
+.na path.na-gone{stroke:#c4314b;stroke-dasharray:4 3}
+.na .na-mark{font-size:17px;font-weight:700}
+.na .na-mark.na-new{fill:#12813f}.na .na-mark.na-changed{fill:#c26a00}
+.na .na-mark.na-gone{fill:#c4314b}
+@media (prefers-color-scheme:dark){
+.na text{fill:#e7ebf3}.na .na-side,.na .na-channels{fill:#a2adc0}
+.na path{stroke:#76829a}
+.na rect,.na circle{stroke:#8fa3c8;fill:#262d3a}
+.na .na-k1{fill:#1c2a3d}.na .na-k3{fill:#1f3a5a}.na .na-k5{fill:#24507f}.na .na-k7{fill:#2a66a6}
+.na .na-pool{fill:#3d2535;stroke:#cf92b8}.na .na-joint{fill:#312750;stroke:#b3a0ea}
+.na .na-head{fill:#42381a;stroke:#dcbc5e}
+.na .na-new rect,.na .na-new circle,.na path.na-new{stroke:#4ade80}
+.na .na-changed rect{stroke:#fbbf24}
+.na .na-gone rect,.na .na-gone circle,.na path.na-gone{stroke:#fb7185}
+.na .na-gone rect,.na .na-gone circle{fill:none}
+.na .na-gone text,.na .na-mark.na-gone{fill:#fb7185}
+.na .na-mark.na-new{fill:#4ade80}.na .na-mark.na-changed{fill:#fbbf24}
+}
+"""
+
+
+class Place(NamedTuple):
+    """A node's row, and how far its box reaches to both sides of the middle."""
+
+    node: Node
+    owner: Architecture  # the parent, of a ghost
+    row: int
+    half: float
+    mark: str  # new, changed, gone or ""
+
+
+class Arc(NamedTuple):
+    """An edge that is no straight line to the next row."""
+
+    source: Place
+    target: Place
+    mark: str
+    lane: int
+
+
+def diagram(
+    g: Architecture, parent: Architecture | None = None, title: str = "", style: str = STYLE
+) -> str:
+    """SVG of g; with a parent the difference from it is marked. `title` is what a screen reader
+    says first; then come the nodes in order. A page with many of them gives STYLE once and each
+    an empty `style`."""
+    found = NONE if parent is None else difference(g, parent)
+    places = _places(g, parent, found)
+    straight, arcs = _routes(places, g, found)
+    middle = LEFT + WIDEST / 2
+    lanes = max((arc.lane for arc in arcs), default=-1) + 1
+    width = LEFT + WIDEST + (GAP + LANE * lanes if lanes else 0) + 6
+    height = 2 * TOP + ROW * (len(places) - 1) + BOX
+    parts = [*(_line(*edge, middle) for edge in straight), *(_arc(a, middle) for a in arcs)]
+    parts += [_box(place, middle, parent) for place in places.values()]
+    parts += _sides(places.values(), g)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="na" role="img" width="{width}" '
+        f'height="{height}" viewBox="0 0 {width} {height}">'
+        f"<title>{escape(title or 'architecture')}</title><desc>{escape(g.describe())}</desc>"
+        f"{style and f'<style>{style}</style>'}{''.join(parts)}</svg>"
+    )
+
+
+def _places(g: Architecture, parent: Architecture | None, found: Difference) -> dict[int, Place]:
+    """Rows in topological order; a ghost stands behind the node that it stood behind."""
+    order: list[tuple[Node, Architecture]] = [(node, g) for node in g.nodes]
+    if parent is not None:
+        for before, node in zip(parent.nodes, parent.nodes[1:], strict=False):
+            if node.id in found.removed:
+                position = [n.id for n, _ in order].index(before.id)
+                order.insert(position + 1, (node, parent))
+    places = {}
+    for row, (node, owner) in enumerate(order):
+        mark = "gone" if node.id in found.removed else "new" if node.id in found.added else ""
+        mark = "changed" if node.id in found.resized else mark
+        places[node.id] = Place(node, owner, row, _half(node, owner), mark)
+    return places
+
+
+def _half(node: Node, owner: Architecture) -> float:
+    """Half the width of the box: logarithmic in the channels, since morphisms multiply."""
+    if node.op == "add":
+        return ROUND / 2
+    channels = owner.shapes[node.id][0]
+    share = min(1.0, math.log2(1 + channels) / math.log2(1 + FULL))
+    return (NARROWEST + (WIDEST - NARROWEST) * share) / 2
+
+
+def _routes(
+    places: dict[int, Place], g: Architecture, found: Difference
+) -> tuple[list[tuple[Place, Place, str]], list[Arc]]:
+    """Straight edges to the next row, and the arcs, each in the first lane that is free between its
+    rows; short ones first, so that long ones run outside."""
+    every = []
+    for place in places.values():
+        for i in place.node.inputs:
+            joined = "new" if (i, place.node.id) in found.joined else ""
+            every.append((places[i], place, place.mark if place.mark == "gone" else joined))
+    every += [(places[a], places[b], "gone") for a, b in sorted(found.cut)]
+    straight = [e for e in every if e[1].row == e[0].row + 1]
+    arcs: list[Arc] = []
+    for source, target, mark in sorted(
+        (e for e in every if e[1].row > e[0].row + 1),
+        key=lambda e: (e[1].row - e[0].row, e[0].row),
+    ):
+        taken = {a.lane for a in arcs if a.source.row < target.row and source.row < a.target.row}
+        lane = next(i for i in range(len(arcs) + 1) if i not in taken)
+        arcs.append(Arc(source, target, mark, lane))
+    return straight, arcs
+
+
+def _line(source: Place, target: Place, mark: str, middle: float) -> str:
+    y = _top(source.row) + BOX
+    end = _top(target.row)
+    return (
+        f'<path{_class(mark)} d="M{middle} {y}V{end - 1}'
+        f'M{middle - 4} {end - 6}L{middle} {end - 1}L{middle + 4} {end - 6}"/>'
+    )
+
+
+def _arc(arc: Arc, middle: float) -> str:
+    """Out of the right side of one box and into that of another."""
+    lane = LEFT + WIDEST + GAP + LANE * arc.lane
+    start, end = _top(arc.source.row) + BOX * 0.65, _top(arc.target.row) + BOX * 0.35
+    out, into = middle + arc.source.half, middle + arc.target.half + 1
+    head = f"M{into + 5:.1f} {end - 4:.1f}L{into:.1f} {end:.1f}L{into + 5:.1f} {end + 4:.1f}"
+    path = f"M{out:.1f} {start:.1f}H{lane - 7}q7 0 7 7V{end - 7:.1f}q0 7 -7 7H{into:.1f}{head}"
+    return f'<path{_class(arc.mark)} d="{path}"/>'
+
+
+def _box(place: Place, middle: float, parent: Architecture | None) -> str:
+    node, y = place.node, _top(place.row)
+    shape = (
+        f'<circle class="na-joint" cx="{middle}" cy="{y + BOX / 2}" r="{ROUND / 2}"/>'
+        if node.op == "add"
+        else f'<rect{_class(_kind(node))} x="{middle - place.half:.1f}" y="{y}" '
+        f'width="{2 * place.half:.1f}" height="{BOX}" rx="6"/>'
+    )
+    word = escape(_word(place, parent))
+    mark = {"new": "+", "changed": "~", "gone": "−"}.get(place.mark, "")
+    if mark:
+        x = middle - place.half - 9
+        mark = (
+            f'<text class="na-mark na-{place.mark}" x="{x:.1f}" y="{y + BOX / 2 + 6}" '
+            f'text-anchor="middle">{mark}</text>'
+        )
+    return (
+        f"<g{_class(place.mark)}><title>{escape(_hint(place))}</title>{shape}"
+        f'<text x="{middle}" y="{y + BOX / 2 + 4}" text-anchor="middle">{word}</text>{mark}</g>'
+    )
+
+
+def _word(place: Place, parent: Architecture | None) -> str:
+    """`conv 3×3 · 24 → 48`"""
+    node = place.node
+    if node.op == "add":
+        return "+"
+    text = name(place.owner, node.id).replace(", ", " · ")
+    if place.mark != "changed" or parent is None:
+        return text
+    old = parent[node.id]
+    if node.op == "conv":
+        sides = [f"{k}×{k}" for k in (old.kernel, node.kernel)]
+        kernel = sides[1] if old.kernel == node.kernel else "→".join(sides)
+        width = f"{node.width}" if old.width == node.width else f"{old.width}→{node.width}"
+        return f"conv {kernel} · {width}"
+    return f"{text.rsplit(' · ', 1)[0]} · {old.width}→{node.width}"
+
+
+def _hint(place: Place) -> str:
+    """What a pointer resting on the box is told."""
+    g, node = place.owner, place.node
+    shape = "×".join(map(str, g.shapes[node.id]))
+    learned = sum(math.prod(s) for n, s in g.tensors.items() if n.split(".")[0] == str(node.id))
+    reads = f", reads {', '.join(map(str, node.inputs))}" if node.inputs else ""
+    state = {"new": "new, ", "changed": "changed, ", "gone": "removed, "}.get(place.mark, "")
+    return f"node {node.id}: {state}{name(g, node.id)}{reads}; {shape}; {learned:,} parameters"
+
+
+def _sides(places: Iterable[Place], g: Architecture) -> Iterator[str]:
+    """Height × width of the map, where it changes."""
+    shown = None
+    for place in places:
+        if place.mark == "gone" or place.node.op in HEADS:
+            continue
+        side = g.shapes[place.node.id][1:]
+        if side != shown:
+            y = _top(place.row) + BOX / 2 + 4
+            yield f'<text class="na-side" x="2" y="{y}">{side[0]}×{side[1]}</text>'
+        shown = side
+
+
+def _top(row: int) -> int:
+    return TOP + ROW * row
+
+
+def _class(mark: str) -> str:
+    return f' class="na-{mark}"' if mark else ""
+
+
+def _kind(node: Node) -> str:
+    if node.op == "conv":
+        return f"k{min(7, node.kernel | 1)}"
+    kinds = {"pool": "pool", "concat": "joint", "pad": "joint"}
+    return kinds.get(node.op, "head" if node.op in HEADS else "")

@@ -1,0 +1,181 @@
+"""A configuration as files: what is wrong with their text, and the experiment that they describe.
+
+`nasflow check FILE ...` says it in one line a problem. The workflow asks the same when Snakemake
+has read the files; what Snakemake cannot read it refuses itself, with exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasflow.config.compare import merged
+from nasflow.config.experiment import ConfigError, Experiment, parse
+from nasflow.printable import printable, shown
+
+DEFAULT = Path(__file__).parents[2] / "config" / "config.yaml"
+CHECKPOINT = (".architecture.json", ".safetensors", ".json")
+LARGEST = 1_000_000  # bytes of a file
+MOST = 100_000  # values once aliases are unfolded
+PLAIN = "tag:yaml.org,2002:"
+KINDS = {yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
+
+
+def check(*, files: Sequence[Path]) -> None:
+    """What Snakemake makes of `--configfile FILE ...`; ConfigError lists every problem."""
+    together: dict[str, Any] = {}
+    every = [DEFAULT, *files] if DEFAULT.exists() else files
+    _refuse(every)
+    for file in every:
+        together = merged(together, _load(file))
+    found = experiment(every, together)
+    print(f"{', '.join(map(str, files))}: no problem found, experiment {found.experiment}")
+
+
+def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
+    """The experiment of a merged configuration; ConfigError names the files and every problem."""
+    _refuse(files)
+    names = ", ".join(printable(str(file)) for file in files)
+    try:
+        result: Experiment = parse(Experiment, config)
+    except ConfigError as error:
+        raise ConfigError("\n".join(f"{names}: {line}" for line in _lines(error))) from error
+    network = result.base.network
+    missing = [network + end for end in CHECKPOINT if network and not Path(network + end).exists()]
+    if missing:
+        raise ConfigError(
+            f"{names}: base.network: {printable(str(network))}; no checkpoint there,"
+            f" {printable(missing[0])} is missing"
+        )
+    split = result.data.split
+    if split is not None and not Path(split).is_file():
+        raise ConfigError(
+            f"{names}: data.split: {printable(split)}; no file there, expected a CSV such as"
+            " results/digits/data/split.csv"
+        )
+    return result
+
+
+def problems(file: Path) -> list[str]:
+    """What is wrong with the text of a file, a line a problem; no key or value is looked at."""
+    try:
+        if not file.is_file():
+            what = "a folder" if file.is_dir() else "no file" if file.exists() else "missing"
+            return [f"{what}; expected a YAML file"]
+        if file.stat().st_size > LARGEST:
+            return [f"{file.stat().st_size} bytes; expected at most {LARGEST}"]
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        return [f"cannot be read ({error.strerror})"]
+    except UnicodeDecodeError as error:
+        return [f"not UTF-8 at byte {error.start}; save it as UTF-8"]
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        return [] if _is_json(text) else [_unreadable(error)]
+    except RecursionError:
+        return ["nested too deeply; expected sections and keys"]
+    if root is None:
+        return ["empty; expected a mapping of keys"]
+    if not isinstance(root, yaml.MappingNode):
+        return [f"{KINDS[type(root)]}; expected a mapping of keys"]
+    if (count := _unfolded(root, {})) > MOST:
+        return [f"{count:.0f} values once its aliases are unfolded; expected at most {MOST}"]
+    return list(_misread(root, "", set()))
+
+
+def _load(file: Path) -> Mapping[str, Any]:
+    """A file without problems, as Snakemake reads it: JSON or YAML."""
+    text = file.read_text("utf-8-sig")
+    try:
+        loaded: Mapping[str, Any] = json.loads(text) if _is_json(text) else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # a date with 13 months, say
+        problem = printable(" ".join(str(error).split()))
+        raise ConfigError(f"{printable(str(file))}: not readable, {problem}") from error
+    return loaded
+
+
+def _refuse(files: Sequence[Path]) -> None:
+    found = [
+        f"{printable(str(file))}: {problem}" for file in files for problem in problems(Path(file))
+    ]
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+def _lines(error: Exception) -> list[str]:
+    return str(error).split("\n")
+
+
+def _is_json(text: str) -> bool:
+    """JSON may hold tabs where YAML may not."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _unreadable(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"not YAML: {printable(' '.join(str(error).split()))}"
+    problem = printable(str(getattr(error, "problem", "")))
+    remedy = "; indent with spaces" if "\\t" in problem else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: not YAML, {problem}{remedy}"
+
+
+def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values under a node with every alias written out; inf where one contains itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        known[id(node)] = 1.0 + sum(_unfolded(child, known) for child in _children(node))
+    return known[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [child for pair in node.value for child in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _misread(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
+    """Problems that a parsed file no longer shows: tags, code, keys given twice, 010 for 8, 1:30
+    for 90."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    line = node.start_mark.line + 1
+    if not node.tag.startswith(PLAIN) or node.tag.startswith(f"{PLAIN}python/"):
+        yield f"{where}: tag {printable(node.tag)} in line {line}; expected plain values"
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _misread(item, where, seen)
+    elif isinstance(node, yaml.MappingNode):
+        yield from _misread_mapping(node, where, seen)
+    elif isinstance(node, yaml.ScalarNode) and node.tag == f"{PLAIN}int" and not node.style:
+        digits = node.value.lstrip("+-")
+        if len(digits) > 400:
+            yield f"{where}: a number of {len(digits)} digits; expected fewer"
+        elif ":" in digits or (digits.startswith("0") and digits != "0"):
+            found = shown(yaml.safe_load(node.value))
+            meant = "write the number that is meant"
+            yield f"{where}: {node.value:.60}; YAML reads it as {found}, {meant}"
+
+
+def _misread_mapping(node: yaml.MappingNode, where: str, seen: set[int]) -> Iterator[str]:
+    lines: dict[str, int] = {}
+    for name, value in node.value:
+        key = printable(str(name.value)) if isinstance(name, yaml.ScalarNode) else "?"
+        inner, line = f"{where}.{key}" if where else key, name.start_mark.line + 1
+        if key == "?":
+            yield f"{where or 'config'}: a list or mapping as key in line {line}; expected a name"
+        if key == "__use_yte__":
+            yield f"{inner}: makes Snakemake run Python that stands in the file; remove it"
+        if key in lines:
+            yield f"{inner}: stands twice, in lines {lines[key]} and {line}"
+        lines[key] = line
+        yield from _misread(value, inner, seen)

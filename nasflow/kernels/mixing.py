@@ -1,0 +1,81 @@
+"""The learned mix of two maps that an add node gives: on a CPU by kernels, one pass over memory
+each way, where torch's operations take four there and seven back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasflow.kernels.batch_norm_kernels import Channels, compiled, fold, rows_of, tile
+from nasflow.kernels.maps import KERNELS_TAKE, Map, channels_last, narrow, numbers, widen
+
+
+def mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
+    """mix * first + (1 - mix) * second; maps (N, C, H, W), mix (C,)."""
+    alike = first.dtype == second.dtype and first.dtype in KERNELS_TAKE
+    if first.device.type == "cpu" and alike:
+        result: Tensor = _Mixed.apply(first, second, mix)
+        return result
+    return plain_mixed(first, second, mix)
+
+
+def plain_mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
+    """The same in torch's operations."""
+    share = mix[:, None, None]
+    return share.to(first.dtype) * first + (1.0 - share).to(second.dtype) * second
+
+
+class _Mixed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
+        a, b = channels_last(first), channels_last(second)
+        y = torch.empty_like(a)
+        blend(numbers(a), numbers(b), mix.detach().numpy(), numbers(y))
+        ctx.kept = (a, b, mix.detach().numpy())
+        return y.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        a, b, mix = ctx.kept
+        del ctx.kept  # torch frees what it saved itself, but not this, before all is done
+        da, db = torch.empty_like(a), torch.empty_like(b)
+        g = numbers(channels_last(gradients[0]))
+        share = separate(g, numbers(a), numbers(b), mix, numbers(da), numbers(db))
+        return da.permute(0, 3, 1, 2), db.permute(0, 3, 1, 2), torch.from_numpy(share)
+
+
+@compiled
+def blend(a: Map, b: Map, mix: Channels, y: Map) -> None:
+    """y = mix a + (1 - mix) b."""
+    first, second, out = rows_of(a), rows_of(b), rows_of(y)
+    rows, length = first.shape
+    share = tile(mix, length)
+    rest = np.float32(1.0) - share
+    for r in range(rows):
+        for c in range(length):
+            u = share[c] * widen(first[r, c]) + rest[c] * widen(second[r, c])
+            out[r, c] = narrow(u, out)
+
+
+@compiled
+def separate(g: Map, a: Map, b: Map, mix: Channels, da: Map, db: Map) -> Channels:
+    """da = mix g, db = (1 - mix) g; the gradient of mix, (C,): sums over pixels of g (a - b)."""
+    first, second, after = rows_of(a), rows_of(b), rows_of(g)
+    out, other = rows_of(da), rows_of(db)
+    rows, length = first.shape
+    share = tile(mix, length)
+    rest = np.float32(1.0) - share
+    total = np.zeros(length, np.float32)
+    for r in range(rows):
+        for c in range(length):
+            u = widen(after[r, c])
+            total[c] += u * (widen(first[r, c]) - widen(second[r, c]))
+        for c in range(length):
+            out[r, c] = narrow(share[c] * widen(after[r, c]), out)
+        for c in range(length):
+            other[r, c] = narrow(rest[c] * widen(after[r, c]), other)
+    result: Channels = fold(total, len(mix)).astype(np.float32)
+    return result

@@ -1,1 +1,0 @@
-"""Searches on tables of architectures that others have trained."""

@@ -1,0 +1,165 @@
+"""A trained network as a torch module that can leave nasflow: plain layers, normalisation inside.
+
+Images come as training never sees them: (n, channels, height, width), uint8, or float32 on the
+scale 0..1. Its layers are torch's own under readable names, so that torch.export, torch.onnx and
+generated code (`nasflow export`) all start from the same module and the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasflow.architecture.node import HEADS, Node
+from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
+from nasflow.network.network import Network
+
+BATCH = {"images": {0: torch.export.Dim("batch")}}
+
+
+class Deployable(nn.Module):
+    """Logits (n, classes) of images, or with `probabilities` their softmax.
+
+    `facts`: mean and std (a number a channel, scale 0..1) and class names, as in data.json. The
+    module is in eval mode, on the CPU, and shares no memory with the network. ValueError where the
+    facts do not fit the network."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, network: Network, facts: Mapping[str, Any], *, probabilities: bool = True
+    ) -> None:
+        super().__init__()
+        g = network.architecture
+        check_fits(network, facts)
+        self.architecture, self.probabilities = g, probabilities
+        self.classes = tuple(map(str, facts["classes"]))
+        for name in ("mean", "std"):
+            moment = torch.tensor(facts[name], dtype=torch.float32)
+            self.register_buffer(name, moment[:, None, None])
+        for node in g.nodes:
+            if (layer := _layer(node, [g.shapes[i] for i in node.inputs])) is not None:
+                self.add_module(node.name, layer)
+        self.load_state_dict(_state(network) | {"mean": self.mean, "std": self.std})
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        g = self.architecture
+        if images.dtype == torch.uint8:
+            images = images.float() / 255.0
+        outputs = {g.image.id: (images - self.mean) / self.std}
+        for node in g.nodes[1:]:
+            inputs = [outputs[i] for i in node.inputs]
+            outputs[node.id] = self._apply_node(node, inputs)
+        logits = outputs[g.head.id]
+        return logits.softmax(1) if self.probabilities else logits
+
+    def example(self, count: int = 2, *, integers: bool = False, seed: int = 0) -> Tensor:
+        """Random images that the module takes: float32 in 0..1, or uint8 with `integers`."""
+        shape = (count, *self.architecture.shapes[self.architecture.image.id])
+        draw = torch.Generator().manual_seed(seed)
+        whole = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
+        return whole if integers else whole.float() / 255.0
+
+    def _apply_node(self, node: Node, inputs: list[Tensor]) -> Tensor:
+        if node.op == "pool":
+            return nn.functional.max_pool2d(inputs[0], 2)
+        if node.op == "pad":
+            more = node.width - inputs[0].shape[1]
+            return nn.functional.pad(inputs[0], (0, 0, 0, 0, 0, more))
+        if node.op == "concat":
+            return torch.cat(inputs, 1)
+        result: Tensor = getattr(self, node.name)(*inputs)
+        return result
+
+
+def traced(module: Deployable, like: Tensor) -> torch.export.ExportedProgram:
+    """The module by torch.export, for any number of images of the type that `like` has."""
+    with traceable(), torch.no_grad():
+        return torch.export.export(module, (like,), dynamic_shapes=BATCH)
+
+
+@contextmanager
+def traceable() -> Iterator[None]:
+    """torch.export asks for TF32 in the old way, which torch 2.14 refuses to answer in a process
+    that has set it in the new way, as siblings do; while this lasts it is not set."""
+    backends: Any = torch.backends
+    before = backends.fp32_precision
+    backends.fp32_precision = "none"
+    try:
+        yield
+    finally:
+        backends.fp32_precision = before
+
+
+class Mix(nn.Module):
+    """mix * first + (1 - mix) * second, a learned mix a channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.mix * first + (1.0 - self.mix) * second
+
+
+def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
+    """ValueError unless channels, height, width and classes are those of the network."""
+    g = network.architecture
+    wanted = (g.image.width, *g.size, g.head.width)
+    found = (facts["channels"], facts["height"], facts["width"], len(facts["classes"]))
+    if wanted != found:
+        raise ValueError(
+            f"the network takes (channels, height, width), classes {wanted}; "
+            f"the data has {found}; give the data.json that it was trained on"
+        )
+
+
+def _layer(node: Node, inputs: list[tuple[int, int, int]]) -> nn.Module | None:
+    """The learned layer of a node; None where nothing is learned."""
+    if node.op == "conv":
+        padding: Any = node.kernel // 2 if node.kernel % 2 else "same"
+        return nn.Sequential(
+            nn.Conv2d(inputs[0][0], node.width, node.kernel, padding=padding, bias=False),
+            nn.BatchNorm2d(node.width, eps=EPSILON, momentum=MOMENTUM),
+            nn.ReLU(),
+        )
+    if node.op == "add":
+        return Mix(inputs[0][0])
+    if node.op == "head":
+        channels = inputs[0][0]
+        pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(*pooled, nn.Linear(channels, node.width))
+    if node.op == "flat_head":
+        channels, height, width = inputs[0]
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, node.width))
+    return None
+
+
+def _state(network: Network) -> dict[str, Tensor]:
+    """The network's tensors under the names of the module."""
+    g, x, buffers, _ = network
+    state: dict[str, Tensor] = {}
+    for node in g.nodes:
+        name, own = node.name, node.id
+        if node.op == "conv":
+            state |= {
+                f"{name}.0.weight": x[f"{own}.weight"],
+                f"{name}.1.weight": x[f"{own}.scale"],
+                f"{name}.1.bias": x[f"{own}.shift"],
+                f"{name}.1.running_mean": buffers[f"{own}.mean"],
+                f"{name}.1.running_var": buffers[f"{own}.variance"],
+                f"{name}.1.num_batches_tracked": torch.tensor(0),
+            }
+        elif node.op == "add":
+            state[f"{name}.mix"] = x[f"{own}.mix"][:, None, None]
+        elif node.op in HEADS:
+            last = 2 if node.op == "head" else 1
+            state[f"{name}.{last}.weight"] = x[f"{own}.weight"].flatten(1)
+            state[f"{name}.{last}.bias"] = x[f"{own}.bias"]
+    return state

@@ -1,0 +1,142 @@
+"""A network as a torch module, and a module of one's own as a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
+from nasflow.kernels.batch_norm import EPSILON
+from nasflow.network.network import Network, Tensors, forward
+
+LAYERS = "Conv2d - BatchNorm2d - ReLU, MaxPool2d(2), and at the end AdaptiveAvgPool2d(1), Linear"
+
+
+class Module(nn.Module):
+    """The network as a module of its own copies: images (b, C, H, W), normalised, to logits.
+
+    Dots are not allowed in torch's names: the tensor `3.weight` is `3_weight` here."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.architecture = network.architecture
+        for name, t in network.x.items():
+            self.register_parameter(name.replace(".", "_"), nn.Parameter(t.detach().clone()))
+        for name, t in network.buffers.items():
+            self.register_buffer(name.replace(".", "_"), t.detach().clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        x, buffers = (
+            self._tensors(self.architecture.tensors),
+            self._tensors(self.architecture.buffers),
+        )
+        g = self.architecture
+        return forward(g, x, buffers, images, training=self.training, fused=False)
+
+    def network(self) -> Network:
+        """The network as it stands here, at rest."""
+        g = self.architecture
+        x, buffers = (
+            {name: t.detach().clone() for name, t in self._tensors(names).items()}
+            for names in (g.tensors, g.buffers)
+        )
+        return Network(g, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
+
+    def _tensors(self, names: dict[str, tuple[int, ...]]) -> Tensors:
+        return {name: cast(Tensor, getattr(self, name.replace(".", "_"))) for name in names}
+
+
+def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
+    """The same function as a network, at rest; `size` is the (height, width) of the image.
+
+    Takes a sequence (sequences in it are flattened) of Conv2d - BatchNorm2d - ReLU with stride 1
+    and same padding, MaxPool2d(2), and at the end AdaptiveAvgPool2d(1) - Flatten - Linear or
+    Flatten - Linear. The bias of a convolution goes into the running mean, which BatchNorm takes
+    away in either mode. ValueError on any other layer: build the Architecture by hand then."""
+    layers = list(_flattened(module))
+    first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
+    if first is None:
+        raise ValueError(f"from_torch: no Conv2d; expected {LAYERS}")
+    nodes, x, buffers = [Node(0, "image", (), first.in_channels)], Tensors(), Tensors()
+    averaged = False
+    while layers:
+        layer, here = layers.pop(0), len(nodes)
+        if isinstance(layer, nn.Conv2d):
+            node = Node(here, "conv", (here - 1,), layer.out_channels, layer.kernel_size[0])
+            own, running = _convolution(layer, layers.pop(0) if layers else None)
+            if not layers or not isinstance(layers.pop(0), nn.ReLU):
+                raise ValueError(f"from_torch: no ReLU behind {layer}; expected {LAYERS}")
+            buffers |= {f"{here}.{name}": t for name, t in running.items()}
+        elif isinstance(layer, nn.MaxPool2d) and _halves(layer):
+            node, own = Node(here, "pool", (here - 1,)), {}
+        elif isinstance(layer, nn.Linear) and not layers:
+            node, own = _head(layer, nodes, size, averaged)
+        elif isinstance(layer, nn.Flatten):
+            continue
+        elif isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
+            averaged = True
+            continue
+        else:
+            raise ValueError(f"from_torch: {layer}; expected {LAYERS}")
+        nodes.append(node)
+        x |= {f"{here}.{name}": t.detach().clone() for name, t in own.items()}
+    g = Architecture(tuple(nodes), size)
+    return Network(g, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
+
+
+def _flattened(module: nn.Module) -> Iterator[nn.Module]:
+    for layer in module.children():
+        if isinstance(layer, nn.Sequential):
+            yield from _flattened(layer)
+        else:
+            yield layer
+
+
+def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tensors]:
+    """Learned tensors and running statistics of a convolution with its BatchNorm."""
+    kernel, padding = conv.kernel_size[0], conv.padding
+    same = padding == "same" or _pair(padding) == (kernel // 2, kernel // 2)
+    square = conv.kernel_size == (kernel, kernel) and kernel % 2
+    if not (square and same and conv.groups == 1 and {*conv.stride, *conv.dilation} == {1}):
+        raise ValueError(
+            f"from_torch: {conv}; expected an odd square kernel, stride 1 and same padding"
+        )
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or not norm.affine:
+        raise ValueError(f"from_torch: {norm} behind {conv}; expected {LAYERS}")
+    if norm.eps != EPSILON:
+        raise ValueError(f"from_torch: BatchNorm2d(eps={norm.eps}); expected {EPSILON}")
+    assert norm.running_var is not None
+    bias = 0.0 if conv.bias is None else conv.bias.detach()
+    learned = {"weight": conv.weight, "scale": norm.weight, "shift": norm.bias}
+    running = {"mean": norm.running_mean - bias, "variance": norm.running_var.clone()}
+    return learned, running
+
+
+def _head(
+    linear: nn.Linear, nodes: list[Node], size: tuple[int, int], averaged: bool
+) -> tuple[Node, Tensors]:
+    """The last layer, on the mean of each map or on all of it."""
+    channels = next(n.width for n in reversed(nodes) if n.width)
+    halvings = 2 ** sum(n.op == "pool" for n in nodes)
+    shape = (channels,) if averaged else (channels, size[0] // halvings, size[1] // halvings)
+    if linear.in_features != torch.Size(shape).numel() or linear.bias is None:
+        raise ValueError(
+            f"from_torch: {linear}; the map before it has {shape}, and it needs a bias"
+        )
+    op = "head" if averaged else "flat_head"
+    node = Node(len(nodes), op, (len(nodes) - 1,), linear.out_features)
+    weight = linear.weight.reshape(linear.out_features, *shape)
+    return node, {"weight": weight, "bias": linear.bias}
+
+
+def _halves(pool: nn.MaxPool2d) -> bool:
+    numbers = (_pair(pool.kernel_size), _pair(pool.stride), _pair(pool.padding))
+    return numbers == ((2, 2), (2, 2), (0, 0)) and not pool.ceil_mode
+
+
+def _pair(value: object) -> tuple[object, object]:
+    return value if isinstance(value, tuple) else (value, value)

@@ -1,0 +1,134 @@
+"""What stands in results, as plain values: an experiment, a search, a round, a network.
+
+Read without torch, each file by its own checking reader; stages that have not ended are left out,
+so that a search can be looked at while it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.config.files import CHECKPOINT
+from nasflow.storage.files import CorruptFile, read_json, verified
+
+Json = dict[str, Any]
+STATUS = "status.json"
+
+
+def experiment(folder: Path) -> Json:
+    """The data and a row a search; `folder` may be that of one algorithm."""
+    data = folder / "data/data.json"
+    if not data.is_file():
+        data = folder.absolute().parent / "data/data.json"
+    return {
+        "kind": "experiment",
+        "folder": str(folder),
+        "data": read_json(data) if data.is_file() else None,
+        "searches": [_in_short(search(path)) for path in searches(folder)],
+    }
+
+
+def searches(folder: Path) -> list[Path]:
+    """Folders of searches, by algorithm and seed."""
+    places = (*folder.glob("*/seed_*"), *folder.glob("seed_*"))
+    found = [path for path in places if path.is_dir()]
+    return sorted(found, key=lambda path: (path.parent.name, _number(path)))
+
+
+def search(folder: Path) -> Json:
+    """Pretraining, rounds with their children, the end: None where a stage has not ended."""
+    rounds = sorted(folder.glob("search/round_*"), key=_number)
+    ended = [round_(path) for path in rounds if (path / STATUS).is_file()]
+    summary, metrics = (
+        _record(folder / "search/summary.json"),
+        _record(folder / "final/metrics.json"),
+    )
+    if summary is not None:  # rounds of an earlier, longer search may lie behind it
+        ended = [one for one in ended if one["round"] <= summary["rounds"]]
+    return {
+        "kind": "search",
+        "folder": str(folder),
+        "experiment": folder.absolute().parents[1].name,
+        "algorithm": folder.absolute().parent.name,
+        "seed": _number(folder),
+        "pretrain": _record(folder / "pretrain" / STATUS),
+        "rounds": ended,
+        "summary": summary,
+        "final": _record(folder / "final" / STATUS),
+        "metrics": metrics,
+    }
+
+
+def round_(folder: Path) -> Json:
+    """status.json of a round, and `nodes`: a row for g_r and each child."""
+    from nasflow.storage.tables import read_table
+
+    status = read_json(folder / STATUS)
+    nodes = read_table(folder / "architectures.parquet").to_pylist()
+    return {"kind": "round", "folder": str(folder), **status, "nodes": nodes}
+
+
+def network(stem: Path) -> Json:
+    """An architecture with what its stage says of it; `stem` of a checkpoint."""
+    manifest, described = (
+        stem.with_name(stem.name + end) for end in (CHECKPOINT[-1], CHECKPOINT[0])
+    )
+    facts = read_json(manifest)
+    try:
+        text = verified(described, facts["files"][described.name]).decode()
+    except (LookupError, TypeError) as error:
+        raise CorruptFile(
+            f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
+        ) from error
+    return architecture(described, text) | {
+        "path": str(stem),
+        "status": _record(stem.with_name(STATUS)),
+        "metrics": _record(stem.with_name("metrics.json")),
+    }
+
+
+def architecture(file: Path, text: str) -> Json:
+    """A row a node; `g` is the graph itself."""
+    try:
+        g = Architecture.from_json(text)
+    except ValueError as error:
+        raise CorruptFile(f"{file}: {error}") from error
+    return {"kind": "network", "path": str(file), "g": g, "status": None, "metrics": None}
+
+
+def _in_short(found: Json) -> Json:
+    """A search as a row."""
+    last = [one for one in (found["pretrain"], *found["rounds"], found["final"]) if one]
+    totals = found["rounds"][-1]["totals"] if found["rounds"] else {}
+    keys = ("folder", "algorithm", "seed", "metrics")
+    return {key: found[key] for key in keys} | {
+        "rounds": len(found["rounds"]),
+        "recentred": totals.get("recentred", 0),
+        "parameters": last[-1]["parameters"] if last else None,
+        "flops": last[-1]["flops"] if last else None,
+        "validation_accuracy": last[-1]["validation_accuracy"] if last else None,
+        "stage": "finished" if found["metrics"] else _stage(found),
+    }
+
+
+def _stage(found: Json) -> str:
+    """What has been done last."""
+    if found["final"]:
+        return "trained"
+    if found["summary"]:
+        return "searched"
+    if found["rounds"]:
+        return f"round {found['rounds'][-1]['round']}"
+    return "pretrained" if found["pretrain"] else "begun"
+
+
+def _record(path: Path) -> Json | None:
+    return dict(read_json(path)) if path.is_file() else None
+
+
+def _number(path: Path) -> int:
+    found = re.search(r"_(\d+)$", path.name)
+    return int(found[1]) if found else -1
