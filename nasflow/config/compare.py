@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from nasflow.config.sections import key
+from pydantic import BeforeValidator
+from pydantic.config import JsonDict
+
+from nasflow.config.kinds import Algorithm
+from nasflow.config.section import Section, key, refuse
 
 SECTIONS = ("search", "baselines")
 FILES = (
@@ -16,36 +20,75 @@ FILES = (
 )
 
 
-@dataclass(frozen=True)
-class Compare:
+NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"  # of an ablation, which is part of paths
+CHANGED: JsonDict = {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {name: {"type": "object"} for name in SECTIONS},
+}
+Ablations = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def _ablations(raw: Any) -> Any:
+    """Check the names of ablations and of their sections; null takes an ablation out.
+
+    What an ablation changes in its sections is checked where it is laid over them."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise refuse("expected a mapping of names to sections")
+    for name, sections in raw.items():
+        if not re.fullmatch(NAME, str(name)):
+            raise refuse(f"expected names matching {NAME}", found=name)
+        if sections is not None and not _is_change(sections):
+            known = " or ".join(SECTIONS)
+            raise refuse(
+                f"expected a mapping with {known}, each a mapping of keys, or null",
+                str(name),
+                found=sections,
+            )
+    return {str(name): sections for name, sections in raw.items() if sections is not None}
+
+
+def _is_change(sections: Any) -> bool:
+    return (
+        isinstance(sections, Mapping)
+        and set(sections) <= set(SECTIONS)
+        and all(isinstance(options, Mapping) for options in sections.values())
+    )
+
+
+class Compare(Section):
     """The target `compare`: all algorithms, and ablations of one, with every seed."""
 
-    of: str = key("nasgd", "algorithm that the ablations are of")
-    ablations: Mapping[str, Mapping[str, Any]] = key(
-        {}, "name: sections with the options that differ", overrides=SECTIONS
+    of: Algorithm = key(Algorithm.NASGD, "algorithm that the ablations are of", strict=False)
+    ablations: Annotated[Ablations, BeforeValidator(_ablations)] = key(
+        {},
+        "name: sections with the options that differ",
+        json_schema_extra={"type": ["object", "null"], "additionalProperties": CHANGED},
     )
-    resamples: int = key(10_000, "of the paired bootstrap", low=100, high=10**7)
+    resamples: int = key(10_000, "samples of the paired bootstrap", low=100, high=10**7)
     level: float = key(0.95, "coverage of the intervals", above=0.5, high=0.9999)
 
 
-def algorithm_of(name: str) -> str:
-    """`nasgd` of `nasgd` and of its ablation `nasgd-log`."""
-    return name.partition("-")[0]
+def algorithm_of(name: str) -> Algorithm:
+    """Return the algorithm of a method: `nasgd` for `nasgd` and for its ablation `nasgd-log`."""
+    return Algorithm(name.partition("-")[0])
 
 
 def names(compare: Compare) -> list[str]:
-    """The ablations as they stand in paths: `nasgd-log`."""
+    """List the ablations by the names that they have in paths, such as `nasgd-log`."""
     return [f"{compare.of}-{ablation}" for ablation in compare.ablations]
 
 
-def overrides(compare: Compare, name: str) -> Mapping[str, Any]:
-    """Section -> options that differ, of an algorithm (none do) or an ablation."""
+def overrides(compare: Compare, name: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return what a method changes, by section; only ablations change something."""
     _, _, ablation = name.partition("-")
     return compare.ablations[ablation] if ablation else {}
 
 
 def merged(section: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The section with the options in it, mappings key by key."""
+    """Lay options over a section; mappings inside are merged key by key."""
     result = dict(section)
     for name, value in options.items():
         inner = result.get(name)
@@ -55,7 +98,7 @@ def merged(section: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
 
 
 def differences(options: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """`search.potential: log`, a line a value."""
+    """Yield one line for each value that differs, such as `search.potential: log`."""
     for name, value in options.items():
         if isinstance(value, Mapping):
             yield from differences(value, f"{where}{name}.")

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from nasflow.config.compare import merged
-from nasflow.config.experiment import ConfigError, Experiment, parse
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import ConfigError, parse
 from nasflow.printable import printable, shown
 
 DEFAULT = Path(__file__).parents[2] / "config" / "config.yaml"
@@ -41,7 +42,7 @@ def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
     _refuse(files)
     names = ", ".join(printable(str(file)) for file in files)
     try:
-        result: Experiment = parse(Experiment, config)
+        result = parse(Experiment, config)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{names}: {line}" for line in _lines(error))) from error
     network = result.base.network

@@ -1,14 +1,15 @@
-"""Particles on the graph of siblings: the formulas of NASGD (paper 2.1, D.1) and NASAGD (2.2, D.2).
+"""The formulas of NASGD (paper 2.1, D.1) and NASAGD (2.2, D.2): particles on a graph of siblings.
 
-Particles on a node are exchangeable, so the state is their counts, and one multinomial draw a node
-has exactly the law of moving them one by one: a step costs the same for 10^2 and 10^9 particles.
-Ghosts (one a child) never move and count in f.
+Particles on the same node cannot be told apart, so the state is how many stand on each node. One
+multinomial draw per node has exactly the law of moving the particles one by one, so that a step
+costs the same for 10^2 and for 10^9 particles. Ghosts (one on each child) never move, but they
+count in the share f.
 
-Errata of the paper decided here: D.1 prints the positive part of E(g') - E(g), which climbs;
-particles go from i to j at the rate [E_i - E_j]^+ K_ij, as section 2.1 has it. Sections 2.2 and D.2
-print coefficient 1 before sum ([phi_j - phi_i]^+)^2 K, with which the total energy rises without
-friction; with 1/2 it is conserved. D.2's restart quantity is never negative; its own words describe
-the signed sum.
+Errata of the paper that are decided here. D.1 prints the positive part of E(g') - E(g), with which
+particles would climb; here they go from i to j at the rate [E_i - E_j]^+ K_ij, as section 2.1 has
+it. Sections 2.2 and D.2 print coefficient 1 before sum ([phi_j - phi_i]^+)^2 K, with which the
+total energy rises without friction; with 1/2 it is conserved. The restart quantity of D.2 is never
+negative; its own words describe the signed sum.
 """
 
 from __future__ import annotations
@@ -16,21 +17,30 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nasflow.config.kinds import Potential
+
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
 def init(particles: int, n_neigh: int) -> Counts:
-    """N particles on g_r and one ghost on each child, (1 + n_neigh,)."""
+    """Return counts (1 + n_neigh,) of N particles on the centre g_r and one ghost on each child."""
     counts = np.ones(1 + n_neigh, dtype=np.int64)
     counts[0] = particles
     return counts
 
 
 def graph(children: npt.ArrayLike, siblings: float) -> Matrix:
-    """K, (m, m), symmetric with zero diagonal: the weights of the edges between g_r and its
-    children, (m - 1,), and of those between any two children (0: a star)."""
+    """Make K, the weights of the edges between m nodes, of which node 0 is the centre g_r.
+
+    Args:
+        children: the weights of the edges between the centre and each child, (m - 1,).
+        siblings: the weight of the edge between any two children; 0 makes a star.
+
+    Returns:
+        K, (m, m), symmetric with zero diagonal.
+    """
     spokes = np.asarray(children, dtype=float)
     m = len(spokes) + 1
     K = siblings * (np.ones((m, m)) - np.eye(m))
@@ -39,31 +49,50 @@ def graph(children: npt.ArrayLike, siblings: float) -> Matrix:
 
 
 def potential(f: Vector, kind: str, beta: float) -> Vector:
-    """U'(f): f^beta (Remark 2.3) or log f (section 2.1)."""
-    return f**beta if kind == "power" else np.log(np.maximum(f, np.finfo(float).tiny))
+    """Return U'(f): f^beta (`power`, Remark 2.3), log f (`log`, section 2.1) or 0 (`none`), (m,).
+
+    Raises:
+        ValueError: if `kind` is none of these.
+    """
+    match Potential(kind):
+        case Potential.POWER:
+            return f**beta
+        case Potential.LOG:
+            return np.log(np.maximum(f, np.finfo(float).tiny))
+        case Potential.NONE:
+            return np.zeros_like(f)
 
 
 def energy(f: Vector, V: Vector, *, kind: str, beta: float, weight: float) -> Vector:
-    """E_i = w U'(f_i) + V_i, (m,)."""
+    """Return the energies E_i = w U'(f_i) + V_i in nats, (m,).
+
+    Args:
+        f: shares of the particles, (m,).
+        V: validation losses in nats, (m,).
+        kind: of the potential U', as in `potential`.
+        beta: exponent of the power potential.
+        weight: the entropy weight w, nats.
+    """
     return weight * potential(f, kind, beta) + V
 
 
 def first_order_rates(E: Vector, K: Matrix) -> Matrix:
-    """Q_ij = [E_i - E_j]^+ K_ij, (m, m)."""
+    """Return Q_ij = [E_i - E_j]^+ K_ij, (m, m): particles descend E."""
     Q: Matrix = np.maximum(E[:, None] - E[None, :], 0.0) * K
     return Q
 
 
 def second_order_rates(phi: Vector, K: Matrix) -> Matrix:
-    """Q_ij = [phi_j - phi_i]^+ K_ij, (m, m): particles climb phi (D.2, step 2)."""
+    """Return Q_ij = [phi_j - phi_i]^+ K_ij, (m, m): particles climb phi (D.2, step 2)."""
     Q: Matrix = np.maximum(phi[None, :] - phi[:, None], 0.0) * K
     return Q
 
 
 def pull(phi: Vector, K: Matrix, *, paper_coefficient: bool = False) -> Vector:
-    """sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): what the climb of its particles takes from phi_i.
+    """Return sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): how fast climbing particles lower phi_i.
 
-    `paper_coefficient` prints it as D.2 does: 1 instead of 1/2, and K squared with the bracket."""
+    With `paper_coefficient` it is as D.2 prints it: 1 instead of 1/2, and K is squared together
+    with the bracket."""
     rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
     square = np.square(rise * K) if paper_coefficient else 0.5 * rise * rise * K
     down: Vector = square.sum(1)
@@ -79,14 +108,24 @@ def push(
     friction: float,
     paper_coefficient: bool = False,
 ) -> Vector:
-    """phi_i - tau (pull_i + friction phi_i + E_i), (m,): D.2, step 3, with the friction of 2.2.
+    """Return phi_i - tau (pull_i + friction phi_i + E_i), (m,): D.2, step 3, with 2.2's friction.
 
-    tau friction above 1 counts as 1, when phi forgets what it was: more would make it diverge.
+    A product tau * friction above 1 counts as 1, with which phi forgets its value: a larger one
+    would make phi diverge.
 
-    The square drives phi_i of a node that falls behind to minus infinity in finite time, where the
-    exact paths end (a default round without a winner overflowed after 14 steps). phi therefore
-    stops 1 / (tau min K) below its largest value: from there every particle leaves within a step,
-    and lower values would move no more."""
+    The square drives phi_i of a node that falls behind to minus infinity in finite time, which is
+    where the exact paths end (a default round without a winner overflowed after 14 steps).
+    Therefore phi stops 1 / (tau min K) below its largest value. From there every particle leaves
+    within one step.
+
+    Args:
+        phi: the potential, (m,).
+        E: the energies, (m,), nats.
+        K: the weights of the edges, (m, m).
+        tau: the time step.
+        friction: gamma of phi.
+        paper_coefficient: as in `pull`.
+    """
     down = pull(phi, K, paper_coefficient=paper_coefficient)
     pushed = phi - tau * (down + min(friction, 1.0 / tau) * phi + E)
     depth = 1.0 / (tau * float(K[K > 0.0].min(initial=np.inf)))
@@ -95,9 +134,10 @@ def push(
 
 
 def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True) -> float:
-    """Rate at which the flow of phi raises the mean loss, nats: sum_ij f_i Q_ij (V_j - V_i).
+    """Return the rate at which the flow of phi raises the mean loss: sum_ij f_i Q_ij (V_j - V_i).
 
-    Unsigned, with [V_j - V_i]^+, it is what D.2 prints: positive as soon as any particle climbs."""
+    Unsigned, that is with [V_j - V_i]^+, it is what D.2 prints: positive as soon as any particle
+    goes to a larger loss."""
     climb = V[None, :] - V[:, None]  # (m, m): from i to j
     if not signed:
         climb = np.maximum(climb, 0.0)
@@ -105,8 +145,20 @@ def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True)
 
 
 def move(rng: np.random.Generator, n: Counts, Q: Matrix, kappa_tau: float) -> tuple[Counts, Counts]:
-    """Particles leave i with probability min(1, kappa tau sum_j Q_ij) and pick j ~ Q_ij; all moves
-    use the same Q. Returns the counts after and the number that left each node, (m,) each."""
+    """Move all particles at once, by the same rates.
+
+    A particle leaves node i with probability min(1, kappa tau sum_j Q_ij), and chooses node j with
+    a probability proportional to Q_ij.
+
+    Args:
+        rng: draws the moves.
+        n: particles and ghosts on each node, (m,).
+        Q: rates, (m, m).
+        kappa_tau: the factor that makes rates probabilities.
+
+    Returns:
+        The counts after the move, and how many particles left each node, (m,) each.
+    """
     out = Q.sum(1)
     leave = np.minimum(kappa_tau * out, 1.0)
     P = Q * (leave / np.where(out > 0.0, out, 1.0))[:, None]  # (m, m)
@@ -121,6 +173,8 @@ def move(rng: np.random.Generator, n: Counts, Q: Matrix, kappa_tau: float) -> tu
 
 
 def winner(n: Counts) -> int | None:
-    """The child with most particles, once it has at least twice those of g_r; ties: the first."""
+    """Return the child with most particles once it holds at least twice those of the centre.
+
+    Of two children with equally many it is the first; None while no child holds so many."""
     child = 1 + int(np.argmax(n[1:]))
     return child if n[child] >= 2 * n[0] else None

@@ -1,167 +1,237 @@
-"""The particles of one round: counts, and for NASAGD the potential phi that drives them."""
+"""One step of the particles of a round, as a pure function of their state.
+
+NASGD is first order: particles descend the energy E = w U'(f) + V. NASAGD is second order: they
+climb the potential phi, and E pushes phi down.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nasflow.config.kinds import Algorithm, Potential, Restart, Scaling
+from nasflow.config.search import Search
 from nasflow.particles import flow, scaling
 from nasflow.particles.flow import Counts, Matrix, Vector
 
+Mask = NDArray[np.bool_]
+
+
+class State(NamedTuple):
+    """All that a step changes.
+
+    Attributes:
+        counts: particles and ghosts on each node, int64 (m,); node 0 is the centre.
+        phi: potential that drives the particles of NASAGD, (m,); zeros in NASGD.
+    """
+
+    counts: Counts
+    phi: Vector
+
+
+class Rules(NamedTuple):
+    """All that a round keeps constant.
+
+    Attributes:
+        second_order: True for NASAGD, False for NASGD.
+        K: weights of the edges, symmetric with zero diagonal, (m, m).
+        search: the configuration of the round.
+        scale: gives w and kappa tau of a step (module `scaling`).
+    """
+
+    second_order: bool
+    K: Matrix
+    search: Search
+    scale: scaling.Scale
+
 
 class Info(NamedTuple):
-    """What the log keeps of a step: vectors (m,) after it, but `share` and `energy` those that
-    decided it; `clock` is kappa tau (NASGD) or the time step of phi (NASAGD)."""
+    """What the log keeps of a step.
+
+    `counts`, `share`, `energy`, `phi` and `weight` belong to one instant, that at which the
+    particles decide: E = w U'(f) + V holds between them. `moved`, `after` and `restarted` tell what
+    the step did.
+
+    Attributes:
+        counts: particles and ghosts on each node before the move, (m,).
+        share: f, the share of all particles and ghosts on each node before the move, (m,).
+        energy: E in nats, (m,).
+        phi: the potential that moved the particles, (m,).
+        weight: the entropy weight w, nats.
+        kappa_tau: the factor of the rates Q, which makes them probabilities.
+        moved: how many particles left each node, (m,).
+        after: particles and ghosts on each node after the move, (m,).
+        restarted: whether phi returned to zero at the end of the step.
+    """
 
     counts: Counts
     share: Vector
     energy: Vector
-    moved: Counts
     phi: Vector
-    restarted: bool
     weight: float
-    clock: float
+    kappa_tau: float
+    moved: Counts
+    after: Counts
+    restarted: bool
 
 
-class Particles:
-    """N particles on g_r and a ghost on each child, moved by `algorithm` over the edges K.
+def rules(algorithm: str, K: Matrix, search: Search) -> Rules:
+    """Fix what a round keeps constant.
 
-    `nasgd` is first order: particles descend E = w U'(f) + V. `nasagd` is second order: they climb
-    phi, and E pushes phi down. Options are the keys of config.Search."""
+    Args:
+        algorithm: nasgd or nasagd.
+        K: weights of the edges between the m nodes, symmetric with zero diagonal, (m, m).
+        search: the configuration of the round.
 
-    def __init__(self, algorithm: str, K: Matrix, search: dict[str, Any]) -> None:
-        self.second_order = algorithm == "nasagd"
-        self._K, self._options = K, search
-        self._scale = _scale(K, search)
-        self.counts = flow.init(search["particles"], len(K) - 1)
-        self.phi = np.zeros(len(K))
-        self._total = float(self.counts.sum())  # ghosts too; no step changes it
-
-    def state(self) -> dict[str, np.ndarray]:
-        """All that steps change, for `restore`."""
-        return {"counts": self.counts, "phi": self.phi}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self.counts, self.phi = state["counts"], state["phi"]
-
-    @property
-    def leader(self) -> int:
-        """The node with most particles."""
-        return int(np.argmax(self.counts))
-
-    @property
-    def winner(self) -> int | None:
-        """The child that ends the round, if there is one."""
-        return flow.winner(self.counts)
-
-    def step(
-        self,
-        rng: np.random.Generator,
-        V: Vector,
-        standard_error: Vector,
-        tau: float,
-        *,
-        still: bool,
-        dead: np.ndarray | None = None,
-    ) -> Info:
-        """One step at the losses V (with |v|^2 / 2 added where the kinetic term is wanted).
-
-        `still` reports without moving: the warm-up of the averages. Particles leave the children
-        that are `dead` (m,) before all else, and none comes back."""
-        if dead is not None and dead.any():
-            self._leave(rng, dead)
-        w, clock = self._scale(V, standard_error, tau)
-        f = self._share()
-        E = self._energy(f, V, w)
-        moved, restarted = np.zeros(len(V), dtype=np.int64), False
-        if self.second_order:
-            clock = self._clock(clock, tau)
-        if not still and self.second_order:
-            moved, restarted = self._second(rng, V, w, clock)
-        elif not still:
-            Q = flow.first_order_rates(E, self._K)  # (D.1, step 2)
-            self.counts, moved = flow.move(rng, self.counts, Q, clock)
-        return Info(self.counts, f, E, moved, self.phi, restarted, w, clock)
-
-    def _leave(self, rng: np.random.Generator, dead: np.ndarray) -> None:
-        """The particles of dead children go along their edges to nodes that live (to g_r where no
-        edge leads to one); then the edges go. Ghosts stay."""
-        counts = self.counts.copy()
-        for node in np.flatnonzero(dead[1:] & (counts[1:] > 1)) + 1:
-            weights = np.where(dead, 0.0, self._K[node])
-            if not weights.any():
-                weights[0] = 1.0
-            counts += rng.multinomial(counts[node] - 1, weights / weights.sum())
-            counts[node] = 1
-        self.counts = counts
-        self._K = np.where(dead[:, None] | dead[None, :], 0.0, self._K)
-
-    def _second(
-        self, rng: np.random.Generator, V: Vector, w: float, clock: float
-    ) -> tuple[Counts, bool]:
-        """Move by the present phi, then push phi by the shares after the moves.
-
-        D.2 lists the two in this order; with the new f it is the symplectic Euler scheme, whose
-        energy stays bounded where the explicit one's grows."""
-        options = self._options["second_order"]
-        paper = self._options["scaling"] == "paper"
-        friction, kappa = options["friction"], self._options["kappa"] if paper else 1.0
-        if friction is None:
-            friction = 0.0 if paper else 1.0
-        if not paper:
-            friction *= scaling.damping(self._options["mobility"], clock)
-        Q = flow.second_order_rates(self.phi, self._K)  # (D.2, step 2)
-        self.counts, moved = flow.move(rng, self.counts, Q, kappa * clock)
-        f = self._share()
-        self.phi = flow.push(  # (D.2, step 3)
-            self.phi,
-            self._energy(f, V, w),
-            self._K,
-            tau=clock,
-            friction=friction,
-            paper_coefficient=options["paper_coefficient"],
-        )
-        restarted = options["restart"] != "never" and (
-            flow.uphill(f, self.phi, V, self._K, signed=options["restart"] == "signed") > 0.0
-        )
-        if restarted:
-            self.phi = np.zeros_like(self.phi)
-        return moved, restarted
-
-    def _clock(self, kappa_tau: float, tau: float) -> float:
-        """NASAGD's time step: tau as printed, or with `auto` the one of which two make NASGD's
-        kappa tau (phi needs a step to grow before a share `mobility` leaves g_r)."""
-        return tau if self._options["scaling"] == "paper" else math.sqrt(kappa_tau)
-
-    def _share(self) -> Vector:
-        f: Vector = self.counts / self._total
-        return f
-
-    def _energy(self, f: Vector, V: Vector, w: float) -> Vector:
-        options = self._options
-        w = 0.0 if options["potential"] == "none" else w
-        return flow.energy(f, V, kind=_kind(options), beta=options["beta"], weight=w)
+    Raises:
+        ValueError: if `algorithm` does not move particles.
+    """
+    if algorithm not in (Algorithm.NASGD, Algorithm.NASAGD):
+        raise ValueError(f"algorithm: {algorithm!r}; expected nasgd or nasagd")
+    return Rules(algorithm == Algorithm.NASAGD, K, search, _scale(K, search))
 
 
-def _kind(search: dict[str, Any]) -> str:
-    """Without entropy particles keep the clock that the power potential gives them."""
-    kind: str = search["potential"]
-    return "power" if kind == "none" else kind
+def start(rules: Rules) -> State:
+    """Put N particles on the centre and one ghost on each child."""
+    m = len(rules.K)
+    return State(flow.init(rules.search.particles, m - 1), np.zeros(m))
 
 
-def _scale(K: Matrix, search: dict[str, Any]) -> scaling.Scale:
-    if search["scaling"] == "paper":
-        return scaling.paper(kappa=search["kappa"], entropy_weight=search["entropy_weight"])
+def step(
+    rng: np.random.Generator,
+    state: State,
+    V: Vector,
+    standard_error: Vector,
+    tau: float,
+    rules: Rules,
+    *,
+    still: bool = False,
+    dropped: Mask | None = None,
+) -> tuple[State, Info]:
+    """Move the particles once.
+
+    Args:
+        rng: draws the moves.
+        state: where the particles stand.
+        V: running averages of the validation losses (m,), nats; with |v|^2 / 2 and the price of
+            parameters added where these are wanted.
+        standard_error: of V_i - V_0, (m,), nats.
+        tau: the step size of the training step.
+        rules: what the round keeps constant.
+        still: report E without moving a particle, as in the warm-up of the averages.
+        dropped: children that are out of the round, (m,). Before all else particles leave them,
+            and none comes back.
+
+    Returns:
+        The new state, and what the log keeps of the step.
+    """
+    K, counts, phi = rules.K, state.counts, state.phi
+    if dropped is not None and dropped.any():
+        counts = _leave(rng, counts, K, dropped)
+        K = np.where(dropped[:, None] | dropped[None, :], 0.0, K)
+    w, kappa_tau = rules.scale(V, standard_error, tau)
+    f = _share(counts)
+    E = _energy(f, V, w, rules.search)
+    if rules.second_order:
+        time_step, kappa_tau = _second_order_time(kappa_tau, tau, rules.search)
+    after, moved, pushed, restarted = counts, np.zeros_like(counts), phi, False
+    if not still:
+        rates = _rates(phi, E, K, rules)
+        after, moved = flow.move(rng, counts, rates, kappa_tau)
+    if not still and rules.second_order:
+        pushed, restarted = _push(phi, _share(after), V, w, K, time_step, rules.search)
+    info = Info(counts, f, E, phi, w, kappa_tau, moved, after, restarted)
+    return State(after, pushed), info
+
+
+def _rates(phi: Vector, E: Vector, K: Matrix, rules: Rules) -> Matrix:
+    if rules.second_order:
+        return flow.second_order_rates(phi, K)  # (D.2, step 2)
+    return flow.first_order_rates(E, K)  # (D.1, step 2)
+
+
+def _leave(rng: np.random.Generator, counts: Counts, K: Matrix, dropped: Mask) -> Counts:
+    """Move the particles of dropped children along their edges to nodes that train on.
+
+    They go to the centre where no edge leads to such a node. Ghosts stay."""
+    counts = counts.copy()
+    for node in np.flatnonzero(dropped[1:] & (counts[1:] > 1)) + 1:
+        weights = np.where(dropped, 0.0, K[node])
+        if not weights.any():
+            weights[0] = 1.0
+        counts += rng.multinomial(counts[node] - 1, weights / weights.sum())
+        counts[node] = 1
+    return counts
+
+
+def _push(
+    phi: Vector, f: Vector, V: Vector, w: float, K: Matrix, time_step: float, search: Search
+) -> tuple[Vector, bool]:
+    """Push phi by the energy at the shares f after the move, and decide whether it restarts.
+
+    D.2 lists move and push in this order; with the new f it is the symplectic Euler scheme, whose
+    energy stays bounded where that of the explicit scheme grows."""
+    options = search.second_order
+    pushed = flow.push(  # (D.2, step 3)
+        phi,
+        _energy(f, V, w, search),
+        K,
+        tau=time_step,
+        friction=_friction(search, time_step),
+        paper_coefficient=options.paper_coefficient,
+    )
+    if options.restart == Restart.NEVER:
+        return pushed, False
+    signed = options.restart == Restart.SIGNED
+    restarted = flow.uphill(f, pushed, V, K, signed=signed) > 0.0
+    return (np.zeros_like(pushed) if restarted else pushed), restarted
+
+
+def _friction(search: Search, time_step: float) -> float:
+    """gamma of phi in the unit that the scaling gives it."""
+    friction = search.second_order.friction
+    if search.scaling == Scaling.PAPER:
+        return 0.0 if friction is None else friction
+    friction = 1.0 if friction is None else friction
+    return friction * scaling.damping(search.mobility, time_step)
+
+
+def _second_order_time(kappa_tau: float, tau: float, search: Search) -> tuple[float, float]:
+    """The time step of phi, and the factor of the rates.
+
+    With `scaling: paper` they are tau and kappa tau, as printed. With `auto` both are sqrt(kappa
+    tau) of NASGD: phi needs one step to grow before a part `mobility` of the particles leaves the
+    centre, so that two time steps together move as many particles as one of NASGD."""
+    if search.scaling == Scaling.PAPER:
+        return tau, search.kappa * tau
+    time_step = math.sqrt(kappa_tau)
+    return time_step, time_step
+
+
+def _share(counts: Counts) -> Vector:
+    f: Vector = counts / float(counts.sum())
+    return f
+
+
+def _energy(f: Vector, V: Vector, w: float, search: Search) -> Vector:
+    return flow.energy(f, V, kind=search.potential, beta=search.beta, weight=w)
+
+
+def _scale(K: Matrix, search: Search) -> scaling.Scale:
+    if search.scaling == Scaling.PAPER:
+        return scaling.paper(kappa=search.kappa, entropy_weight=search.entropy_weight)
+    # Without entropy particles keep the time step that the power potential gives them.
+    none = search.potential == Potential.NONE
     return scaling.auto(
         m=len(K),
         degree=float(K[0].sum()),
-        particles=search["particles"],
-        kind=_kind(search),
-        beta=search["beta"],
-        confidence=search["confidence"],
-        min_lead=search["min_lead"],
-        mobility=search["mobility"],
+        particles=search.particles,
+        kind=Potential.POWER if none else search.potential,
+        beta=search.beta,
+        confidence=search.confidence,
+        min_lead=search.min_lead,
+        mobility=search.mobility,
     )

@@ -1,43 +1,127 @@
-"""The stop policy of a search: a pure function of facts that the rounds report."""
+"""When a search ends: pure functions of its budget and of what its rounds report."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
 
-from nasflow.config.experiment import Budget, algorithm_of
+from nasflow.config.budget import Budget
+from nasflow.config.compare import algorithm_of
+from nasflow.config.kinds import Algorithm
+from nasflow.config.search import Search
 
 
-def finished(budget: Budget, totals: Mapping[str, float]) -> str | None:
-    """The first bound of the budget that `totals` (rounds, steps, cycles, epochs, network_epochs,
-    seconds, conv_layers, parameters, flops) has reached, or None; `children` where none
-    is legal any more, `diverged` where every network of the last round did."""
+class SearchEnd(StrEnum):
+    """Why a search ended: by one of the bounds of its budget, or by one of three other reasons."""
+
+    CYCLES = "cycles"
+    EPOCHS = "epochs"
+    NETWORK_EPOCHS = "network_epochs"
+    STEPS = "steps"
+    SECONDS = "seconds"
+    ROUNDS = "rounds"
+    CONV_LAYERS = "conv_layers"
+    PARAMETERS = "parameters"
+    FLOPS = "flops"
+    CHILDREN = "children"  # no child is possible any more
+    DIVERGED = "diverged"  # every network of the last round diverged
+    NONE = "none"  # no round was wanted
+
+
+class Limits(NamedTuple):
+    """What may end a round besides its stop rule: what is left of the budget of the search.
+
+    Attributes:
+        steps: steps of all siblings together.
+        network_steps: steps, those of all networks added up.
+        seconds: wall clock.
+    """
+
+    steps: float = float("inf")
+    network_steps: float = float("inf")
+    seconds: float = float("inf")
+
+
+def finished(budget: Budget, totals: Mapping[str, float]) -> SearchEnd | None:
+    """Tell whether a search is over.
+
+    Args:
+        budget: its bounds.
+        totals: what the rounds so far took and what size the centre has, under the names of the
+            budget's keys; `exhausted` and `diverged` are 1 where the last round ended so.
+
+    Returns:
+        The first reason to end that holds, or None while the search goes on.
+    """
     if totals.get("exhausted"):
-        return "children"
+        return SearchEnd.CHILDREN
     if totals.get("diverged"):
-        return "diverged"
-    for field in dataclasses.fields(budget):
-        bound = getattr(budget, field.name)
-        if bound is not None and totals[field.name] >= bound:
-            return field.name
+        return SearchEnd.DIVERGED
+    for name, bound in budget:
+        if bound is not None and totals[name] >= bound:
+            return SearchEnd(name)
     return None
 
 
-def rounds_wanted(algorithm: str, budget: Budget) -> bool:
-    """Whether there is a search at all: `none` is the base net with the whole budget, and a budget
-    of no rounds means the same."""
-    return algorithm_of(algorithm) != "none" and budget.rounds != 0
+def rounds_wanted(method: str, budget: Budget) -> bool:
+    """Tell whether there is a search at all.
+
+    The algorithm `none` gives the base net the whole budget, and a budget of 0 rounds means the
+    same.
+
+    Args:
+        method: an algorithm or an ablation, such as `nasgd-log`.
+        budget: the bounds of the search.
+    """
+    return algorithm_of(method) != Algorithm.NONE and budget.rounds != 0
 
 
-def network_steps_left(budget: Budget, spent: float, epoch: int) -> float:
-    """Steps of all networks added up that remain once `spent` network epochs are."""
+def epoch_steps(search: Search, images: int) -> int:
+    """Return the number of steps in which every one of the training images is seen once."""
+    return images // search.batch_size
+
+
+def cycle_steps(search: Search, images: int) -> float:
+    """Return the length of a cosine cycle in steps."""
+    return search.epochs_neigh * epoch_steps(search, images)
+
+
+def limits(
+    budget: Budget,
+    search: Search,
+    images: int,
+    k: int,
+    totals: Mapping[str, float],
+    earlier: float = 0.0,
+) -> Limits:
+    """Tell what a round may take.
+
+    Args:
+        budget: the bounds of the search.
+        search: the section of the round.
+        images: number of training images.
+        k: the global step at which the round begins.
+        totals: what the rounds before it took.
+        earlier: seconds of this round before it was interrupted.
+    """
+    epoch = epoch_steps(search, images)
+    seconds = float("inf") if budget.seconds is None else budget.seconds
+    return Limits(
+        _steps_left(budget, k, cycle_steps(search, images), epoch),
+        _network_steps_left(budget, totals["network_epochs"], epoch),
+        seconds - totals["seconds"] - earlier,
+    )
+
+
+def _network_steps_left(budget: Budget, spent: float, epoch: int) -> float:
     if budget.network_epochs is None:
         return float("inf")
     return (budget.network_epochs - spent) * epoch
 
 
-def steps_left(budget: Budget, k: int, cycle: float, epoch: float) -> float:
-    """Steps that remain at global step k by the bounds that count steps; infinite without one."""
+def _steps_left(budget: Budget, k: int, cycle: float, epoch: float) -> float:
+    """What the bounds that count steps leave at global step k; infinite without such a bound."""
     bounds = [
         (budget.steps, 1.0),
         (budget.cycles, cycle),

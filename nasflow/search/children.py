@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.config.kinds import Proposal, Weights
+from nasflow.config.search import Search
 from nasflow.network.network import Network, forward, initialise
 from nasflow.randomness import generator
 from nasflow.search.neighbourhood import Child, sample
@@ -21,46 +22,68 @@ PROPOSAL_BATCH = 256
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
-    """G_r without g_r. `proposal: gradient` draws PROPOSED times as many and keeps the steepest."""
+    """Draw the children of a round.
+
+    With `proposal: gradient` PROPOSED times as many candidates are drawn, and those are kept whose
+    loss falls steepest.
+
+    Args:
+        parent: the centre of the round.
+        k: the global step, by which the batch of the gradients is drawn.
+        setting: everything else that makes the round.
+
+    Returns:
+        Up to n_neigh children; fewer where no more are possible.
+    """
     search = setting.search
-    chosen = search["proposal"] == "gradient"
+    chosen = search.proposal == Proposal.GRADIENT
     candidates = sample(
         parent,
-        search["n_neigh"] * (PROPOSED if chosen else 1),
-        n_morphisms=search["n_morphisms"],
-        morphisms=search["morphisms"],
-        constraints=search["constraints"],
+        search.n_neigh * (PROPOSED if chosen else 1),
+        n_morphisms=search.n_morphisms,
+        morphisms=search.morphisms,
+        constraints=search.constraints,
         rng=generator("morphism", setting.seed, setting.number),
         fits=_fits(parent, search),
     )
     if not chosen:
         return candidates
     key = (setting.seed, setting.number)
-    size = min(PROPOSAL_BATCH, len(setting.train))
-    images, labels = Batches(setting.train, size, "proposal", key, **setting.augment)(k)
-    return steepest(candidates, search["n_neigh"], images, labels)
+    size, augment = min(PROPOSAL_BATCH, len(setting.train)), setting.augment
+    batches = Batches(setting.train, size, "proposal", key, flip=augment.flip, shift=augment.shift)
+    return steepest(candidates, search.n_neigh, *batches(k))
 
 
-def _fits(parent: Network, search: dict[str, Any]) -> Callable[[Architecture], bool]:
-    """Whether a network keeps to its even share of `max_memory`, of g_r and n_neigh children.
-    ValueError where g_r itself does not."""
-    most, batch, m = search["max_memory"], search["batch_size"], search["n_neigh"] + 1
+def _fits(parent: Network, search: Search) -> Callable[[Architecture], bool]:
+    """Tell whether a network keeps to its even part of `max_memory`, for the centre and n_neigh.
+
+    Raises ValueError where the centre itself does not."""
+    most, batch, m = search.max_memory, search.batch_size, search.n_neigh + 1
     if most is None:
         return lambda g: True
+    part = most / m
     taken = memory.megabytes(parent.architecture, batch)
-    if taken > most / m:
+    if taken > part:
         raise ValueError(
             f"search.max_memory: {most:g}; g_r takes some {taken:.1f} MB, and so do {m} like it "
             f"{taken * m:.1f}; raise it, or lower n_neigh or batch_size"
         )
-    return lambda g: memory.megabytes(g, batch) <= most / m
+    return lambda g: memory.megabytes(g, batch) <= part
 
 
 def starts(parent: Network, children: list[Child], setting: Setting) -> list[Network]:
-    """g_r and its children as a round begins with them. `weights: fresh` draws those of all of them
-    anew: what architectures are worth when nothing is inherited."""
+    """Return the centre and its children as a round begins with them.
+
+    With `weights: fresh` all of them get new random weights, which shows what architectures are
+    worth when nothing is inherited.
+
+    Args:
+        parent: the centre of the round.
+        children: its children.
+        setting: everything else that makes the round.
+    """
     networks = [parent, *(child.network for child in children)]
-    if setting.search["weights"] == "inherited":
+    if setting.search.weights == Weights.INHERITED:
         return networks
     device = next(iter(parent.x.values())).device
     return [
@@ -72,7 +95,16 @@ def starts(parent: Network, children: list[Child], setting: Setting) -> list[Net
 def output_changes(
     parent: Network, children: list[Child], images: torch.Tensor
 ) -> list[tuple[float, float]]:
-    """max |child - parent| / std(parent) of the logits in eval and in train mode, a child each."""
+    """Measure how far the logits of each child are from those of its parent.
+
+    Args:
+        parent: the centre of the round.
+        children: its children, as they were made.
+        images: (batch, channels, height, width).
+
+    Returns:
+        For each child max |child - parent| / std(parent), in evaluation mode and in training mode.
+    """
     changes = []
     for child in children:
         evaluated, trained = (

@@ -1,4 +1,4 @@
-"""What a round leaves behind: its steps, and the rows of its two tables."""
+"""What a round leaves behind: the records of its steps, and the rows of its two tables."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ import numpy as np
 from nasflow.network.network import Network
 from nasflow.particles.flow import Vector
 from nasflow.particles.particles import Info
-from nasflow.search.dropouts import Deaths
+from nasflow.search.dropouts import Dropouts
 from nasflow.search.neighbourhood import Child
+from nasflow.search.round import Row
+from nasflow.training.siblings import Score
 from nasflow.training.snapshot import Arrays, flat, group
 
-Row = dict[str, Any]
 
+class Record(NamedTuple):
+    """What the log keeps of one step of a round with m siblings.
 
-class Step(NamedTuple):
-    """What the log keeps of one step; vectors are (m,), losses in nats."""
+    Attributes:
+        k: the global step.
+        tau: the step size.
+        losses: validation losses of this step, nats (m,).
+        V: their running averages, nats (m,).
+        standard_error: of V_i - V_0, nats (m,).
+        train_loss: training losses of this step, nats (m,).
+        info: what the particles did.
+    """
 
     k: int
     tau: float
@@ -29,91 +39,136 @@ class Step(NamedTuple):
     info: Info
 
 
-def pack(history: Sequence[Step]) -> dict[str, np.ndarray]:
-    """The steps as arrays, (steps,) and (steps, m), exactly."""
-    plain = [name for name in Step._fields if name != "info"]
-    columns = {name: np.array([getattr(s, name) for s in history]) for name in plain}
-    info = {name: np.array([getattr(s.info, name) for s in history]) for name in Info._fields}
+def pack(history: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Turn records into arrays (steps,) and (steps, m), without any loss."""
+    plain = [name for name in Record._fields if name != "info"]
+    columns = {name: np.array([getattr(r, name) for r in history]) for name in plain}
+    info = {name: np.array([getattr(r.info, name) for r in history]) for name in Info._fields}
     return flat(step=columns, info=info)
 
 
-def unpack(arrays: Arrays) -> list[Step]:
-    """The steps of `pack`."""
+def unpack(arrays: Arrays) -> list[Record]:
+    """Turn the arrays of `pack` back into records."""
     columns, info = group(arrays, "step"), group(arrays, "info")
 
-    def row(parts: Arrays, i: int) -> Row:
+    def row(parts: Arrays, i: int) -> dict[str, Any]:
         return {name: a[i] if a.ndim > 1 else a[i].item() for name, a in parts.items()}
 
-    return [Step(**row(columns, i), info=Info(**row(info, i))) for i in range(len(columns["k"]))]
+    return [Record(**row(columns, i), info=Info(**row(info, i))) for i in range(len(columns["k"]))]
 
 
-def particle_rows(history: Sequence[Step]) -> list[Row]:
-    """A row a step and node."""
+def particle_rows(history: Sequence[Record]) -> list[Row]:
+    """Return the rows of particles.parquet, one for each step and node.
+
+    A row describes one instant, that at which the particles decide whether to move. In it
+    `energy` is w U'(share) + validation_loss (+ the price of parameters, + |v|^2 / 2, where the
+    configuration asks for them). `moved`, `count_after` and `restarted` tell what the step did.
+    """
     return [
         {
             "step": number,
-            "k": s.k,
+            "k": r.k,
             "node": node,
-            "count": int(s.info.counts[node]),
-            "share": float(s.info.counts[node] / s.info.counts.sum()),
-            "validation_loss": float(s.V[node]),
-            "train_loss": float(s.train_loss[node]),
-            "energy": float(s.info.energy[node]),
-            "tau": s.tau,
-            "moved": int(s.info.moved[node]),
-            "weight": s.info.weight,
-            "standard_error": float(s.standard_error[node]),
-            "phi": float(s.info.phi[node]),
-            "restarted": s.info.restarted,
+            "count": int(r.info.counts[node]),
+            "share": float(r.info.share[node]),
+            "validation_loss": float(r.V[node]),
+            "train_loss": float(r.train_loss[node]),
+            "energy": float(r.info.energy[node]),
+            "tau": r.tau,
+            "moved": int(r.info.moved[node]),
+            "count_after": int(r.info.after[node]),
+            "weight": r.info.weight,
+            "standard_error": float(r.standard_error[node]),
+            "phi": float(r.info.phi[node]),
+            "restarted": r.info.restarted,
         }
-        for number, s in enumerate(history, 1)
-        for node in range(len(s.V))
+        for number, r in enumerate(history, 1)
+        for node in range(len(r.V))
     ]
 
 
 def training_row(number: int, k: int, node: int, tau: float, loss: float) -> Row:
-    """A row of a step of a baseline, which has no particles: their columns are null, and so is the
-    validation loss but at the steps that are judged."""
-    known = {"step": number, "k": k, "node": node, "tau": tau, "train_loss": loss}
-    particles = ("count", "share", "energy", "moved", "weight", "standard_error", "phi")
-    return known | dict.fromkeys((*particles, "validation_loss", "restarted"))
+    """Return a row of particles.parquet for a baseline, which has no particles.
+
+    The columns about particles are null. So is the validation loss, except in the steps after which
+    the networks are evaluated.
+
+    Args:
+        number: the step of the round, from 1.
+        k: the global step.
+        node: the sibling.
+        tau: the step size.
+        loss: the training loss, nats.
+    """
+    known: Row = {"step": number, "k": k, "node": node, "tau": tau, "train_loss": loss}
+    particles = ("count", "share", "energy", "moved", "count_after", "weight", "standard_error")
+    return known | dict.fromkeys((*particles, "phi", "validation_loss", "restarted"))
 
 
 def architecture_rows(
     parent: Network,
     children: Sequence[Child],
     changes: Sequence[tuple[float, float]],
-    history: Sequence[Step],
+    history: Sequence[Record],
     winner: int,
-    deaths: Deaths,
-    judged: Mapping[int, tuple[float, float]] | None = None,
+    dropouts: Dropouts,
+    scores: Mapping[int, Score] | None = None,
 ) -> list[Row]:
-    """A row a node as the round ended; shares and losses are null where no step was made.
+    """Return the rows of architectures.parquet, one for each node as the round ended.
 
-    `changes` are those of the output in eval and in train mode, a child each. `judged`: (loss,
-    accuracy) by node on the whole validation split, where a round has them: the baselines'."""
-    rows = []
+    Args:
+        parent: the centre of the round, node 0.
+        children: the other nodes.
+        changes: for each child the change of its output, in evaluation mode and in training mode.
+        history: the records of all steps; empty where none was made, as in every baseline. Shares
+            and counts are null then.
+        winner: the node that goes on.
+        dropouts: the siblings that are out.
+        scores: the evaluations on the whole validation split, by node, which baselines have.
+    """
+    known = {node: score for node, score in (scores or {}).items() if np.isfinite(score[0])}
     last = history[-1] if history else None
-    scores = {node: score for node, score in (judged or {}).items() if np.isfinite(score[0])}
-    for node, (network, morphisms, sites) in enumerate([Child(parent, (), ()), *children]):
-        g = network.architecture
-        rows.append(
-            {
-                "node": node,
-                "parent": parent.architecture.fingerprint,
-                "morphism": "+".join(morphisms),
-                "site": "+".join(",".join(map(str, site)) for site in sites),
-                "fingerprint": g.fingerprint,
-                "parameters": g.parameters,
-                "flops": g.flops,
-                "output_change": changes[node - 1][0] if node else 0.0,
-                "train_change": changes[node - 1][1] if node else 0.0,
-                "count": int(last.info.counts[node]) if last else None,
-                "share": float(last.info.counts[node] / last.info.counts.sum()) if last else None,
-                "validation_loss": float(last.V[node]) if last else scores.get(node, (None,))[0],
-                "validation_accuracy": scores[node][1] if node in scores else None,
-                "winner": node == winner,
-            }
-            | deaths.row(node)
-        )
-    return rows
+    return [
+        _sizes(parent, child, node)
+        | {
+            "output_change": changes[node - 1][0] if node else 0.0,
+            "train_change": changes[node - 1][1] if node else 0.0,
+        }
+        | _end(node, last, known)
+        | {"winner": node == winner}
+        | dropouts.row(node)
+        for node, child in enumerate([Child(parent, (), ()), *children])
+    ]
+
+
+def _sizes(parent: Network, child: Child, node: int) -> Row:
+    g = child.network.architecture
+    return {
+        "node": node,
+        "parent": parent.architecture.fingerprint,
+        "morphism": "+".join(child.morphisms),
+        "site": "+".join(",".join(map(str, site)) for site in child.sites),
+        "fingerprint": g.fingerprint,
+        "parameters": g.parameters,
+        "flops": g.flops,
+    }
+
+
+def _end(node: int, last: Record | None, scores: Mapping[int, Score]) -> Row:
+    """How many particles a node held after the last step, and how good its network was."""
+    accuracy = scores[node][1] if node in scores else None
+    if last is None:
+        loss = scores[node][0] if node in scores else None
+        return {
+            "count": None,
+            "share": None,
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+        }
+    after = last.info.after
+    return {
+        "count": int(after[node]),
+        "share": float(after[node] / after.sum()),
+        "validation_loss": float(last.V[node]),
+        "validation_accuracy": accuracy,
+    }

@@ -1,4 +1,4 @@
-"""G_r: children of one network by single morphisms, pairwise different (paper 2.3, 4.3)."""
+"""The children of one network by morphisms, all different from one another (paper 2.3, 4.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.kinds import Graph
+from nasflow.config.reading import parse
+from nasflow.config.search import Constraints, Search
 from nasflow.network.morphisms import MORPHISMS, Site
 from nasflow.network.network import Network
 from nasflow.particles import flow
@@ -19,7 +21,13 @@ PATIENCE = 200
 
 
 class Child(NamedTuple):
-    """A network with the morphisms that made it, in their order."""
+    """A network and how it was made.
+
+    Attributes:
+        network: the child.
+        morphisms: the names of the morphisms that made it, in their order.
+        sites: where each of them was applied.
+    """
 
     network: Network
     morphisms: tuple[str, ...]
@@ -27,15 +35,26 @@ class Child(NamedTuple):
 
 
 def sites(g: Architecture) -> dict[str, list[Site]]:
-    """Where each morphism may apply to g, by name; names without a site are left out."""
+    """List where each morphism can be applied to g, by name; names without a site are left out."""
     found = {name: sorted(morphism.sites(g)) for name, morphism in MORPHISMS.items()}
     return {name: places for name, places in found.items() if places}
 
 
 def morph(network: Network, name: str, site: Site | None = None, *, seed: int = 0) -> Network:
-    """The child that a morphism makes at a site (None: one drawn); the network stays as it is.
+    """Apply a morphism to a network, which stays as it is.
 
-    ValueError where there is no such morphism or site, or the child would be no legal graph."""
+    Args:
+        network: the parent.
+        name: of the morphism, such as `deepen`.
+        site: where to apply it, one of `sites`; None to draw one.
+        seed: of the random numbers of the draw and of new weights.
+
+    Returns:
+        The child.
+
+    Raises:
+        ValueError: if there is no such morphism or site, or the child would be no legal graph.
+    """
     if name not in MORPHISMS:
         raise ValueError(f"morphism: {name!r}; expected one of {', '.join(MORPHISMS)}")
     places = sorted(MORPHISMS[name].sites(network.architecture))
@@ -56,47 +75,65 @@ def draw_children(
     morphisms: Mapping[str, float] | None = None,
     **constraints: Any,
 ) -> list[Child]:
-    """Up to `count` different children, as a round draws them: `morphisms` weighs the kinds (None:
-    the default weights), the constraints are keys of `search.constraints`."""
-    search = plain(parse(Search, {"constraints": constraints, "morphisms": morphisms or {}}))
+    """Draw different children of a network, as a round does.
+
+    Args:
+        network: the parent.
+        count: how many children; fewer come back where no more are possible.
+        seed: of the random numbers.
+        n_morphisms: morphisms that make a child, one after the other.
+        morphisms: the weight of each kind when it is drawn; names left out have the default weight.
+        constraints: keys of `search.constraints`, such as max_parameters.
+
+    Raises:
+        ValueError: if a key or a value is wrong.
+    """
+    search = parse(Search, {"constraints": constraints, "morphisms": morphisms or {}})
     return sample(
         network,
         count,
         n_morphisms=n_morphisms,
-        morphisms=search["morphisms"],
-        constraints=search["constraints"],
+        morphisms=search.morphisms,
+        constraints=search.constraints,
         rng=np.random.default_rng(seed),
     )
 
 
-def edges(children: Sequence[Child], search: Mapping[str, Any]) -> Matrix:
-    """K of g_r and its children, (m, m): an edge to a child weighs the product of
-    `edge_weights` over its morphisms; the graph `star` has no edges between children."""
-    weights = search["edge_weights"]
+def edges(children: Sequence[Child], search: Search) -> Matrix:
+    """Return K, the weights of the edges between the centre and its children, (m, m).
+
+    The edge from the centre to a child weighs the product of `edge_weights` over the morphisms of
+    the child. The graph `star` has no edges between children.
+
+    Args:
+        children: nodes 1 .. m - 1.
+        search: the section of the round.
+    """
+    weights = search.edge_weights
     spokes = [math.prod(weights[name] for name in child.morphisms) for child in children]
-    return flow.graph(spokes, weights["siblings"] if search["graph"] == "complete" else 0.0)
+    return flow.graph(spokes, weights["siblings"] if search.graph == Graph.COMPLETE else 0.0)
 
 
-def legal(g: Architecture, constraints: Mapping[str, Any]) -> bool:
-    """Whether g keeps the bounds of config.Constraints (None: no bound)."""
+def legal(g: Architecture, constraints: Constraints) -> bool:
+    """Tell whether an architecture keeps all bounds; a bound that is None always holds."""
     last = [g[s] for s in g.segments[g.head.inputs[0]] if g[s].op == "conv"]
     bounds = [
-        (len(g.convs), "max_conv_layers"),
-        (max(c.width for c in g.convs), "max_filters"),
-        (max(c.kernel for c in g.convs), "max_kernel"),
-        (max(connections(g, n.id) for n in g.nodes), "max_inputs"),
-        (sum(n.op == "pool" for n in g.nodes), "max_pools"),
-        (max((c.width for c in last), default=0), "max_last_filters"),
-        (max((connections(g, c.id) for c in last), default=0), "max_last_inputs"),
-        (g.parameters, "max_parameters"),
-        (g.flops, "max_flops"),
+        (len(g.convs), constraints.max_conv_layers),
+        (max(c.width for c in g.convs), constraints.max_filters),
+        (max(c.kernel for c in g.convs), constraints.max_kernel),
+        (max(connections(g, n.id) for n in g.nodes), constraints.max_inputs),
+        (sum(n.op == "pool" for n in g.nodes), constraints.max_pools),
+        (max((c.width for c in last), default=0), constraints.max_last_filters),
+        (max((connections(g, c.id) for c in last), default=0), constraints.max_last_inputs),
+        (g.parameters, constraints.max_parameters),
+        (g.flops, constraints.max_flops),
     ]
-    within = all(constraints[k] is None or value <= constraints[k] for value, k in bounds)
-    return within and min(c.width for c in g.convs) >= constraints["min_filters"]
+    within = all(bound is None or value <= bound for value, bound in bounds)
+    return within and min(c.width for c in g.convs) >= constraints.min_filters
 
 
 def connections(g: Architecture, node: int) -> int:
-    """Layers whose outputs meet in the input of a node, through adds and concatenations."""
+    """Count the layers whose outputs meet in the input of a node, by adds and concatenations."""
     return sum(connections(g, i) if g[i].op in ("add", "concat") else 1 for i in g[node].inputs)
 
 
@@ -106,17 +143,27 @@ def sample(
     *,
     n_morphisms: int = 1,
     morphisms: Mapping[str, float],
-    constraints: Mapping[str, Any],
+    constraints: Constraints,
     rng: np.random.Generator,
     fits: Callable[[Architecture], bool] = lambda g: True,
 ) -> list[Child]:
-    """Up to n_neigh children, different from one another and from the parent by fingerprint.
+    """Draw children that differ from one another and from the parent by their fingerprints.
 
-    A child is made by n_morphisms in a row; every network on the way keeps the constraints and
-    `fits`. The
-    kind is drawn by its weight among the kinds that have sites left, then a site uniformly. With
-    one morphism sites are drawn without replacement, so that fewer children than n_neigh come back
-    only where no site is left; with several, after PATIENCE draws in vain."""
+    A child is made by n_morphisms morphisms, one after the other; every network on the way keeps
+    the constraints and `fits`. The kind of a morphism is drawn by its weight among the kinds that
+    have sites left, and then a site is drawn uniformly. With one morphism, sites are drawn without
+    replacement, so that fewer children than n_neigh come back only where no site is left. With
+    several morphisms the drawing also ends after PATIENCE draws in vain.
+
+    Args:
+        parent: the network that the morphisms are applied to.
+        n_neigh: how many children to draw.
+        n_morphisms: morphisms that make a child.
+        morphisms: the weight of each kind; 0 leaves it out.
+        constraints: what a child must keep.
+        rng: draws kinds, sites and new weights.
+        fits: another condition that every network must meet, such as a bound on memory.
+    """
     seen = {parent.architecture.fingerprint}
     children: list[Child] = []
     if n_morphisms == 1:
@@ -138,11 +185,11 @@ def sample(
 def _single(
     parent: Network,
     morphisms: Mapping[str, float],
-    constraints: Mapping[str, Any],
+    constraints: Constraints,
     rng: np.random.Generator,
     fits: Callable[[Architecture], bool],
 ) -> Iterator[Child | None]:
-    """Children by one morphism each until no site is left; None for what must not be."""
+    """Yield children by one morphism each until no site is left; None for a forbidden one."""
     g = parent.architecture
     sites = {name: sorted(MORPHISMS[name].sites(g)) for name, w in morphisms.items() if w > 0}
     while names := [name for name, left in sites.items() if left]:
@@ -151,7 +198,7 @@ def _single(
         site = sites[name].pop(int(rng.integers(len(sites[name]))))
         try:
             network = MORPHISMS[name].apply(parent, site, rng)
-        except ValueError:  # a site whose child would not be a legal graph
+        except ValueError:  # the child would not be a legal graph
             yield None
             continue
         kept = legal(network.architecture, constraints) and fits(network.architecture)
@@ -162,11 +209,11 @@ def _several(
     parent: Network,
     n_morphisms: int,
     morphisms: Mapping[str, float],
-    constraints: Mapping[str, Any],
+    constraints: Constraints,
     rng: np.random.Generator,
     fits: Callable[[Architecture], bool],
 ) -> Iterator[Child | None]:
-    """Children by n_morphisms each, without end; None where a walk got stuck."""
+    """Yield children by n_morphisms each, without end; None where no next morphism was possible."""
     while True:
         child: Child | None = Child(parent, (), ())
         for _ in range(n_morphisms):

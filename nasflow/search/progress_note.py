@@ -1,4 +1,4 @@
-"""How a round stands, in a few words for whoever waits: who leads, and where the particles are."""
+"""How a round stands, in a few words for a person who waits."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 from nasflow.particles.flow import Counts, Vector
 
-BARS = "▁▂▃▄▅▆▇█"  # a character a node
+BARS = "▁▂▃▄▅▆▇█"  # one character per node
 
 
-def news(names: Sequence[str], counts: Counts, V: Vector, tau: float) -> str:
-    """The fullest node with its share and loss, the clock, and a bar a node, g_r first."""
+def progress_note(names: Sequence[str], counts: Counts, V: Vector, tau: float) -> str:
+    """Name the node with most particles, its share and its loss; draw one bar for each node.
+
+    Args:
+        names: what people call each node, the centre first.
+        counts: particles and ghosts on each node, (m,).
+        V: running averages of the validation losses, nats (m,).
+        tau: the step size.
+    """
     leader = int(counts.argmax())
     share = counts[leader] / counts.sum()
     led = f"leader {leader} {names[leader]} with {share:.0%}, loss {V[leader]:.3f}"
@@ -18,7 +25,7 @@ def news(names: Sequence[str], counts: Counts, V: Vector, tau: float) -> str:
 
 
 def bars(counts: Counts) -> str:
-    """Heights as shares of the fullest; an empty node is a blank."""
+    """Draw counts, (m,), relative to the largest one; an empty node is a blank."""
     most = max(int(counts.max()), 1)
-    places = -(-counts * len(BARS) // most)  # 1 to 8; 0 of none
+    places = -(-counts * len(BARS) // most)  # 1 to 8; 0 for none
     return "".join((" " + BARS)[place] for place in places)

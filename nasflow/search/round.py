@@ -1,34 +1,57 @@
-"""What makes a round, and what comes out: values that NASGD, NASAGD and the baselines share."""
+"""What makes a round, and what comes out of it, for every algorithm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import NamedTuple
 
+from nasflow.config.baselines import Baselines
+from nasflow.config.data import Augment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.search import Search
 from nasflow.network.network import Network
-from nasflow.search.history import Row
+from nasflow.search.budget import Limits
 from nasflow.training.batches import Split
 from nasflow.training.ranks import ALONE, Ranks
+from nasflow.training.snapshot import Keeper
 
-Progress = Callable[[int, int, str], None]  # steps done, at most, a word on them
+Progress = Callable[[int, int, str], None]  # steps done, steps at most, a few words
+Row = dict[str, bool | int | float | str | None]  # of a table, by column
 
 
-class Limits(NamedTuple):
-    """What may end a round besides the stop rule: steps, steps of all networks added up, and
-    seconds left of the search's budget."""
+class RoundEnd(StrEnum):
+    """Why a round ended."""
 
-    steps: float = float("inf")
-    network_steps: float = float("inf")
-    seconds: float = float("inf")
+    RECENTRED = "recentred"  # a child is the next centre
+    KEPT = "kept"  # of a baseline: the parent is better than its children
+    MAX_STEPS = "max_steps"  # no child led within search.max_steps
+    BUDGET = "budget"  # the budget of the search ended it
+    EXHAUSTED = "exhausted"  # no child is possible any more
+    DIVERGED = "diverged"  # every network of the round diverged
+    PARENT_DIVERGED = "parent_diverged"  # the centre did, and the best child goes on
 
 
 class Setting(NamedTuple):
-    """What makes a round besides its parent and k: `search` and `augment` hold the keys of
-    config.Search and config.Augment, `number` counts the rounds of a search from 1."""
+    """What makes a round, besides its parent and the global step at which it begins.
 
-    algorithm: str
-    search: dict[str, Any]
-    augment: dict[str, Any]
+    Attributes:
+        algorithm: nasgd, nasagd or a baseline.
+        search: the section `search`; for a baseline with the keys of `baselines` in their place.
+        augment: how training images are varied.
+        train: the training images.
+        validation: the images by whose losses children are compared.
+        seed: of the search.
+        number: of the round in its search, from 1.
+        workers: threads of this process.
+        limits: what is left of the budget.
+        ranks: the processes that share the round.
+        baselines: the section `baselines`.
+    """
+
+    algorithm: Algorithm
+    search: Search
+    augment: Augment
     train: Split
     validation: Split
     seed: int
@@ -36,15 +59,28 @@ class Setting(NamedTuple):
     workers: int
     limits: Limits = Limits()
     ranks: Ranks = ALONE
+    baselines: Baselines = Baselines()
 
 
 class Round(NamedTuple):
-    """The network that goes on, why the round ended, and its records; `network_steps` are those of
-    all networks added up."""
+    """What comes out of a round.
+
+    Attributes:
+        network: the network that goes on, with its velocities and BatchNorm statistics.
+        winner: its node; 0 is the centre, which stays.
+        reason: why the round ended.
+        steps: steps of all siblings together.
+        network_steps: steps, those of all networks added up.
+        k: the global step after the round.
+        particles: rows of particles.parquet, one for each step and node.
+        architectures: rows of architectures.parquet, one for each node.
+        validation_loss: of the network that goes on, on the whole validation split, nats.
+        validation_accuracy: the same, between 0 and 1.
+    """
 
     network: Network
     winner: int
-    reason: str
+    reason: RoundEnd
     steps: int
     network_steps: int
     k: int
@@ -52,3 +88,7 @@ class Round(NamedTuple):
     architectures: list[Row]
     validation_loss: float
     validation_accuracy: float
+
+
+# (parent, global step, setting, progress, keeper) -> round
+RoundFunction = Callable[[Network, int, Setting, Progress, Keeper], Round]

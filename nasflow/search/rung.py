@@ -1,5 +1,5 @@
-"""Networks that train side by side on the same batches and are judged on the whole validation
-split: a round of NASH, or a rung of successive halving. Knows no files."""
+"""Networks that train side by side on the same batches and are then evaluated on the whole
+validation split: a round of NASH, or a rung of successive halving. It opens no files."""
 
 from __future__ import annotations
 
@@ -9,33 +9,61 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasflow.config.kinds import OnOutOfMemory
 from nasflow.network.network import Network, at_rest
-from nasflow.search.dropouts import CAUSES, Deaths
-from nasflow.search.history import Row, training_row
-from nasflow.search.round import Progress, Setting
+from nasflow.search.dropouts import CAUSES, Dropouts
+from nasflow.search.history import training_row
+from nasflow.search.round import Progress, Row, Setting
 from nasflow.training import optim
 from nasflow.training.batches import Batches
+from nasflow.training.loop import Step, training_loop
 from nasflow.training.schedule import cosine
-from nasflow.training.siblings import Siblings
-from nasflow.training.snapshot import Keeper, Snapshot
+from nasflow.training.siblings import Score, Siblings, evaluate
+from nasflow.training.snapshot import Keeper, Memory
 
-Score = tuple[float, float]  # nats, share
+DIVERGED = Score(float("nan"), 0.0)
+
+
+class Stretch(NamedTuple):
+    """Which steps of a round a rung trains.
+
+    Attributes:
+        k: the global step at which it begins.
+        before: steps of the round before it.
+        steps: its length.
+        until: the end of its time, on the clock of `time.monotonic`.
+    """
+
+    k: int
+    before: int
+    steps: int
+    until: float
 
 
 class Rung(NamedTuple):
-    """Networks by node after a stretch of training, what the validation split says of them, the
-    rows and the number of steps, whether the clock ended it, and who diverged when."""
+    """Networks after a stretch of training.
+
+    Attributes:
+        networks: the trained networks, by node.
+        scores: their evaluations on the whole validation split; NaN for one that diverged.
+        rows: rows of particles.parquet, one for each step and node.
+        steps: the steps that were made.
+        late: whether the time ended the stretch.
+        dropped: for each node that dropped out the step of the round and the cause.
+    """
 
     networks: dict[int, Network]
     scores: dict[int, Score]
     rows: list[Row]
     steps: int
     late: bool
-    died: dict[int, tuple[int, str]]
+    dropped: dict[int, tuple[int, str]]
 
 
 def ranked(scores: Mapping[int, Score]) -> list[int]:
-    """Nodes from the most accurate on; equal ones by their loss. A diverged network comes last."""
+    """Sort nodes by accuracy, the best first; those of equal accuracy by loss.
+
+    A network that diverged comes last."""
 
     def order(node: int) -> tuple[bool, float, float]:
         loss, accuracy = scores[node]
@@ -46,77 +74,139 @@ def ranked(scores: Mapping[int, Score]) -> list[int]:
 
 def train_rung(
     networks: Mapping[int, Network],
-    k: int,
-    before: int,
-    steps: int,
+    stretch: Stretch,
     setting: Setting,
     progress: Progress,
     keeper: Keeper,
     *,
-    until: float,
     gains: Sequence[Mapping[str, float]] = (),
 ) -> Rung:
-    """Networks side by side on the same batches from global step k, tau by one cosine over `steps`;
-    `before` counts the steps of the round so far, `until` is the end of the time for it.
-    One that diverges trains no more and its score is NaN."""
-    search, nodes = setting.search, list(networks)
-    rows: list[Row] = []
-    keys = ("friction", "momentum", "weight_decay")
-    step = optim.make(search["optimizer"], **{key: search[key] for key in keys})
+    """Train networks side by side on the same batches; tau falls along one cosine.
+
+    A network that diverges trains no more, and its score is NaN.
+
+    Args:
+        networks: by node; their velocities are not used.
+        stretch: which steps of the round these are.
+        setting: everything else that makes the round.
+        progress: is told after each step what is done.
+        keeper: keeps the state from which an interrupted rung goes on.
+        gains: for each network the factors of its gradients, by tensor name; empty for none.
+    """
+    search, augment, nodes = setting.search, setting.augment, list(networks)
     batches = Batches(
-        setting.train, search["batch_size"], "train", (setting.seed,), **setting.augment
+        setting.train,
+        search.batch_size,
+        "train",
+        (setting.seed,),
+        flip=augment.flip,
+        shift=augment.shift,
     )
-    late, j = False, 0
-    deaths = Deaths(len(nodes))
     with Siblings(
         [at_rest(network) for network in networks.values()],
-        step,
+        optim.make(search),
         ranks=setting.ranks,
         workers=setting.workers,
-        precision=search["precision"],
+        precision=search.precision,
         gains=gains,
-        spare=search["on_oom"] == "drop",
+        spare=search.on_oom == OnOutOfMemory.DROP,
     ) as live:
-        if kept := keeper.before(live.fingerprints, steps):
-            live.restore(kept.siblings, kept.step)
-            j, rows = kept.step, kept.facts["rows"]
-            deaths.restore(kept.arrays)
-            live.rest(deaths.dead)
-
-        def snapshot() -> Snapshot:
-            states = [live.state(i) for i in range(len(nodes))]
-            return Snapshot(j, {"rows": rows}, deaths.state(), states)
-
-        while j < steps and not late and not deaths.dead.all():
-            tau = cosine(j, steps, search["lambda_start"], search["lambda_final"])
-            losses, _ = live.step([batches(k + j)], None, tau)
-            j += 1
-            deaths.note(before + j, "memory", live.starved)
-            deaths.note(before + j, "training loss", ~np.isfinite(losses))
-            live.rest(deaths.dead)
-            for node, loss in zip(nodes, losses, strict=True):
-                rows.append(training_row(before + j, k + j - 1, node, tau, float(loss)))
-            alive = losses.min(initial=np.inf, where=~deaths.dead)
-            progress(before + j, before + steps, f"{len(nodes)} networks, loss {alive:.3f}")
-            late = bool(setting.ranks.agree(time.monotonic() >= until)[0])
-            if j < steps and not late:
-                keeper.keep(j, snapshot)
-        judged = live.evaluate(setting.validation)
-        found = np.array([loss for loss, _ in judged])
-        deaths.note(before + j, "validation loss", ~np.isfinite(found))
-        deaths.note(before + j, "weights", ~live.finite())
+        course = RungCourse(nodes, stretch, setting, live)
+        for step in training_loop(
+            live,
+            [batches],
+            course.tau,
+            course,
+            keeper=keeper,
+            first=stretch.k,
+            longest=stretch.steps,
+            more=course.more,
+        ):
+            alive = course.record(step)
+            done, most = stretch.before + step.number, stretch.before + stretch.steps
+            progress(done, most, f"{len(nodes)} networks, loss {alive:.3f}")
+        scores = course.evaluate()
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
-    gone = (float("nan"), 0.0)
-    scores = {n: gone if deaths.at[i] else judged[i] for i, n in enumerate(nodes)}
-    died = {
-        n: (int(deaths.at[i]), CAUSES[deaths.of[i]]) for i, n in enumerate(nodes) if deaths.at[i]
-    }
-    for row in rows[-len(nodes) :]:
-        row["validation_loss"] = scores[row["node"]][0]
-    return Rung(trained, scores, rows, j, late, died)
+    return Rung(trained, scores, course.rows, course.steps, course.late, course.dropped())
+
+
+class RungCourse:
+    """What a rung records.
+
+    Args:
+        nodes: the numbers of its networks in the round.
+        stretch: which steps of the round it trains.
+        setting: everything else that makes the round.
+        live: the networks.
+
+    Attributes:
+        rows: rows of particles.parquet so far.
+        steps: the steps that were made.
+        late: whether the time is over.
+    """
+
+    def __init__(
+        self, nodes: Sequence[int], stretch: Stretch, setting: Setting, live: Siblings
+    ) -> None:
+        self._nodes, self._stretch, self._setting, self._live = nodes, stretch, setting, live
+        self._dropouts = Dropouts(len(nodes))
+        self.rows: list[Row] = []
+        self.steps, self.late = 0, False
+
+    def more(self, done: int) -> bool:
+        """Tell whether a rung of so many steps goes on."""
+        return done < self._stretch.steps and not self.late and not self._dropouts.everyone
+
+    def tau(self, done: int) -> float:
+        """Return the step size after so many steps."""
+        search = self._setting.search
+        return cosine(done, self._stretch.steps, search.lambda_start, search.lambda_final)
+
+    def record(self, step: Step) -> float:
+        """Take over the losses of a step; return the lowest of those that train on, nats."""
+        number = self._stretch.before + step.number
+        self.steps = step.number
+        self._dropouts.note_step(number, self._live, step.train_loss)
+        for node, loss in zip(self._nodes, step.train_loss, strict=True):
+            self.rows.append(training_row(number, step.k, node, step.tau, float(loss)))
+        self.late = bool(self._setting.ranks.agree(time.monotonic() >= self._stretch.until)[0])
+        return float(step.train_loss.min(initial=np.inf, where=~self._dropouts.out))
+
+    def evaluate(self) -> dict[int, Score]:
+        """Evaluate all networks on the validation split; write the losses to the last rows."""
+        found = self._live.evaluate(self._setting.validation)
+        number, dropouts = self._stretch.before + self.steps, self._dropouts
+        losses = np.array([score.loss for score in found])
+        dropouts.note(number, "validation loss", ~np.isfinite(losses))
+        dropouts.note(number, "weights", ~self._live.finite())
+        scores = {
+            node: DIVERGED if dropouts.out[i] else found[i] for i, node in enumerate(self._nodes)
+        }
+        for row, node in zip(self.rows[-len(self._nodes) :], self._nodes, strict=False):
+            row["validation_loss"] = scores[node].loss
+        return scores
+
+    def dropped(self) -> dict[int, tuple[int, str]]:
+        """Return the step of the round and the cause for each node that dropped out."""
+        at, of = self._dropouts.at, self._dropouts.of
+        return {n: (int(at[i]), CAUSES[of[i]]) for i, n in enumerate(self._nodes) if at[i]}
+
+    def remember(self) -> Memory:
+        """Return everything that later steps depend on."""
+        return Memory({"steps": self.steps, "rows": self.rows}, self._dropouts.state())
+
+    def recall(self, memory: Memory) -> None:
+        """Continue from what `remember` returned."""
+        self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
+        self._dropouts.restore(memory.arrays)
+        self._live.rest(self._dropouts.out)
 
 
 def score_of(network: Network, setting: Setting) -> Score:
-    precision = setting.search["precision"]
-    with Siblings([network], lambda *_: None, ranks=setting.ranks, precision=precision) as live:
-        return live.evaluate(setting.validation)[0]
+    """Evaluate one network on the whole validation split of a round."""
+    return evaluate(
+        network,
+        setting.validation,
+        precision=setting.search.precision,
+        ranks=setting.ranks,
+    )

@@ -3,52 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasflow.architecture.architecture import Architecture
 
-if TYPE_CHECKING:  # it needs torch, and those who only move facts start without
+if TYPE_CHECKING:  # it needs torch, and stages that only move facts start without torch
     from nasflow.search.round import Round
 
-NO_TOTALS = {"seconds": 0.0, "network_epochs": 0.0, "architectures": 0, "recentred": 0}
+Fact = bool | int | float | str | None
+Totals = dict[str, float]  # what a search took so far, under the names of the keys of its budget
+NO_TOTALS: Totals = {"seconds": 0.0, "network_epochs": 0.0, "architectures": 0, "recentred": 0}
+SIZES = ("conv_layers", "parameters", "flops")
 
 
-def size(g: Architecture) -> dict[str, Any]:
-    """Fingerprint, convolutions, parameters and FLOPs an image."""
-    return {
-        "fingerprint": g.fingerprint,
-        "conv_layers": len(g.convs),
-        "parameters": g.parameters,
-        "flops": g.flops,
-    }
+def size(g: Architecture) -> dict[str, int | str]:
+    """Return fingerprint, convolutions, parameters and FLOPs per image."""
+    return {"fingerprint": g.fingerprint, **_sizes(g)}
 
 
-def no_search(pretrained: Mapping[str, Any]) -> dict[str, Any]:
-    """The totals of a search without rounds; `pretrained` holds the `size` of its network."""
+def _sizes(g: Architecture) -> dict[str, int]:
+    return {"conv_layers": len(g.convs), "parameters": g.parameters, "flops": g.flops}
+
+
+def no_search(pretrained: Mapping[str, float]) -> Totals:
+    """Return the totals of a search without rounds.
+
+    Args:
+        pretrained: facts about the pretrained network, its sizes among them.
+    """
     none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0, "diverged": 0}
-    return NO_TOTALS | none | {k: pretrained[k] for k in ("conv_layers", "parameters", "flops")}
+    return NO_TOTALS | none | {name: pretrained[name] for name in SIZES}
 
 
-def round_status(
-    result: Round, before: dict[str, Any], names: dict[str, Any], cycle: float, epoch: int
-) -> dict[str, Any]:
-    """A round's end, and the totals of the search so far (those before it plus its own).
+def round_totals(
+    result: Round, before: Mapping[str, float], number: int, cycle: float, epoch: int
+) -> Totals:
+    """Return what a search took so far, a round included; `seconds` are those before the round.
 
-    `cycle` and `epoch` are lengths in steps."""
-    g, won = result.network.architecture, result.architectures[result.winner]
-    children = len(result.architectures) - 1
-    totals = {
-        "rounds": names["round"],
+    Args:
+        result: the round.
+        before: the totals before it.
+        number: of the round, from 1.
+        cycle: length of a cosine cycle, steps.
+        epoch: steps in which every training image is seen once.
+    """
+    return {
+        "seconds": before["seconds"],
+        "rounds": number,
         "steps": result.k,
         "cycles": result.k / cycle,
         "epochs": result.k / epoch,
         "network_epochs": before["network_epochs"] + result.network_steps / epoch,
-        "architectures": before["architectures"] + children,
+        "architectures": before["architectures"] + len(result.architectures) - 1,
         "recentred": before["recentred"] + bool(result.winner),
         "exhausted": int(result.reason == "exhausted"),
         "diverged": int(result.reason == "diverged"),
-        **{key: value for key, value in size(g).items() if key != "fingerprint"},
+        **_sizes(result.network.architecture),
     }
+
+
+def round_status(result: Round, names: Mapping[str, Fact]) -> dict[str, Fact]:
+    """Return how a round ended.
+
+    Args:
+        result: the round.
+        names: algorithm, seed and number of the round.
+    """
+    g, won = result.network.architecture, result.architectures[result.winner]
     return {
         "schema": 1,
         "stage": "search_round",
@@ -60,10 +81,9 @@ def round_status(
         "steps": result.steps,
         "network_steps": result.network_steps,
         "k": result.k,
-        "children": children,
+        "children": len(result.architectures) - 1,
         "died": sum(row["died_at"] is not None for row in result.architectures),
         **size(g),
         "validation_loss": result.validation_loss,
         "validation_accuracy": result.validation_accuracy,
-        "totals": totals,
     }

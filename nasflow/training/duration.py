@@ -1,15 +1,65 @@
-"""How far a training has come, where it lasts a number of steps or of seconds."""
+"""How long a training lasts, in steps or in seconds, and how far it has come."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+from nasflow.config.training import Final, Pretrain
 
 GUESS = 1000.0  # steps, before the first one has been timed
 
 
+class Spent(NamedTuple):
+    """What pretraining and search took of a budget that the final training shares with them.
+
+    Attributes:
+        epochs: passes over the training images, those of all networks added up.
+        seconds: wall clock.
+    """
+
+    epochs: float
+    seconds: float
+
+
+class Length(NamedTuple):
+    """Either a number of steps or a number of seconds; the other one is None."""
+
+    steps: int | None
+    seconds: float | None
+
+
+def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None = None) -> Length:
+    """Tell how long a stage trains.
+
+    Args:
+        stage: its section. It names epochs, or a compute budget, or a total of which pretraining
+            and search took their part.
+        images: number of training images.
+        flops: FLOPs of a forward pass of the network, per image.
+        spent: what pretraining and search took; needed where the section names a total.
+
+    Returns:
+        The steps, at least 1 unless the stage trains 0 epochs; or the seconds. A compute budget is
+        divided by 3 x forward FLOPs x images per step, since the backward pass costs twice the
+        forward one.
+    """
+    per_epoch = images // stage.batch_size
+    epochs = stage.epochs
+    if isinstance(stage, Final) and stage.flops is not None:
+        return Length(max(1, round(stage.flops / (3.0 * flops * stage.batch_size))), None)
+    if isinstance(stage, Final) and spent is not None and stage.total_seconds is not None:
+        return Length(None, stage.total_seconds - spent.seconds)
+    if isinstance(stage, Final) and spent is not None and stage.total_epochs is not None:
+        epochs = max(1.0 / per_epoch, stage.total_epochs - spent.epochs)
+    if epochs is None:
+        raise ValueError("final.epochs: null; expected a length that does not need the search")
+    return Length(max(1, round(epochs * per_epoch)) if epochs else 0, None)
+
+
 class Stopwatch:
-    """Seconds since it was made."""
+    """A function without arguments that tells the seconds since it was made."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -19,18 +69,27 @@ class Stopwatch:
 
 
 class Pace:
-    """Either `steps`, or `seconds` on a clock that a training which goes on finds where it left it.
-    By seconds the share done is that of the time, so that a cosine ends when the time does, however
-    the machine's speed changes."""
+    """Estimates how many steps a training will have.
 
-    def __init__(self, steps: int | None, seconds: float | None, clock: Callable[[], float]):
-        assert (steps is None) != (seconds is None)
-        self._steps, self._seconds, self._clock = steps, seconds, clock
+    A training by steps knows it. A training by seconds is measured by the time, so that a cosine
+    over it ends when the time does, however the speed of the machine changes.
+
+    Args:
+        length: steps or seconds.
+        elapsed: tells how many seconds have passed; a training that goes on after a crash counts
+            those of the earlier attempts too.
+    """
+
+    def __init__(self, length: Length, elapsed: Callable[[], float]):
+        assert (length.steps is None) != (length.seconds is None)
+        self._length, self._elapsed = length, elapsed
 
     def total(self, k: int) -> float:
-        """Steps that it will have had, as it looks after k of them; more than k until the end. By
-        seconds at least one."""
-        if self._seconds is None:
-            return float(self._steps or 0)
-        passed = self._clock()
-        return GUESS if not k else k * max(self._seconds, 0.0) / max(passed, 1e-9)
+        """Estimate the total number of steps, given that k are done.
+
+        The estimate is larger than k until the training ends. By seconds at least one step is
+        made."""
+        if self._length.seconds is None:
+            return float(self._length.steps or 0)
+        passed = self._elapsed()
+        return GUESS if not k else k * max(self._length.seconds, 0.0) / max(passed, 1e-9)

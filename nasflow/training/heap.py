@@ -1,10 +1,13 @@
-"""Freed memory stays with the process, in one piece.
+"""Keeps freed memory with the process, in one piece, where the process belongs to a stage.
 
-glibc gives large blocks back to the kernel as soon as they are free, and a training step then waits
-for the kernel to clear the same pages again: a fifth of the step at 16 filters, on two cores. So
-they are kept, but only after some steps: in the first ones oneDNN, torch and Python allocate small
-blocks that live on. Between large ones in the same heap these would leave holes that no other
-sibling's maps fit, and the heap would grow to twice what a step needs.
+glibc gives large blocks back to the kernel as soon as they are free. A training step then waits
+for the kernel to clear the same pages again, which costs a fifth of the step at 16 filters, on two
+cores. So the blocks are kept, but only after some steps: in the first ones oneDNN, torch and Python
+allocate small blocks that live on. Between large blocks in the same heap these would leave holes
+that the feature maps of no other sibling fit, and the heap would grow to twice what a step needs.
+
+glibc does not tell its limits, so they cannot be put back. Therefore only stages call `apart`; in a
+notebook neither function changes anything.
 """
 
 from __future__ import annotations
@@ -14,23 +17,35 @@ import functools
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 APART = 2**17  # bytes from which a block has pages of its own at first, glibc's own bound
-SETTLED = 2  # steps after which small blocks are where they stay
+SETTLED = 2  # steps after which small blocks stay where they are
 
 
 @functools.cache
 def apart() -> bool:
-    """Large blocks lie outside the heap until `keep`; whether there was a glibc to take that."""
+    """Lay large blocks outside the heap until `keep` is called.
+
+    Returns:
+        False where mallopt is missing, which is part of glibc.
+    """
     return _set({MMAP_THRESHOLD: APART, TRIM_THRESHOLD: APART})
 
 
-@functools.cache
 def keep() -> bool:
-    """They lie in the heap from now on and stay there."""
+    """Lay large blocks into the heap from now on, and let them stay there.
+
+    Returns:
+        False where `apart` was never called, or where mallopt is missing.
+    """
+    return bool(apart.cache_info().currsize) and _keep()
+
+
+@functools.cache
+def _keep() -> bool:
     return _set({MMAP_THRESHOLD: 2**30, TRIM_THRESHOLD: 2**31 - 1, TOP_PAD: 2**26})
 
 
 def _set(limits: dict[int, int]) -> bool:
-    """Of this process."""
+    """Change limits of this process's malloc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False

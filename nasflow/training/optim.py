@@ -1,57 +1,79 @@
-"""One step of training: x and v from x, v and the gradient, all tensors at once.
+"""Update rules: how one training step changes x and v, for all tensors at once.
 
-A step is a function (x, v, gradient, tau) that changes x and v in place. tau is a number, or a
-tensor of no dimension where a CUDA graph replays the step.
+An update rule is a function (x, v, gradient, tau) that changes x and v in place. tau is a number,
+or a tensor of no dimension where a CUDA graph replays the step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 import torch
 from torch import Tensor
 
+from nasflow.config.kinds import Optimizer
+from nasflow.config.training import Training
+
 Tau = float | Tensor
-Step = Callable[[list[Tensor], list[Tensor], list[Tensor], Tau], None]
+Update = Callable[[list[Tensor], list[Tensor], list[Tensor], Tau], None]
 
 
-def heavy_ball(*, friction: float, weight_decay: float) -> Step:
-    """x <- x + tau v,  v <- v - tau (gamma v + grad V(x)), from the old x and v (D.1, step 1).
+def heavy_ball(*, friction: float, weight_decay: float) -> Update:
+    """Make the rule x <- x + tau v, v <- v - tau (gamma v + grad V(x)), from the old x and v.
 
-    An explicitly discretised damped heavy ball. At constant tau it equals momentum 1 - tau gamma
-    with learning rate tau^2; not torch's SGD momentum."""
+    It is step 1 of D.1, an explicitly discretised damped heavy ball. At constant tau it equals
+    momentum 1 - tau gamma with learning rate tau^2; it is not the momentum of torch's SGD.
 
-    def step(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
+    Args:
+        friction: gamma.
+        weight_decay: added to the gradient as weight_decay * x, for matrices and kernels only.
+    """
+
+    def update(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
         gradient = _decayed(x, gradient, weight_decay)
         add(x, v, tau)
         torch._foreach_mul_(v, 1.0 - tau * friction)
         add(v, gradient, -tau)
 
-    return step
+    return update
 
 
-def nesterov(*, momentum: float, weight_decay: float) -> Step:
-    """v <- m v + grad,  x <- x - tau (grad + m v): SGD with Nesterov momentum, as torch has it."""
+def nesterov(*, momentum: float, weight_decay: float) -> Update:
+    """Make the rule v <- m v + grad, x <- x - tau (grad + m v): SGD with Nesterov momentum.
 
-    def step(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
+    It is the same as in torch.
+
+    Args:
+        momentum: m.
+        weight_decay: added to the gradient as weight_decay * x, for matrices and kernels only.
+    """
+
+    def update(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
         gradient = _decayed(x, gradient, weight_decay)
         torch._foreach_mul_(v, momentum)
         torch._foreach_add_(v, gradient)
         add(x, gradient, -tau)
         add(x, v, -tau * momentum)
 
-    return step
+    return update
 
 
-def muon(*, momentum: float, weight_decay: float) -> Step:
-    """Nesterov whose step for a kernel is made orthogonal and relative to the kernel: with U the
-    nearest orthogonal matrix to m v + grad, x <- x - tau |x| U / |U|, then |x| as before
-    (Jordan et al. 2024, github.com/KellerJordan/Muon; BatchNorm makes kernels free of scale).
+def muon(*, momentum: float, weight_decay: float) -> Update:
+    """Make Nesterov's rule with steps that are orthogonal, and relative to the size of the kernel.
 
-    What is no kernel takes `nesterov`'s step at the same tau."""
+    With U the nearest orthogonal matrix to m v + grad, a kernel follows x <- x - tau |x| U / |U|
+    and is then scaled back to its former |x| (Jordan et al. 2024,
+    github.com/KellerJordan/Muon; BatchNorm makes the scale of kernels meaningless). All other
+    tensors take the step of `nesterov` at the same tau.
+
+    Args:
+        momentum: m.
+        weight_decay: of the tensors that are no kernels, as in `nesterov`.
+    """
     rest = nesterov(momentum=momentum, weight_decay=weight_decay)
 
-    def step(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
+    def update(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
         kernels = [i for i, p in enumerate(x) if p.ndim == 4]
         others = [i for i, p in enumerate(x) if p.ndim != 4]
         rest([x[i] for i in others], [v[i] for i in others], [gradient[i] for i in others], tau)
@@ -62,15 +84,22 @@ def muon(*, momentum: float, weight_decay: float) -> Step:
             x[i].sub_(U * (tau * size / (U.norm() + 1e-7)))
             x[i].mul_(size / (x[i].norm() + 1e-7))
 
-    return step
+    return update
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly U V^T of the singular value decomposition U S V^T: its singular values lie between
-    0.7 and 1.2 after five quintic Newton-Schulz steps X <- (a + b X X^T + c (X X^T)^2) X.
+    """Approximate U V^T of the singular value decomposition U S V^T of a matrix.
 
-    All factors are polynomials of the first X X^T and commute, so the steps are taken on that
-    square alone; a kernel's matrix, nine times as wide as high, enters twice instead of ten times.
+    The singular values of the result lie between 0.7 and 1.2 after five quintic Newton-Schulz steps
+    X <- (a + b X X^T + c (X X^T)^2) X. All factors are polynomials of the first X X^T and commute,
+    so the steps are taken on that square alone; a kernel's matrix, which is nine times as wide as
+    high, enters twice instead of ten times.
+
+    Args:
+        matrix: (rows, columns).
+
+    Returns:
+        A matrix of the same shape.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix.shape[0] <= matrix.shape[1]
@@ -85,16 +114,26 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return X if wide else X.T
 
 
-def make(name: str, *, friction: float, momentum: float, weight_decay: float) -> Step:
-    """The step of that name (config: `optimizer`)."""
-    if name == "heavy_ball":
-        return heavy_ball(friction=friction, weight_decay=weight_decay)
-    make_step = muon if name == "muon" else nesterov
-    return make_step(momentum=momentum, weight_decay=weight_decay)
+def make(training: Training) -> Update:
+    """Make the update rule that a section of the configuration names."""
+    decay = training.weight_decay
+    match training.optimizer:
+        case Optimizer.HEAVY_BALL:
+            return heavy_ball(friction=training.friction, weight_decay=decay)
+        case Optimizer.SGD:
+            return nesterov(momentum=training.momentum, weight_decay=decay)
+        case Optimizer.MUON:
+            return muon(momentum=training.momentum, weight_decay=decay)
+        case _:
+            assert_never(training.optimizer)
+
+
+def no_update(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: Tau) -> None:
+    """Change nothing: the rule of networks that are only evaluated."""
 
 
 def add(x: list[Tensor], y: list[Tensor], factor: Tau) -> None:
-    """x <- x + factor y."""
+    """Change x to x + factor y, in place."""
     if isinstance(factor, Tensor):
         torch._foreach_add_(x, torch._foreach_mul(y, factor))
     else:
@@ -102,8 +141,10 @@ def add(x: list[Tensor], y: list[Tensor], factor: Tau) -> None:
 
 
 def _decayed(x: list[Tensor], gradient: list[Tensor], weight_decay: float) -> list[Tensor]:
-    """Gradient + weight_decay x, for matrices and kernels only: decaying BatchNorm's scales,
-    shifts and the mixes of skips pulls them to values that mean nothing."""
+    """Add weight_decay * x to the gradients of matrices and kernels.
+
+    To decay the scales and shifts of BatchNorm and the mixes of skips would pull them to values
+    that mean nothing."""
     if weight_decay == 0.0:
         return gradient
     return [

@@ -1,4 +1,4 @@
-"""tau_k: the length of a time step, as functions of the step."""
+"""Step sizes tau as functions of the training step."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import math
 
 
 def cosine(step: float, length: float, start: float, final: float) -> float:
-    """final + (start - final)(1 + cos(pi step / length)) / 2, and final from `length` on."""
+    """Fall along a cosine from `start` to `final`: final + (start - final)(1 + cos(pi s)) / 2.
+
+    Args:
+        step: how far the fall is; s = step / length.
+        length: where it ends; from there on the value is `final`.
+        start: the value at step 0.
+        final: the value at `length` and after it.
+    """
     return final + 0.5 * (start - final) * (1.0 + math.cos(math.pi * min(step / length, 1.0)))
 
 
 def sgdr(k: int, cycle: float, start: float, final: float) -> float:
-    """Cosine with warm restarts every `cycle` steps (Loshchilov & Hutter 2017, constant T_i).
+    """Fall along a cosine that restarts every `cycle` steps (Loshchilov & Hutter 2017, constant T).
 
-    k is global over all rounds of a search: unlike NASH's, a new round does not reset it (paper,
-    section 3)."""
+    Args:
+        k: the global step, counted over all rounds of a search. Unlike in NASH, a new round does
+            not reset it (paper, section 3).
+        cycle: the length of a cycle, steps.
+        start: the value at the start of a cycle.
+        final: the value at its end.
+    """
     return cosine(math.fmod(k, cycle), cycle, start, final)

@@ -1,4 +1,4 @@
-"""A live network: trained in place, with running averages of it beside it."""
+"""One live network: trained in place, with running averages of it beside it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,39 @@ from torch import Tensor
 
 from nasflow.network.network import Network, Tensors, forward
 from nasflow.training import optim
-from nasflow.training.optim import Step, Tau
+from nasflow.training.optim import Tau, Update
 from nasflow.training.workers import Each
 
 Batch = tuple[Tensor, Tensor]
 
 
 class Manner(NamedTuple):
-    """How siblings train: the optimiser's step, the steps that an average reaches over (1: there is
-    none), label smoothing, and whether convolutions and head compute in bfloat16."""
+    """How siblings train.
 
-    step: Step
+    Attributes:
+        update: the update rule.
+        average: the steps that the average of a network reaches over; 1 for no average.
+        smoothing: label smoothing, the part of the target that is spread over all classes.
+        half: whether convolutions and head compute in bfloat16.
+    """
+
+    update: Update
     average: int
     smoothing: float
     half: bool
 
 
 class Sibling:
-    """A copy of a network that lives as `last`. `mean` is the average of its x and its statistics,
-    at which it is validated, or `last` where there is none. `gains`: what the gradient of a tensor
-    is multiplied by; none: 1."""
+    """A copy of a network that lives as `last`.
+
+    `mean` is the average of its x and of its BatchNorm statistics, at which it is validated; it is
+    `last` itself where there is no average.
+
+    Args:
+        network: what is copied.
+        manner: how it trains.
+        gains: factors of the gradients, by tensor name; None for no factors.
+    """
 
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
         self._manner = manner
@@ -42,32 +55,52 @@ class Sibling:
 
     @property
     def averaged(self) -> Network:
-        """What validation looks at, with the last v."""
+        """What validation uses, with the last v."""
         return self.mean._replace(v=self.last.v)
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that a step changes."""
+        """All tensors that a step changes."""
         own = tensors(self.last)
         return own if self.mean is self.last else own + tensors(self.mean)
 
     def restore(self, state: Tensors) -> None:
-        """From `named` copies of `last` and `averaged`."""
+        """Take over `named` copies of `last` and `averaged`."""
         parts = {"": self.last} if self.mean is self.last else {"": self.last, "mean ": self.mean}
         with torch.no_grad():
             for kind, network in parts.items():
                 for name, t in named(kind, network).items():
                     t.copy_(state[name])
 
-    def train(self, batch: Batch, tau: Tau, share: Tau) -> Tensor:
-        """One step, waiting for nothing: the loss. The average moves by `share` of the way."""
+    def train(self, batch: Batch, tau: Tau, rate: Tau) -> Tensor:
+        """Take one step, without waiting for a GPU.
+
+        Args:
+            batch: images (size, channels, height, width) and labels (size,).
+            tau: the step size.
+            rate: the part of its distance to `last` by which the average moves.
+
+        Returns:
+            The mean loss in nats before the step, a tensor of no dimension.
+        """
         loss, gradient = self._gradient(batch, self.last.buffers)
-        self._update(gradient, tau, share)
+        self._update(gradient, tau, rate)
         return loss
 
-    def train_in_parts(self, parts: Sequence[Batch], tau: Tau, share: Tau, each: Each) -> Tensor:
-        """The same with equal parts of a batch side by side, as `each` maps them: each has
-        BatchNorm statistics of its own, whose mean the running statistics become."""
+    def train_in_parts(self, parts: Sequence[Batch], tau: Tau, rate: Tau, each: Each) -> Tensor:
+        """Take one step with equal parts of a batch, which are computed side by side.
+
+        Each part has BatchNorm statistics of its own; the running statistics become their mean.
+
+        Args:
+            parts: the parts of the batch.
+            tau: the step size.
+            rate: as in `train`.
+            each: maps a function over the parts, for instance on several threads.
+
+        Returns:
+            The mean loss in nats before the step, a tensor of no dimension.
+        """
         buffers = self.last.buffers
         copies = [{name: t.clone() for name, t in buffers.items()} for _ in parts]
         done = list(each(lambda pair: self._gradient(*pair), zip(parts, copies, strict=True)))
@@ -78,22 +111,29 @@ class Sibling:
             torch._foreach_div_(gradient, float(len(done)))
             for name, running in buffers.items():
                 running.copy_(torch.stack([copy[name] for copy in copies]).mean(0))
-        self._update(gradient, tau, share)
+        self._update(gradient, tau, rate)
         return torch.tensor(np.mean([loss.item() for loss, _ in done]))
 
     def validate(self, batch: Batch) -> Tensor:
-        """The mean loss in eval mode, at the average."""
+        """Return the mean loss in nats in evaluation mode, at the average."""
         images, labels = batch
         return F.cross_entropy(self.logits(images), labels)
 
     def logits(self, images: Tensor) -> Tensor:
-        """(images, classes) in eval mode, at the average."""
+        """Return the logits (images, classes) in evaluation mode, at the average."""
         with torch.no_grad():
             return self._forward(self.mean, images, training=False)
 
     def score(self, batch: Batch, *, mirror: bool) -> tuple[float, float]:
-        """Summed loss in nats and how many are right. `mirror`: of the mean of the logits of an
-        image and its mirror image."""
+        """Evaluate a batch.
+
+        Args:
+            batch: images and labels.
+            mirror: use the mean of the logits of an image and of its mirror image.
+
+        Returns:
+            The sum of the losses in nats, and the number of images that are classified correctly.
+        """
         images, labels = batch
         logits = self.logits(images)
         if mirror:
@@ -115,26 +155,26 @@ class Sibling:
         gradient = torch.autograd.grad(loss, list(network.x.values()))
         return loss.detach(), list(gradient)
 
-    def _update(self, gradient: list[Tensor], tau: Tau, share: Tau) -> None:
+    def _update(self, gradient: list[Tensor], tau: Tau, rate: Tau) -> None:
         _, x, _, v = self.last
         with torch.no_grad():
             if self._gains:
                 torch._foreach_mul_(gradient, self._gains)
-            self._manner.step(list(x.values()), list(v.values()), gradient, tau)
+            self._manner.update(list(x.values()), list(v.values()), gradient, tau)
             if self.mean is not self.last:
                 for mean, last in zip(self.mean[1:3], self.last[1:3], strict=True):
                     means = list(mean.values())
                     apart = list(torch._foreach_sub(list(last.values()), means))
-                    optim.add(means, apart, share)
+                    optim.add(means, apart, rate)
 
 
 def tensors(network: Network) -> list[Tensor]:
-    """All of a network's, in one order."""
+    """List all tensors of a network, always in the same order."""
     return [t for part in network[1:] for t in part.values()]
 
 
 def named(kind: str, network: Network) -> Tensors:
-    """The same by names that tell x, statistics and v apart; `kind` goes before them."""
+    """Name the same tensors so that x, statistics and v differ; `kind` stands before each name."""
     return {
         f"{kind}{part}.{name}": t
         for part, held in network._asdict().items()
@@ -155,5 +195,5 @@ def _live(network: Network) -> Network:
 
 
 def _channels_last(t: Tensor) -> Tensor:
-    """Kernels in the memory order that the images have; 1.5 times as fast as NCHW on two cores."""
+    """Put kernels in the memory order of the images; 1.5 times as fast as NCHW on two cores."""
     return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t

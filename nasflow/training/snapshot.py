@@ -1,6 +1,7 @@
-"""What a loop needs to go on after a step as if it had never stopped, and who keeps it.
+"""What a training loop needs to go on after a step as if it had never stopped, and who keeps it.
 
-The loops know no files: a keeper says what stands there from before and decides when to keep more.
+The loops open no files: a keeper tells them what an earlier attempt left, and decides when to keep
+more.
 """
 
 from __future__ import annotations
@@ -15,45 +16,77 @@ from nasflow.network.network import Tensors
 Arrays = Mapping[str, np.ndarray]
 
 
+class Memory(NamedTuple):
+    """What the user of a loop remembers.
+
+    Attributes:
+        facts: plain data, which is kept as JSON.
+        arrays: numpy arrays by name, which are kept exactly.
+    """
+
+    facts: Mapping[str, Any]
+    arrays: Arrays
+
+
 class Snapshot(NamedTuple):
-    """A loop after `step` steps of its own: `facts` are plain data, `siblings` all tensors of each
-    sibling that the next step reads."""
+    """A loop between two steps.
+
+    Attributes:
+        step: the number of steps that the loop has made.
+        facts: plain data that the user of the loop remembers.
+        arrays: arrays that the user of the loop remembers.
+        siblings: for each sibling all tensors that the next step reads.
+    """
 
     step: int
-    facts: dict[str, Any]
+    facts: Mapping[str, Any]
     arrays: Arrays
     siblings: list[Tensors]
 
 
 class Keeper(Protocol):
+    """Keeps snapshots of one stage."""
+
     def before(self, siblings: Sequence[str], below: float) -> Snapshot | None:
-        """What an earlier attempt left: of siblings with these fingerprints, after fewer than
-        `below` steps. Asked once, before the first step."""
+        """Return what an earlier attempt left, or None. Called once, before the first step.
+
+        Args:
+            siblings: fingerprints that the kept siblings must have.
+            below: the kept state must have fewer steps than this.
+        """
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
-        """Offered after every step but the last; `make` is called when it is time. May raise to
-        end the loop."""
+        """Decide whether to keep a snapshot. Called after every step but the last.
+
+        Args:
+            step: the number of steps made.
+            make: makes the snapshot; called only when it is time.
+
+        Raises:
+            Exception: of the keeper's own kind, to end the loop (after a signal, for example).
+        """
 
 
 class Forgetful:
-    """Keeps nothing."""
+    """A keeper that keeps nothing."""
 
     def before(self, siblings: Sequence[str], below: float) -> Snapshot | None:
+        """Return None: there is nothing."""
         return None
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
-        pass
+        """Do nothing."""
 
 
 FORGETFUL = Forgetful()
 
 
 def flat(**groups: Arrays) -> dict[str, np.ndarray]:
-    """Several groups of arrays as one: {"group.name": array}."""
+    """Join several groups of arrays into one: {"group.name": array}."""
     return {f"{group}.{name}": a for group, part in groups.items() for name, a in part.items()}
 
 
 def group(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
-    """One group of `flat`'s."""
+    """Take one group out of what `flat` returned."""
     start = name + "."
     return {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}

@@ -1,138 +1,210 @@
-"""Training of one network: a family of one. Pretraining and final training are this function."""
+"""Training of one network from start to end: pretraining and final training.
+
+It is a family of one sibling in the training loop that everything else uses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.network.network import Network
+from nasflow.config.data import Augment
+from nasflow.config.training import Final, Pretrain
+from nasflow.network.network import Network, at_rest
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split, join
-from nasflow.training.duration import Pace, Stopwatch
+from nasflow.training.duration import Length, Pace, Stopwatch
+from nasflow.training.loop import Step, training_loop
 from nasflow.training.schedule import cosine
-from nasflow.training.siblings import Siblings
-from nasflow.training.snapshot import FORGETFUL, Keeper, Snapshot
+from nasflow.training.siblings import Score, Siblings
+from nasflow.training.snapshot import FORGETFUL, Keeper, Memory
 
 Row = dict[str, float | int | None]
+Progress = Callable[[int, int, str], None]  # steps done, steps in all, a few words
 ROWS_PER_RUN = 200
-LOOKS = 10  # at the validation images
+LOOKS = 10  # evaluations on the validation images
+NEVER = Score(float("nan"), float("nan"))
 
 
-def steps_for(stage: dict[str, Any], images: int, flops: int) -> int | None:
-    """Steps of a stage: its epochs, or the compute budget over 3 x forward FLOPs x images seen
-    (the backward pass costs twice the forward one). None where it lasts seconds."""
-    size = int(stage["batch_size"])
-    if stage.get("seconds") is not None:
-        return None
-    if stage.get("flops") is not None:
-        return max(1, round(float(stage["flops"]) / (3.0 * flops * size)))
-    epochs = float(stage["epochs"])
-    return max(1, round(epochs * (images // size))) if epochs else 0
+class Trained(NamedTuple):
+    """The end of a training.
+
+    Attributes:
+        network: the trained network, averaged where the stage says so.
+        rows: its history, one row for some of its steps.
+        facts: steps, epochs, losses in nats and accuracy at the end.
+    """
+
+    network: Network
+    rows: list[Row]
+    facts: Row
 
 
 def train(
     network: Network,
     data: Split,
     validation: Split,
-    stage: dict[str, Any],
-    augment: dict[str, Any],
+    stage: Pretrain | Final,
+    augment: Augment,
+    length: Length,
     *,
     purpose: str,
     seed: int,
     workers: int,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
     keeper: Keeper = FORGETFUL,
-    clock: Callable[[], float] | None = None,
-) -> tuple[Network, list[Row], dict[str, Any]]:
-    """The trained network, rows of its history and facts (steps, epochs, losses, accuracy).
+    elapsed: Callable[[], float] | None = None,
+) -> Trained:
+    """Train a network along one cosine of the step size, after an optional linear rise.
 
-    Cosine from lambda_start to lambda_final over the whole stage, after an optional linear rise.
-    Velocities start at zero. ValueError when the loss stops being finite. `clock` tells a stage
-    that lasts `seconds` how many have gone by; its results vary from run to run."""
-    if stage.get("use_validation"):
-        data = join(data, validation)
+    Velocities start at zero.
+
+    Args:
+        network: what is trained, on the device of the splits; it stays as it is.
+        data: the training images.
+        validation: the images that it is evaluated on, and trained on where the stage says so.
+        stage: batch size, optimizer, step sizes and the like.
+        augment: how training images are varied.
+        length: how long it trains (`duration.length`).
+        purpose: pretrain or final; random numbers are drawn for this purpose.
+        seed: of the search.
+        workers: threads.
+        progress: is told after each step what is done.
+        keeper: keeps the state from which an interrupted stage goes on.
+        elapsed: tells the seconds that have passed, for a training that lasts seconds; its results
+            vary from run to run.
+
+    Raises:
+        ValueError: if the training loss stops being finite.
+    """
+    final = stage if isinstance(stage, Final) else None
     batches = Batches(
-        data,
-        stage["batch_size"],
+        join(data, validation) if final and final.use_validation else data,
+        stage.batch_size,
         purpose,
         (seed,),
-        cutout=stage.get("cutout", 0),
-        alternate=stage.get("alternating_flip", False),
-        **augment,
+        flip=augment.flip,
+        shift=augment.shift,
+        cutout=final.cutout if final else 0,
+        alternate=final.alternating_flip if final else False,
     )
-    steps = steps_for(stage, len(data), network.architecture.flops)
-    step = optim.make(
-        stage["optimizer"], **{k: stage[k] for k in ("friction", "momentum", "weight_decay")}
-    )
-    still = Network(
-        network.architecture, network.x, network.buffers, {k: v * 0 for k, v in network.v.items()}
-    )
-    pace = Pace(steps, stage.get("seconds"), clock or Stopwatch())
-    rows: list[Row] = []
-    recent: list[float] = []
+    course = TrainingCourse(stage, Pace(length, elapsed or Stopwatch()), batches.steps_per_epoch)
     with Siblings(
-        [still],
-        step,
+        [at_rest(network)],
+        optim.make(stage),
         workers=workers,
-        shards=stage["shards"],
-        average=stage.get("weight_average", 1),
-        label_smoothing=stage["label_smoothing"],
-        precision=stage["precision"],
+        shards=stage.shards,
+        average=final.weight_average if final else 1,
+        label_smoothing=stage.label_smoothing,
+        precision=stage.precision,
     ) as live:
-        loss, accuracy, seen, first = float("nan"), float("nan"), "", 0
-        if steps == 0:
-            loss, accuracy = live.evaluate(validation)[0]
-        elif before := keeper.before(live.fingerprints, steps or float("inf")):
-            first, facts = before.step, before.facts
-            live.restore(before.siblings, first)
-            rows, recent, (loss, accuracy) = facts["rows"], facts["recent"], facts["look"]
+        if length.steps == 0:
+            course.score = live.evaluate(validation)[0]
+        for step in training_loop(
+            live,
+            [batches],
+            course.tau,
+            course,
+            keeper=keeper,
+            longest=float("inf") if length.steps is None else length.steps,
+            more=course.more,
+        ):
+            _check(step, purpose, stage)
+            course.record(step, live, validation)
+            progress(step.number, max(step.number, round(course.total)), course.note(step))
+        return Trained(live.averaged(0), course.rows, course.facts())
 
-        def snapshot() -> Snapshot:
-            facts = {"rows": rows, "recent": recent, "look": (loss, accuracy)}
-            return Snapshot(k, facts, {}, [live.state(0)])
 
-        k, total = first, pace.total(first)
-        while k < total:
-            share, rise = k / total, max(stage.get("warmup", 0.0) * total, 1.0)
-            tau = cosine(share, 1.0, stage["lambda_start"], stage["lambda_final"]) * min(
-                1.0, (k + 1) / rise
+def _check(step: Step, purpose: str, stage: Pretrain | Final) -> None:
+    loss = float(step.train_loss[0])
+    if not np.isfinite(loss):
+        raise ValueError(
+            f"{purpose}.lambda_start: {stage.lambda_start}; the loss became {loss} at step "
+            f"{step.number}; lower it"
+        )
+
+
+class TrainingCourse:
+    """What a training records, and how far it has come.
+
+    Args:
+        stage: the section of the configuration.
+        pace: estimates the total number of steps.
+        steps_per_epoch: steps in which each training image is seen once.
+
+    Attributes:
+        rows: the history so far.
+        score: the latest evaluation on the validation images; NaN before the first one.
+        steps: steps made.
+        total: steps in all, by the latest estimate.
+    """
+
+    def __init__(self, stage: Pretrain | Final, pace: Pace, steps_per_epoch: int) -> None:
+        self._stage, self._pace, self._epoch = stage, pace, steps_per_epoch
+        self._recent: list[float] = []
+        self.rows: list[Row] = []
+        self.score, self.steps, self.total = NEVER, 0, 0.0
+
+    def more(self, done: int) -> bool:
+        """Tell whether a training of so many steps goes on."""
+        self.total = self._pace.total(done)
+        return done < self.total
+
+    def tau(self, done: int) -> float:
+        """Return the step size after so many steps: a cosine, times the linear rise."""
+        stage = self._stage
+        warmup = stage.warmup if isinstance(stage, Final) else 0.0
+        rise = max(warmup * self.total, 1.0)
+        fall = cosine(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
+        return fall * min(1.0, (done + 1) / rise)
+
+    def record(self, step: Step, live: Siblings, validation: Split) -> None:
+        """Add a step to the history; LOOKS times in all the network is evaluated."""
+        before = (step.number - 1) / self.total
+        self._recent.append(float(step.train_loss[0]))
+        self.steps, self.total = step.number, self._pace.total(step.number)
+        now = min(step.number / self.total, 1.0) if self.total else 1.0
+        look = int(LOOKS * now) > int(LOOKS * before)
+        if look:
+            self.score = live.evaluate(validation)[0]
+        if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * before):
+            self.rows.append(
+                {
+                    "step": step.number,
+                    "epoch": step.number / self._epoch,
+                    "tau": step.tau,
+                    "train_loss": float(np.mean(self._recent)),
+                    "validation_loss": self.score.loss if look else None,
+                    "validation_accuracy": self.score.accuracy if look else None,
+                }
             )
-            train_loss = float(live.step([batches(k)], None, tau)[0][0])
-            k += 1
-            if not np.isfinite(train_loss):
-                raise ValueError(
-                    f"{purpose}.lambda_start: {stage['lambda_start']}; the loss became "
-                    f"{train_loss} at step {k}; lower it"
-                )
-            recent.append(train_loss)
-            total = pace.total(k)
-            now = min(k / total, 1.0) if total else 1.0
-            look = int(LOOKS * now) > int(LOOKS * share)
-            if look:
-                loss, accuracy = live.evaluate(validation)[0]
-                seen = f", validation accuracy {accuracy:.2%}"
-            if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * share):
-                rows.append(
-                    {
-                        "step": k,
-                        "epoch": k / batches.steps_per_epoch,
-                        "tau": tau,
-                        "train_loss": float(np.mean(recent)),
-                        "validation_loss": loss if look else None,
-                        "validation_accuracy": accuracy if look else None,
-                    }
-                )
-                recent.clear()
-            progress(k, max(k, round(total)), f"loss {train_loss:.3f}" + seen)
-            if k < total:
-                keeper.keep(k, snapshot)
-        facts = {
-            "steps": k,
-            "epochs": k / batches.steps_per_epoch,
-            "train_loss": rows[-1]["train_loss"] if rows else None,
-            "validation_loss": loss,
-            "validation_accuracy": accuracy,
+            self._recent.clear()
+
+    def note(self, step: Step) -> str:
+        """Say in a few words how it stands."""
+        accuracy = self.score.accuracy
+        seen = "" if np.isnan(accuracy) else f", validation accuracy {accuracy:.2%}"
+        return f"loss {float(step.train_loss[0]):.3f}" + seen
+
+    def facts(self) -> Row:
+        """Return the end of the training in figures."""
+        return {
+            "steps": self.steps,
+            "epochs": self.steps / self._epoch,
+            "train_loss": self.rows[-1]["train_loss"] if self.rows else None,
+            "validation_loss": self.score.loss,
+            "validation_accuracy": self.score.accuracy,
         }
-        return live.averaged(0), rows, facts
+
+    def remember(self) -> Memory:
+        """Return everything that later steps depend on."""
+        facts = {"steps": self.steps, "rows": self.rows, "recent": self._recent}
+        return Memory(facts | {"look": list(self.score)}, {})
+
+    def recall(self, memory: Memory) -> None:
+        """Continue from what `remember` returned."""
+        self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
+        self._recent = memory.facts["recent"]
+        self.score = Score(*memory.facts["look"])

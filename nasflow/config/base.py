@@ -1,0 +1,29 @@
+"""The section `base`: the network that the search starts from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nasflow.config.kinds import Head
+from nasflow.config.section import Section, key
+
+Filters = Annotated[int, Field(ge=1, le=8192)]
+
+
+class Base(Section):
+    """g_0: Conv-MaxPool-Conv-MaxPool-Conv-head (more or fewer widths: as many convolutions)."""
+
+    widths: tuple[Filters, ...] = key(
+        (8, 16, 32), "filters of the convolutions", min_length=1, strict=False
+    )
+    kernel: Literal[1, 3, 5, 7] = key(3, "kernel of the convolutions")
+    head: Head = key(
+        Head.GLOBAL_AVERAGE,
+        "what the last linear layer reads: the mean of each map, or all of it",
+        strict=False,
+    )
+    network: str | None = key(
+        None, "checkpoint to start from instead, such as results/E/A/seed_0/final/network"
+    )

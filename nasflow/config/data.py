@@ -1,0 +1,45 @@
+"""The sections `data` and `augment`: where images come from, and how they are varied."""
+
+from __future__ import annotations
+
+from nasflow.config.kinds import Source
+from nasflow.config.section import Section, key
+
+
+class Data(Section):
+    """Where the images come from and how they are split (stage `prepare`)."""
+
+    source: Source = key(Source.DIGITS, "where the images come from", strict=False)
+    root: str = key("data", "folder that torchvision downloads into")
+    download: bool = key(True, "let torchvision download what is missing")
+    train: str | None = key(None, "folder: directory of class directories; parquet: file or glob")
+    test: str | None = key(None, "the same for the test set; without it test_fraction is held out")
+    validation: str | None = key(
+        None, "the same for Y_k; without it validation_fraction is held out"
+    )
+    split: str | None = key(
+        None,
+        "CSV that says for each image of train which split it is in, such as a saved split.csv",
+    )
+    size: int | None = key(
+        None, "resize to size x size pixels; needed when sizes differ", low=4, high=1024
+    )
+    validation_fraction: float = key(
+        0.1, "part of the training images that is used for Y_k", above=0.0, high=0.9
+    )
+    test_fraction: float = key(
+        0.2,
+        "part that is held out as test set where the source has none",
+        above=0.0,
+        high=0.9,
+    )
+    split_seed: int = key(
+        0, "seed of the splits, shared by all algorithms and seeds", low=0, high=2**63 - 1
+    )
+
+
+class Augment(Section):
+    """Random changes of a training image, the same for all siblings."""
+
+    flip: bool = key(False, "mirror half of the images")
+    shift: int = key(1, "shift by up to this many pixels, zeros moved in", low=0, high=64)

@@ -1,0 +1,117 @@
+"""Names that a configuration chooses between, one enumeration for each key.
+
+A member is also the text that stands in a file: `Optimizer.MUON == "muon"`. `Optimizer("muno")`
+raises ValueError, so that no part of the program can fall back to some other choice silently.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Algorithm(StrEnum):
+    """How an architecture is searched for."""
+
+    NASGD = "nasgd"
+    NASAGD = "nasagd"
+    NASH = "nash"
+    NASGRAPH = "nasgraph"
+    RANDOM = "random"
+    HALVING = "halving"
+    NONE = "none"
+
+
+class Source(StrEnum):
+    """Where the images come from."""
+
+    DIGITS = "digits"
+    CIFAR10 = "cifar10"
+    CIFAR100 = "cifar100"
+    FASHION_MNIST = "fashion_mnist"
+    SVHN = "svhn"
+    FOLDER = "folder"
+    PARQUET = "parquet"
+
+
+class Head(StrEnum):
+    """What the last linear layer reads: the mean of each feature map, or every value of it."""
+
+    GLOBAL_AVERAGE = "global_average"
+    FLATTEN = "flatten"
+
+
+class Optimizer(StrEnum):
+    """The update rule of a training step."""
+
+    HEAVY_BALL = "heavy_ball"
+    SGD = "sgd"
+    MUON = "muon"
+
+
+class Precision(StrEnum):
+    """The number format in which convolutions and the head compute."""
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+
+
+class Proposal(StrEnum):
+    """How the children of a round are chosen among all that are possible."""
+
+    UNIFORM = "uniform"
+    GRADIENT = "gradient"
+
+
+class Weights(StrEnum):
+    """Whether children take over the weights of their parent."""
+
+    INHERITED = "inherited"
+    FRESH = "fresh"
+
+
+class Validation(StrEnum):
+    """Whether all siblings of a round see the same batches."""
+
+    PAIRED = "paired"
+    INDEPENDENT = "independent"
+
+
+class Graph(StrEnum):
+    """Between which siblings particles may move."""
+
+    COMPLETE = "complete"
+    STAR = "star"
+
+
+class Potential(StrEnum):
+    """The entropy term U'(f) of the energy."""
+
+    POWER = "power"
+    LOG = "log"
+    NONE = "none"
+
+
+class Scaling(StrEnum):
+    """Whether the entropy weight follows the measured noise or stays constant."""
+
+    AUTO = "auto"
+    PAPER = "paper"
+
+
+class OnOutOfMemory(StrEnum):
+    """What happens when memory runs out in the training step of a child."""
+
+    FAIL = "fail"
+    DROP = "drop"
+
+
+class Restart(StrEnum):
+    """When the potential phi of NASAGD returns to zero."""
+
+    SIGNED = "signed"
+    PAPER = "paper"
+    NEVER = "never"
+
+
+BASELINES = (Algorithm.NASH, Algorithm.NASGRAPH, Algorithm.RANDOM, Algorithm.HALVING)

@@ -1,0 +1,126 @@
+"""How a round is put together from the configuration, in the pipeline and in memory alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, assert_never
+
+from nasflow.config.baselines import Baselines
+from nasflow.config.budget import Budget
+from nasflow.config.data import Augment
+from nasflow.config.kinds import BASELINES, Algorithm
+from nasflow.config.search import Search
+from nasflow.network.network import Network, at_rest
+from nasflow.search import baselines
+from nasflow.search.budget import limits
+from nasflow.search.particle_round import run_round
+from nasflow.search.round import RoundFunction, Setting
+from nasflow.training.batches import Split
+from nasflow.training.ranks import ALONE, Ranks
+
+
+class Sections(NamedTuple):
+    """The sections of the configuration that a round is a function of."""
+
+    search: Search
+    baselines: Baselines
+    augment: Augment
+
+    def of(self, algorithm: Algorithm) -> Search:
+        """Return `search`, for a baseline with the keys of `baselines` in their place."""
+        return self.baselines.over(self.search) if algorithm in BASELINES else self.search
+
+
+class Begin(NamedTuple):
+    """Where a round begins.
+
+    Attributes:
+        number: of the round in its search, from 1.
+        k: the global step.
+        totals: what the rounds before it took (`status.round_status`).
+        earlier: seconds of this round before it was interrupted.
+    """
+
+    number: int
+    k: int
+    totals: Mapping[str, float]
+    earlier: float = 0.0
+
+
+def round_function(algorithm: Algorithm) -> RoundFunction:
+    """Return the function that runs one round of an algorithm.
+
+    Raises:
+        ValueError: if the algorithm has no rounds.
+    """
+    match algorithm:
+        case Algorithm.NASGD | Algorithm.NASAGD:
+            return run_round
+        case Algorithm.NASH:
+            return baselines.nash
+        case Algorithm.NASGRAPH:
+            return baselines.nasgraph
+        case Algorithm.RANDOM:
+            return baselines.random
+        case Algorithm.HALVING:
+            return baselines.halving
+        case Algorithm.NONE:
+            raise ValueError("algorithm: none; expected one that has rounds")
+        case _:
+            assert_never(algorithm)
+
+
+def round_setting(
+    algorithm: Algorithm,
+    sections: Sections,
+    budget: Budget,
+    begin: Begin,
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    workers: int,
+    ranks: Ranks = ALONE,
+) -> Setting:
+    """Put together what makes a round.
+
+    Args:
+        algorithm: nasgd, nasagd or a baseline.
+        sections: of the configuration.
+        budget: the bounds of the search.
+        begin: where the round begins.
+        train: the training images.
+        validation: the images by whose losses children are compared.
+        seed: of the search.
+        workers: threads of this process.
+        ranks: the processes that share the round.
+    """
+    search = sections.of(algorithm)
+    left = limits(budget, search, len(train), begin.k, begin.totals, begin.earlier)
+    return Setting(
+        algorithm,
+        search,
+        sections.augment,
+        train,
+        validation,
+        seed=seed,
+        number=begin.number,
+        workers=workers,
+        limits=left,
+        ranks=ranks,
+        baselines=sections.baselines,
+    )
+
+
+def entering(network: Network, optimizer: str, search: Search) -> Network:
+    """Return a network as it enters a round.
+
+    Its velocities mean nothing to another optimizer than the one that they come from, and are set
+    to zero then.
+
+    Args:
+        network: the network of the round before, or of the pretraining.
+        optimizer: the one that its velocities belong to.
+        search: the section of the round.
+    """
+    return network if optimizer == search.optimizer else at_rest(network)

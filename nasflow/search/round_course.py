@@ -1,0 +1,153 @@
+"""How a round of NASGD or NASAGD stands: averages, particles, dropouts, and the records so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nasflow.particles import flow, particles
+from nasflow.particles.average import Average
+from nasflow.particles.flow import Vector
+from nasflow.particles.particles import Rules, State
+from nasflow.randomness import generator
+from nasflow.search.dropouts import Dropouts
+from nasflow.search.history import Record, pack, unpack
+from nasflow.search.progress_note import progress_note
+from nasflow.search.round import RoundEnd, Setting
+from nasflow.training.loop import Step
+from nasflow.training.schedule import sgdr
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import Memory, flat, group
+
+
+class RoundCourse:
+    """The course of one round.
+
+    Args:
+        live: the siblings, the centre first.
+        names: what people call each node.
+        rules: how the particles move.
+        price: what the parameters of each network cost, nats (m,).
+        setting: what makes the round.
+
+    Attributes:
+        history: the records of all steps.
+        dropouts: the siblings that are out.
+        winner: the node that leads when the round has ended, or None.
+        reason: why it ended.
+    """
+
+    def __init__(
+        self, live: Siblings, names: Sequence[str], rules: Rules, price: Vector, setting: Setting
+    ) -> None:
+        search = setting.search
+        self._live, self._names, self._rules = live, names, rules
+        self._price, self._setting = price, setting
+        self._average = Average(len(live), search.window, search.burn_in)
+        self._particles = particles.start(rules)
+        self._first, self._cycle = 0, 1.0
+        self.history: list[Record] = []
+        self.dropouts = Dropouts(len(live))
+        self.winner: int | None = None
+        self.reason = RoundEnd.DIVERGED
+
+    def begin(self, k: int, steps_per_epoch: int) -> None:
+        """Say at which global step the round begins, and how many steps see every image once."""
+        self._first, self._cycle = k, self._setting.search.epochs_neigh * steps_per_epoch
+
+    def tau(self, done: int) -> float:
+        """Return the step size after so many steps of the round."""
+        search = self._setting.search
+        return sgdr(self._first + done, self._cycle, search.lambda_start, search.lambda_final)
+
+    def record(self, step: Step) -> bool:
+        """Take over the losses of a step and move the particles.
+
+        Returns:
+            False where no sibling is left, which ends the round.
+        """
+        dropouts = self.dropouts
+        dropouts.note_step(step.number, self._live, step.train_loss, step.validation_loss)
+        if dropouts.everyone:
+            self.winner, self.reason = None, RoundEnd.DIVERGED
+            return False
+        losses = dropouts.filled(step.validation_loss)
+        self._average.update(losses)
+        V = dropouts.filled(self._average.V)
+        error = np.where(dropouts.out, 0.0, self._average.standard_error)
+        info = self._move(step, V, error)
+        train_loss = np.where(dropouts.out, np.nan, step.train_loss)
+        self.history.append(Record(step.k, step.tau, losses, V, error, train_loss, info))
+        return True
+
+    def note(self) -> str:
+        """Say in a few words how the round stands."""
+        last = self.history[-1]
+        return progress_note(self._names, last.info.after, last.V, last.tau)
+
+    def ended(self, late: Callable[[int], bool]) -> bool:
+        """Decide whether the round is over after its latest step.
+
+        Args:
+            late: tells whether the budget ends the round after so many steps.
+        """
+        done, dropouts = len(self.history), self.dropouts
+        self.winner, reason = flow.winner(self._particles.counts), self._reason(done, late)
+        if reason is None and not dropouts.out[0]:
+            return False
+        dropouts.note(done, "weights", ~self._live.finite())
+        if dropouts.everyone:
+            self.winner, self.reason = None, RoundEnd.DIVERGED
+            return True
+        if dropouts.out[0]:
+            self.winner = dropouts.heir(self.history[-1].V + self._price)
+            self.reason = RoundEnd.PARENT_DIVERGED
+            return True
+        if reason is not None and (self.winner is None or not dropouts.out[self.winner]):
+            self.reason = reason
+            return True
+        self._live.rest(dropouts.out)  # the round goes on without the child that had won
+        return False
+
+    def remember(self) -> Memory:
+        """Return everything that later steps depend on."""
+        arrays = flat(
+            average=self._average.state(),
+            particles=self._particles._asdict(),
+            dropouts=self.dropouts.state(),
+        )
+        return Memory({}, arrays | pack(self.history))
+
+    def recall(self, memory: Memory) -> None:
+        """Continue from what `remember` returned."""
+        arrays = memory.arrays
+        self._average.restore(group(arrays, "average"))
+        self._particles = State(**group(arrays, "particles"))
+        self.dropouts.restore(group(arrays, "dropouts"))
+        self._live.rest(self.dropouts.out)
+        self.history = unpack(arrays)
+
+    def _move(self, step: Step, V: Vector, error: Vector) -> particles.Info:
+        """Let the particles take one step at the running averages V."""
+        search, out = self._setting.search, self.dropouts.out
+        kinetic = search.second_order.kinetic and self._rules.second_order
+        v = self._live.kinetic_energies() if kinetic else np.zeros(len(V))
+        self._particles, info = particles.step(
+            generator("particles", self._setting.seed, self._setting.number, step.k),
+            self._particles,
+            V + self._price + np.where(out, 0.0, v),
+            error,
+            step.tau,
+            self._rules,
+            still=step.number <= search.warmup_steps or bool(out[0]),
+            dropped=out,
+        )
+        return info
+
+    def _reason(self, done: int, late: Callable[[int], bool]) -> RoundEnd | None:
+        if self.winner is not None:
+            return RoundEnd.RECENTRED
+        if done >= self._setting.search.max_steps:
+            return RoundEnd.MAX_STEPS
+        return RoundEnd.BUDGET if late(done) else None

@@ -1,0 +1,161 @@
+"""The siblings that live in this process: their training and validation, on its threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasflow.training import memory
+from nasflow.training.batches import Split
+from nasflow.training.optim import Tau
+from nasflow.training.sibling import Batch, Sibling
+from nasflow.training.workers import CALLER, Workers
+
+EVALUATION_BATCH = 250
+NAN = float("nan")
+
+
+class Part(NamedTuple):
+    """A training or a validation of one sibling.
+
+    Attributes:
+        loss: in nats; NaN where memory ran out.
+        seconds: that it took.
+        starved: whether memory ran out.
+    """
+
+    loss: float
+    seconds: float
+    starved: bool
+
+
+class Row(NamedTuple):
+    """What a step tells about one sibling.
+
+    Attributes:
+        train_loss: in nats.
+        validation_loss: in nats; NaN without validation.
+        seconds: of training and validation.
+        starved: 1.0 where memory ran out in either, and both losses are NaN; else 0.0.
+    """
+
+    train_loss: float
+    validation_loss: float
+    seconds: float
+    starved: float
+
+
+class LocalSiblings:
+    """The siblings of one process by their number in the round.
+
+    Args:
+        workers: number of threads.
+        shards: equal parts of a training batch, each with BatchNorm statistics of its own.
+        spare: whether a sibling whose step runs out of memory is spared; otherwise that raises.
+    """
+
+    def __init__(self, workers: int, shards: int, spare: bool) -> None:
+        self.live: dict[int, Sibling] = {}
+        self._workers, self._shards, self._spare = Workers(workers), shards, spare
+
+    def close(self) -> None:
+        """End the threads."""
+        self._workers.close()
+
+    def step(
+        self,
+        order: Sequence[int],
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: float,
+        rate: float,
+    ) -> list[Row]:
+        """Train and validate siblings side by side.
+
+        Args:
+            order: the numbers of the siblings, the most expensive ones first.
+            train: one batch for all, or one for each sibling of the round.
+            validation: the same for validation; None for none.
+            tau: the step size.
+            rate: how far averages move.
+
+        Returns:
+            One row for each of `order`.
+        """
+
+        def training(i: int) -> Part:
+            return self._timed(lambda: self.train(i, train, tau, rate))
+
+        def validating(i: int, trained: Part) -> Part:
+            if validation is None or trained.starved:
+                return Part(NAN, 0.0, trained.starved)
+            return self._timed(lambda: self.validate(i, validation))
+
+        # The parts of a single network's batch fill the workers by themselves.
+        workers = self._workers if self._shards == 1 else CALLER
+        return [_row(*parts) for parts in workers.in_two(order, training, validating)]
+
+    def train_and_validate(
+        self,
+        i: int,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: Tau,
+        rate: Tau,
+    ) -> tuple[Tensor, Tensor]:
+        """Take the step of sibling i without waiting for a GPU; both losses, of no dimension."""
+        loss = self.train(i, train, tau, rate)
+        if validation is None:
+            return loss, torch.full_like(loss, NAN)
+        return loss, self.validate(i, validation)
+
+    def train(self, i: int, train: Sequence[Batch], tau: Tau, rate: Tau) -> Tensor:
+        """Train sibling i on its batch; its loss in nats, of no dimension."""
+        batch = train[i % len(train)]
+        if self._shards == 1:
+            return self.live[i].train(batch, tau, rate)
+        parts = list(zip(*(t.chunk(self._shards) for t in batch), strict=True))
+        return self.live[i].train_in_parts(parts, tau, rate, self._workers.map)
+
+    def validate(self, i: int, validation: Sequence[Batch]) -> Tensor:
+        """Validate sibling i on its batch; its loss in nats, of no dimension."""
+        return self.live[i].validate(validation[i % len(validation)])
+
+    def score(self, order: Sequence[int], split: Split, *, mirror: bool) -> np.ndarray:
+        """Return mean loss in nats and accuracy on a whole split, (len(order), 2)."""
+        starts = range(0, len(split), EVALUATION_BATCH)
+
+        def score(task: tuple[int, int]) -> tuple[float, float]:
+            i, start = task
+            return self.live[i].score(split.chunk(start, EVALUATION_BATCH), mirror=mirror)
+
+        parts = list(self._workers.map(score, [(i, start) for i in order for start in starts]))
+        totals: np.ndarray = np.array(parts).reshape(-1, len(starts), 2).sum(1)
+        return totals / len(split)
+
+    def logits(self, i: int, split: Split) -> Tensor:
+        """Return the logits (images, classes) of sibling i on a split, on the CPU."""
+        starts = range(0, len(split), EVALUATION_BATCH)
+        chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
+        return torch.cat([part.cpu() for part in self._workers.map(self.live[i].logits, chunks)])
+
+    def _timed(self, work: Callable[[], Tensor]) -> Part:
+        began = time.perf_counter()
+        try:
+            return Part(work().item(), time.perf_counter() - began, False)
+        except (MemoryError, RuntimeError) as error:
+            if not self._spare or not memory.exhausted(error):
+                raise
+            return Part(NAN, time.perf_counter() - began, True)
+
+
+def _row(trained: Part, validated: Part) -> Row:
+    seconds = trained.seconds + validated.seconds
+    if validated.starved:
+        return Row(NAN, NAN, seconds, 1.0)
+    return Row(trained.loss, validated.loss, seconds, 0.0)

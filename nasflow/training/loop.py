@@ -1,0 +1,101 @@
+"""The one training loop of nasflow, as a generator.
+
+Pretraining, the final training, a rung of a baseline, a round of NASGD and an algorithm of your own
+all use it. They bring their step sizes, their stop rule and what they record; the loop draws the
+batches, takes the steps, and keeps the state from which an interrupted stage goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from nasflow.particles.flow import Vector
+from nasflow.training.batches import Batches
+from nasflow.training.sibling import Batch
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import FORGETFUL, Keeper, Memory, Snapshot
+
+
+class Step(NamedTuple):
+    """One training step of all siblings.
+
+    Attributes:
+        number: how many steps the loop has made, this one included.
+        k: the global step, counted from 0 over the whole search; batches are drawn by it.
+        tau: the step size.
+        train_loss: mean loss of each sibling on its training batch before the step, nats (m,).
+        validation_loss: mean loss on its validation batch after the step, nats (m,); NaN where
+            there is no validation.
+    """
+
+    number: int
+    k: int
+    tau: float
+    train_loss: Vector
+    validation_loss: Vector
+
+
+class Course(Protocol):
+    """What the user of the loop must remember, besides the networks, to go on after a crash."""
+
+    def remember(self) -> Memory:
+        """Return everything that later steps depend on."""
+
+    def recall(self, memory: Memory) -> None:
+        """Continue from what `remember` returned."""
+
+
+def training_loop(
+    live: Siblings,
+    train: Sequence[Batches],
+    tau: Callable[[int], float],
+    course: Course,
+    *,
+    validation: Sequence[Batches] = (),
+    keeper: Keeper = FORGETFUL,
+    first: int = 0,
+    longest: float = float("inf"),
+    more: Callable[[int], bool] = lambda done: True,
+) -> Iterator[Step]:
+    """Train siblings step by step; the caller looks at each step and may leave the loop.
+
+    The state is offered to the keeper after the caller has dealt with a step and asks for the next
+    one, so that what the caller recorded is part of it, and the last step is not kept.
+
+    Args:
+        live: the siblings, which are trained in place.
+        train: one sequence of batches for all siblings, or one for each.
+        tau: gives the step size; called with the number of steps already made.
+        course: what the caller records; its state is kept beside that of the siblings.
+        validation: as `train`; empty for steps without validation.
+        keeper: knows what an interrupted attempt left, and decides when to keep more.
+        first: the global step k of the loop's first step.
+        longest: a kept state of this many steps or more is of no use.
+        more: whether another step is to be made; called with the number of steps already made.
+
+    Yields:
+        One `Step` for each step that this attempt makes.
+    """
+    done = 0
+    if kept := keeper.before(live.fingerprints, longest):
+        live.restore(kept.siblings, kept.step)
+        course.recall(Memory(kept.facts, kept.arrays))
+        done = kept.step
+    while more(done):
+        k, step_size = first + done, tau(done)
+        judges = _draw(validation, k) if validation else None
+        train_loss, validation_loss = live.step(_draw(train, k), judges, step_size)
+        done += 1
+        yield Step(done, k, step_size, train_loss, validation_loss)
+        if more(done):
+            keeper.keep(done, partial(_snapshot, done, course, live))
+
+
+def _draw(streams: Sequence[Batches], k: int) -> list[Batch]:
+    return [stream(k) for stream in streams]
+
+
+def _snapshot(done: int, course: Course, live: Siblings) -> Snapshot:
+    return Snapshot(done, *course.remember(), [live.state(i) for i in range(len(live))])
