@@ -167,7 +167,7 @@ class Attempt:
             if self._ranks.first:
                 write_generation(self._folder, snapshot, self._about())
         except OSError as error:
-            end = f"after step {step}, which could not be kept"
+            end = f"after step {step}, whose state could not be kept"
             self._say(f"the state after step {step} could not be kept: {error}")
         self._due = time.monotonic() + self._every
         self._ranks.agree()  # wait until all is written: a rank that ends takes the others with it
