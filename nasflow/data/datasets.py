@@ -1,10 +1,10 @@
 """The three splits of an experiment: train (X_k), validation (Y_k) and test images.
 
-Splits are stratified, which means that each class gives the same fraction of its images. They depend
-on the order of the images, the fractions and split_seed, and on nothing else. The images are in the
-order of their sorted names, so that it does not matter how a file system lists its files. Instead
-of the fractions, a file can tell which image is in which split (data.split). All algorithms and
-seeds of an experiment use the same splits.
+Splits are stratified, which means that each class gives the same fraction of its images. They
+depend on the order of the images, the fractions and split_seed, and on nothing else. The images are
+in the order of their sorted names, so that it does not matter how a file system lists its files.
+Instead of the fractions, a file can tell which image is in which split (data.split). All algorithms
+and seeds of an experiment use the same splits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from nasflow.config.experiment import Data
 from nasflow.data import image_sources, inventory, pictures, split_file
-from nasflow.data.image_sources import Images, Labelled, Labels, Source
+from nasflow.data.image_sources import Images, Labelled, Source
+from nasflow.data.labels import Labels, check_classes
 from nasflow.randomness import generator
 
 Mask = npt.NDArray[np.bool_]
@@ -208,7 +209,8 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
         if there is not None and len(rows):
             raise ValueError(
                 f"data.split: '{path}' puts {found.train.names[rows[0]]} in {name}, but data.{name}"
-                f" is given; expected only one of these; remove data.{name} or the {name} of the file"
+                f" is given; expected only one of these; remove data.{name} or the {name} of the"
+                " file"
             )
         if there is None and not len(rows):
             raise ValueError(
@@ -216,7 +218,7 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
                 f" {', '.join(split_file.SPLITS)}"
             )
         parts.append(there or _taken(found.train, rows))
-    image_sources.check_classes(parts[0].labels, found.classes, f"data.split: '{path}'")
+    check_classes(parts[0].labels, found.classes, f"data.split: '{path}'")
     train, validation, test = parts
     return train, validation, test
 
