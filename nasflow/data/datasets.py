@@ -1,8 +1,10 @@
 """The three splits of an experiment: train (X_k), validation (Y_k) and test images.
 
-Splits are stratified and a pure function of the images' order, the fractions and split_seed. The
-order is that of sorted names, so how a file system lists files is not in it. Or a file says which
-image is where (data.split). All algorithms and seeds of an experiment share the splits.
+Splits are stratified, which means that each class gives the same fraction of its images. They
+depend on the order of the images, the fractions and split_seed, and on nothing else. The images are
+in the order of their sorted names, so that it does not matter how a file system lists its files.
+Instead of the fractions, a file can tell which image is in which split (data.split). All algorithms
+and seeds of an experiment use the same splits.
 """
 
 from __future__ import annotations
@@ -18,21 +20,32 @@ import numpy.typing as npt
 
 from nasflow.config.experiment import Data
 from nasflow.data import image_sources, inventory, pictures, split_file
-from nasflow.data.image_sources import Images, Labelled, Labels, Source
+from nasflow.data.image_sources import Images, Labelled, Source
+from nasflow.data.labels import Labels, check_classes
 from nasflow.randomness import generator
 
 Mask = npt.NDArray[np.bool_]
 
-FRACTIONS = ("test_fraction", "validation_fraction")  # the place is the counter of the draw
+# Keys of the configuration. The position of a key is the counter of its random draw.
+FRACTIONS = ("test_fraction", "validation_fraction")
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Images uint8 (n, height, width, channels) and labels int64 (n,) of each split.
+    """The images and labels of each split. Within a split the order of the source is kept.
 
-    `classes` names the labels; each occurs in train. Within a split the source's order is kept.
-    `names`: of each split, what its images are called; `modes`: how many pictures on disk came as
-    L, RGB, RGBA, ..."""
+    Attributes:
+        source: the value of data.source.
+        classes: the names of the labels 0, 1, ...; each class occurs in the train images.
+        train_images: uint8 (n, height, width, channels); so are the images of the other splits.
+        train_labels: int64 (n,); so are the labels of the other splits.
+        validation_images: see train_images.
+        validation_labels: see train_labels.
+        test_images: see train_images.
+        test_labels: see train_labels.
+        names: maps each split to the names of its images.
+        modes: how many pictures on disk had each of Pillow's modes: L, RGB, RGBA, ...
+    """
 
     source: str
     classes: tuple[str, ...]
@@ -47,7 +60,7 @@ class Splits:
 
     @property
     def table(self) -> dict[str, list[tuple[str, str]]]:
-        """Of each split, what its images are called and their classes."""
+        """For each split, the name of each image and the name of its class."""
         labels = self.labels
         return {
             split: [(n, self.classes[i]) for n, i in zip(names, labels[split], strict=True)]
@@ -56,15 +69,25 @@ class Splits:
 
     @property
     def labels(self) -> dict[str, Labels]:
+        """For each split, its labels, int64 (n,)."""
         return {split: getattr(self, f"{split}_labels") for split in split_file.SPLITS}
 
 
 def load_splits(data: Data) -> Splits:
-    """Read the source and split it.
+    """Read the images of a configuration and split them.
 
-    `test_fraction` is used where the source has no test set; `validation_fraction`, where it has no
-    validation set, is of the images that are then left. Raises ValueError, one line, on unusable
-    input."""
+    Where the source has no test set, `test_fraction` of the train images become one. Where it has
+    no validation set, `validation_fraction` of the images that are then left become one.
+
+    Args:
+        data: the section `data` of the configuration.
+
+    Returns:
+        The three splits.
+
+    Raises:
+        ValueError: if the input is unusable; the message is one line.
+    """
     found = _read(data)
     parts = _drawn(found, data) if data.split is None else _told(found, data.split)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
@@ -75,12 +98,18 @@ def load_splits(data: Data) -> Splits:
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What data.json says of the splits, but for the files.
+    """Compute the facts about the splits that data.json holds besides the digests of the files.
 
-    mean and std are of the train images, a number a channel, scale 0..1, exact to rounding (integer
-    sums); std is at least 1e-3. balance is of the train images. duplicates counts the validation
-    images with the same pixels as a train image, and the test images with those of a train or
-    validation image."""
+    Args:
+        splits: the three splits.
+
+    Returns:
+        Plain data. `mean` and `std` are those of the train images on the scale 0..1, one number
+        for each channel; they are exact up to rounding, because the sums are integers, and `std`
+        is at least 1e-3. `balance` is that of the train images. `duplicates` counts the validation
+        images with the same pixels as a train image, and the test images with the same pixels as
+        a train or validation image.
+    """
     _, height, width, channels = splits.train_images.shape
     mean, std = _moments(splits.train_images)
     count = len(splits.classes)
@@ -103,10 +132,20 @@ def describe(splits: Splits) -> dict[str, Any]:
 
 
 def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> Mask:
-    """Marks round(fraction n) of n images, at random within each class.
+    """Mark round(fraction * n) of n images, at random within each class.
 
-    A class gives its quota, fraction times its size, rounded up or down (largest remainders first,
-    ties at random), and always keeps an image: of classes of one image the total may fall short."""
+    The quota of a class is the fraction times its size. Each class gives its quota, rounded up or
+    down; the classes with the largest remainders round up, and ties are decided at random. A class
+    always keeps one image, so that fewer images may be marked when some classes are very small.
+
+    Args:
+        labels: int64 (n,), from 0.
+        fraction: the fraction of images to mark, above 0 and below 1.
+        rng: decides ties and chooses the images.
+
+    Returns:
+        True for each marked image, (n,).
+    """
     sizes = np.bincount(labels)
     quota = fraction * sizes
     take = np.floor(quota).astype(np.int64)
@@ -122,6 +161,7 @@ def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> Mas
 
 
 def _read(data: Data) -> Source:
+    """Read the source of the images, which are resized where data.size is given."""
     if data.source in ("folder", "parquet"):
         if data.train is None:
             raise ValueError(
@@ -146,6 +186,7 @@ def _resized(part: Labelled, size: int) -> Labelled:
 
 
 def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
+    """Train, validation and test images; those that the source lacks are drawn from train."""
     train, validation, test = found.train, found.validation, found.test
     if test is None:
         train, test = _split(train, data, "test_fraction")
@@ -155,7 +196,10 @@ def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
 
 
 def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
-    """The parts of the train images that a file tells, and the parts that the source has."""
+    """Train, validation and test images; a file tells which train images form which of them.
+
+    Validation or test images that the source has of its own are used as they are.
+    """
     own = {"validation": found.validation, "test": found.test}
     elsewhere = [name for part in own.values() if part for name in part.names]
     split = split_file.told(path, found.train.names, elsewhere)
@@ -165,7 +209,8 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
         if there is not None and len(rows):
             raise ValueError(
                 f"data.split: '{path}' puts {found.train.names[rows[0]]} in {name}, but data.{name}"
-                f" is given; expected one of both; remove data.{name} or the {name} of the file"
+                f" is given; expected only one of these; remove data.{name} or the {name} of the"
+                " file"
             )
         if there is None and not len(rows):
             raise ValueError(
@@ -173,30 +218,32 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
                 f" {', '.join(split_file.SPLITS)}"
             )
         parts.append(there or _taken(found.train, rows))
-    image_sources.check_classes(parts[0].labels, found.classes, f"data.split: '{path}'")
+    check_classes(parts[0].labels, found.classes, f"data.split: '{path}'")
     train, validation, test = parts
     return train, validation, test
 
 
 def _taken(whole: Labelled, rows: npt.NDArray[np.int64]) -> Labelled:
+    """The images of these rows."""
     names = tuple(whole.names[row] for row in rows)
     return Labelled(whole.images[rows], whole.labels[rows], names)
 
 
 def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
-    """What is left and what is held out for the fraction of that key."""
+    """The images that are left, and those that are held out by the fraction with that key."""
     fraction = getattr(data, key)
     rng = generator("split", data.split_seed, FRACTIONS.index(key))
     marked = stratified(whole.labels, fraction, rng)
     if not marked.any():
         raise ValueError(
             f"data.{key}: {fraction} of {len(whole.labels)} images is none; expected at least one,"
-            f" with one of each class left to train; raise it or add images"
+            f" with one of each class left to train; raise the fraction or add images"
         )
     return _taken(whole, np.flatnonzero(~marked)), _taken(whole, np.flatnonzero(marked))
 
 
 def _moments(images: Images) -> tuple[list[float], list[float]]:
+    """The mean and the standard deviation of each channel, on the scale 0..1."""
     channels = images.shape[3]
     first, second = [0] * channels, [0] * channels  # Python integers do not overflow
     for start in range(0, len(images), 1024):
@@ -213,6 +260,7 @@ def _moments(images: Images) -> tuple[list[float], list[float]]:
 
 
 def _duplicates(splits: Splits) -> dict[str, int]:
+    """Count the images of each later split whose pixels occur in an earlier one."""
     train, validation, test = (
         [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
         for images in (splits.train_images, splits.validation_images, splits.test_images)

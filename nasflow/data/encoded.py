@@ -1,7 +1,8 @@
 """Labelled pictures on disk that are not decoded yet: folders of class folders, and Parquet files.
 
-The order is that of sorted names, never that of a listing. Wrong input is a ValueError of one line
-with configuration key, file, column or row (from 0), what was found and a remedy.
+The pictures are in the order of their sorted names, which no file system changes. Wrong input is a
+ValueError of one line with the key of the configuration, the file, the column or the row (from 0),
+what was found, and a remedy.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from nasflow.data import pictures
 from nasflow.printable import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
-UNPACKED = 1_000_000_000  # bytes
-BATCH = 128  # rows
+UNPACKED = 1_000_000_000  # bytes of the columns of a Parquet file in memory; see _table
+BATCH = 128  # rows of a Parquet file that are read at once
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # left by systems, not by people
+LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # entries that operating systems make
+# Names of folders that suggest a part of a data set and not a class.
 PARTS = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
@@ -30,7 +32,14 @@ PARTS = {
 
 
 class Encoded(NamedTuple):
-    """What errors call the pictures, their files or bytes, labels as found, class names if any."""
+    """Pictures that are not decoded yet, with their labels.
+
+    Attributes:
+        names: the name of each picture, for messages.
+        contents: each picture, as its encoded bytes or as the path of its file.
+        labels: the labels as they were found, (n,); they have not been checked.
+        classes: the names of the classes, or None when the source has none.
+    """
 
     names: list[str]
     contents: list[bytes | Path]
@@ -39,10 +48,22 @@ class Encoded(NamedTuple):
 
 
 def folder(path: str, key: str) -> Encoded:
-    """A folder of class folders of pictures; classes are numbered by their sorted names.
+    """List the pictures of a folder that holds one folder for each class.
 
-    Hidden entries and LITTER are skipped, and so are files beside the class folders; whatever else
-    stands in a class folder must be a picture."""
+    Hidden entries and LITTER are skipped, and so are files beside the class folders. Everything
+    else in a class folder must be a picture.
+
+    Args:
+        path: the folder of the class folders.
+        key: the key of the configuration, or the option, that names the folder, for messages.
+
+    Returns:
+        The paths of the pictures, and their labels: classes are numbered by their sorted names.
+
+    Raises:
+        ValueError: if the folder is missing, has no class folders, holds parts of a data set
+            instead of classes, or has a folder inside a class folder.
+    """
     top = Path(path)
     if not top.is_dir():
         raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
@@ -53,12 +74,7 @@ def folder(path: str, key: str) -> Encoded:
         )
     _refuse_parts(classes, path, key)
     pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
-    for file, _ in pairs:
-        if file.is_dir():
-            raise ValueError(
-                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
-                f" point {key} at the folder of the class folders"
-            )
+    _refuse_nested([file for file, _ in pairs], key)
     return Encoded(
         [printable(str(file)) for file, _ in pairs],
         [file for file, _ in pairs],
@@ -68,7 +84,19 @@ def folder(path: str, key: str) -> Encoded:
 
 
 def parquet(path: str, key: str) -> Encoded:
-    """Parquet as Hugging Face writes it, one file or a glob (`**` too)."""
+    """Read pictures from Parquet files, as Hugging Face writes them, without decoding them.
+
+    Args:
+        path: one file, or a pattern with `*`, `?` or `**` that matches files.
+        key: the key of the configuration, or the option, that names the path, for messages.
+
+    Returns:
+        The pictures of all files, in the order of the sorted names of the files.
+
+    Raises:
+        ValueError: if no file is there, if one is no such Parquet file or is too large in memory,
+            or if the files disagree about the names of the classes.
+    """
     files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     if not files:
         raise ValueError(
@@ -87,18 +115,28 @@ def parquet(path: str, key: str) -> Encoded:
 
 
 def _refuse_parts(folders: list[Path], path: str, key: str) -> None:
-    """A folder of train/ and test/ is no folder of classes: says what to write instead."""
+    """Refuse a folder of parts, such as train and test, and say what to write instead."""
     called = {name: part for part, names in PARTS.items() for name in names}
     part = {f.name: called[f.name.lower()] for f in folders if f.name.lower() in called}
     if len(part) == len(folders) and "train" in part.values():
         keys = ", ".join(f"{name}: {Path(path) / folder}" for folder, name in part.items())
         raise ValueError(
-            f"{key}: {shown(path)} holds {', '.join(part)}, parts and no classes;"
+            f"{key}: {shown(path)} holds {', '.join(part)}, which are parts and not classes;"
             f" write {printable(keys)} under data"
         )
 
 
+def _refuse_nested(files: list[Path], key: str) -> None:
+    for file in files:
+        if file.is_dir():
+            raise ValueError(
+                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
+                f" point {key} at the folder of the class folders"
+            )
+
+
 def _visible(directory: Path) -> list[Path]:
+    """The entries of a folder, sorted by name, without hidden ones and LITTER."""
     entries = (
         entry
         for entry in directory.iterdir()
@@ -111,14 +149,7 @@ def _parquet_file(file: Path, key: str) -> Encoded:
     import pyarrow
     from pyarrow import parquet
 
-    if file.is_dir():
-        raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
-    if not file.is_file():
-        raise ValueError(f"{file}: no regular file; expected a Parquet file")
-    with file.open("rb") as stream:
-        problem = pictures.foreign(stream.read(200))
-    if problem:
-        raise ValueError(f"{file}: {problem}")
+    _refuse_other(file, key)
     try:
         schema = parquet.read_schema(file)
         image = _column(file, schema.names, IMAGE_COLUMNS)
@@ -135,9 +166,24 @@ def _parquet_file(file: Path, key: str) -> Encoded:
     )
 
 
+def _refuse_other(file: Path, key: str) -> None:
+    """Refuse what cannot be a Parquet file: a folder, a pipe, a page that a server has sent."""
+    if file.is_dir():
+        raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
+    if not file.is_file():
+        raise ValueError(f"{file}: no regular file; expected a Parquet file")
+    with file.open("rb") as stream:
+        problem = pictures.foreign(stream.read(200))
+    if problem:
+        raise ValueError(f"{file}: {problem}")
+
+
 def _table(file: Path, columns: list[str]) -> Any:
-    """These columns, batch by batch, as long as they are not many times their file: pictures are
-    compressed already, but one that a dictionary holds once may stand in a billion rows."""
+    """Read columns batch by batch, and refuse them when they need far more memory than their file.
+
+    Pictures are compressed already, so their columns need about as many bytes as the file. But a
+    Parquet dictionary may hold a picture once and use it in a billion rows.
+    """
     import pyarrow
     from pyarrow import parquet
 
@@ -148,7 +194,7 @@ def _table(file: Path, columns: list[str]) -> Any:
             if total > limit:
                 raise ValueError(
                     f"{file}: more than {limit} bytes once unpacked; expected at most {UNPACKED}"
-                    " and a hundred times the file; split it"
+                    " plus a hundred times the size of the file; split it"
                 )
             batches.append(batch)
         schema = batches[0].schema if batches else reader.read(columns=columns).schema
@@ -156,6 +202,7 @@ def _table(file: Path, columns: list[str]) -> Any:
 
 
 def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:
+    """The first of the candidates that is the name of a column."""
     for name in candidates:
         if name in names:
             return name
@@ -166,6 +213,7 @@ def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:
 
 
 def _contents(column: Any, where: str) -> list[bytes | Path]:
+    """The encoded pictures of a column, which holds bytes or structs of bytes and a path."""
     from pyarrow import compute, types
 
     kind = column.type
@@ -181,6 +229,7 @@ def _contents(column: Any, where: str) -> list[bytes | Path]:
 
 
 def _labels(column: Any, where: str) -> npt.NDArray[Any]:
+    """The labels of a column of whole numbers, (n,)."""
     from pyarrow import types
 
     if not types.is_integer(column.type):
@@ -198,7 +247,7 @@ def _refuse_null(column: Any, where: str, problem: str) -> None:
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, label: str) -> tuple[str, ...] | None:
-    """The names of a ClassLabel in the schema metadata that Hugging Face's `datasets` writes."""
+    """The class names in the metadata that Hugging Face's `datasets` writes, or None."""
     try:
         document = json.loads((metadata or {})[b"huggingface"])
         names = document["info"]["features"][label]["names"]

@@ -1,7 +1,7 @@
-"""What a network must know of its images besides its weights: shape, mean, std, class names.
+"""What a network must know about its images: shape, mean, standard deviation, class names.
 
-Beside a final network lies `images.json`; networks of other stages stand in a folder of results,
-whose `data/data.json` says the same and more.
+The final network has these facts in the file `images.json` beside it. The networks of other stages
+lie in a folder of results, whose `data/data.json` holds the same facts and more.
 """
 
 from __future__ import annotations
@@ -18,13 +18,34 @@ KEYS = ("classes", "channels", "height", "width", "mean", "std")
 
 
 def image_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of data.json that a network needs."""
+    """Choose the facts of a data.json that a network needs.
+
+    Args:
+        facts: the content of a data.json.
+
+    Returns:
+        Its entries `classes`, `channels`, `height`, `width`, `mean` and `std`.
+    """
     return {key: facts[key] for key in KEYS}
 
 
 def facts_of(stem: Path, data: Path | None = None) -> dict[str, Any]:
-    """The facts for the network at `stem`: from `data` (a data.json or its folder), else from
-    beside the network, else from the results around it. ValueError where there are none."""
+    """Find the facts about the images of a network.
+
+    They come from `data` where it is given, or else from the images.json beside the network, or
+    else from the data/data.json of the nearest folder above it.
+
+    Args:
+        stem: the path of the checkpoint without the endings of its files.
+        data: a data.json or the folder that holds it.
+
+    Returns:
+        The facts, as `image_facts` chooses them.
+
+    Raises:
+        ValueError: if none of these files exists.
+        CorruptFile: if the file does not hold the facts.
+    """
     if data is not None:
         return read_facts(data / "data.json" if data.is_dir() else data)
     above = stem.absolute().parents
@@ -39,20 +60,44 @@ def facts_of(stem: Path, data: Path | None = None) -> dict[str, Any]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Checked: every key, a mean and a std a channel."""
+    """Read the facts about images from a data.json or an images.json.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The facts, as `image_facts` chooses them.
+
+    Raises:
+        CorruptFile: if the file is missing or damaged, if a fact is missing, or if there is not
+            one mean and one standard deviation for each channel.
+    """
     try:
         facts = image_facts(read_json(path))
         fits = len(facts["mean"]) == len(facts["std"]) == facts["channels"]
     except (LookupError, TypeError) as error:
         raise CorruptFile(f"{path}: not the facts of images ({error!r})") from error
     if not fits:
-        raise CorruptFile(f"{path}: mean {facts['mean']}, channels {facts['channels']}")
+        raise CorruptFile(
+            f"{path}: mean {facts['mean']}, channels {facts['channels']}; expected one mean and"
+            " one std for each channel"
+        )
     return facts
 
 
 def stem_of(path: Path) -> Path:
-    """A checkpoint by its stem, by any of its files, or by the folder of a stage. ValueError where
-    none is."""
+    """Find the stem of a checkpoint.
+
+    Args:
+        path: the stem itself, any of the three files of the checkpoint, or the folder of a stage,
+            in which the stem is called `network` or `winner`.
+
+    Returns:
+        The path of the checkpoint without the endings of its files.
+
+    Raises:
+        ValueError: if no checkpoint is there.
+    """
     stems = [path, *(path.with_name(path.name.removesuffix(end)) for end in CHECKPOINT)]
     stems += [path / name for name in ("network", "winner")]
     for stem in stems:

@@ -1,16 +1,17 @@
-"""Where images come from, read and checked; the only importer of torchvision.
+"""Where images come from: each source is read and checked here.
 
-A source gives train images, test images where it has them, and class names. Images are uint8
-(n, height, width, channels), labels int64 from 0; every class occurs in the train images.
+A source gives train images, validation and test images where it has them, and class names. Images
+are uint8 (n, height, width, channels), labels are int64 from 0; every class occurs in the train
+images. This is the only module that imports torchvision.
 
-Libraries are imported by the reader that needs them (torchvision alone costs 6 s). Wrong input is a
-ValueError of one line.
+Each library is imported by the reader that needs it (torchvision alone costs 6 s). Wrong input is
+a ValueError of one line.
 """
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data import encoded, pictures
+from nasflow.data.labels import Labels, check_classes, renumbered, whole
 
 Images = pictures.Images
-Labels = npt.NDArray[np.int64]
 
+# The name of a source in the configuration, and that of its class in torchvision.
 TORCHVISION = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
@@ -33,8 +35,14 @@ PARTS = ("train", "test")
 
 
 class Labelled(NamedTuple):
-    """Images (n, h, w, c), their labels (n,), and what each is called: its file, or file and
-    row."""
+    """Images with their labels and names.
+
+    Attributes:
+        images: uint8 (n, height, width, channels).
+        labels: int64 (n,), from 0.
+        names: the name of each image: the path of its file, the path and row of a Parquet file, or
+            the data set and its position there.
+    """
 
     images: Images
     labels: Labels
@@ -42,7 +50,16 @@ class Labelled(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a source holds; `classes` names the labels 0, 1, ...; modes: of pictures on disk."""
+    """What a source holds.
+
+    Attributes:
+        train: the train images; every class occurs among them.
+        validation: the validation images, or None when the source has none of its own.
+        test: the test images, or None when the source has none of its own.
+        classes: the names of the labels 0, 1, ...
+        modes: how many pictures on disk had each of Pillow's modes (L, RGB, ...); empty for a data
+            set that comes from a library.
+    """
 
     train: Labelled
     validation: Labelled | None
@@ -52,7 +69,10 @@ class Source(NamedTuple):
 
 
 def digits() -> Source:
-    """scikit-learn's 1797 digits, 8 x 8, grey, 0..16 scaled to 0..255. They have no test set."""
+    """Load the 1797 handwritten digits of scikit-learn: 8 x 8 pixels, grey.
+
+    Their values 0..16 are scaled to 0..255. The data set has no test set of its own.
+    """
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -61,9 +81,22 @@ def digits() -> Source:
 
 
 def from_torchvision(source: str, root: Path, download: bool) -> Source:
-    """A data set of torchvision, downloaded into `root` and verified by torchvision's MD5 sums.
+    """Load a data set of torchvision.
 
-    Of FashionMNIST, torchvision checks the sums after a download only, not of files found."""
+    torchvision checks the MD5 sums of the files. For FashionMNIST it checks them only after a
+    download, and not for files that are already there.
+
+    Args:
+        source: the name of the data set, a key of TORCHVISION.
+        root: the folder of the files.
+        download: whether missing files are downloaded into `root`.
+
+    Returns:
+        The train and test images, and the class names.
+
+    Raises:
+        ValueError: if the files are missing or damaged, or the download fails.
+    """
     from torchvision import datasets
 
     name = TORCHVISION[source]
@@ -78,7 +111,7 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
             f"data.root: {name} is missing or damaged in '{root}'"
             f" ({' '.join(str(error).split())}); {remedy}, or put the files there"
         ) from error
-    classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN names none
+    classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN has no class names
     first, second = _arrays(train, f"{name} train"), _arrays(test, f"{name} test")
     check_classes(first.labels, classes, name)
     return Source(first, None, second, classes)
@@ -87,8 +120,24 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
 def from_disk(
     source: str, train: str, validation: str | None, test: str | None, size: int | None
 ) -> Source:
-    """Pictures in a folder or in Parquet files. All parts are decoded together, so they have one
-    size and one number of channels."""
+    """Load pictures from folders or from Parquet files.
+
+    All parts are decoded together, so that they have the same size and number of channels.
+
+    Args:
+        source: `folder` or `parquet`.
+        train: the path of the train images: a folder of class folders, or a Parquet file or a
+            pattern such as `data/train-*.parquet`.
+        validation: the same for the validation images, or None.
+        test: the same for the test images, or None.
+        size: the width and height in pixels to which pictures are resized, or None to keep them.
+
+    Returns:
+        The images of each part that has a path. The labels of all parts are numbered as in train.
+
+    Raises:
+        ValueError: if files or labels are unusable, or if a class of another part is not in train.
+    """
     reader = encoded.folder if source == "folder" else encoded.parquet
     where = f"data.train: '{train}'"
     parts = {"train": reader(train, "data.train")}
@@ -97,7 +146,7 @@ def from_disk(
     for part, path in (("validation", validation), ("test", test)):
         if path is not None:
             parts[part] = reader(path, f"data.{part}")
-            labels[part] = _renumbered(parts[part], classes, f"data.{part}: '{path}'")
+            labels[part] = renumbered(parts[part], classes, f"data.{part}: '{path}'")
     names = [name for part in parts.values() for name in part.names]
     contents = [content for part in parts.values() for content in part.contents]
     images, modes = pictures.decoded(names, contents, size)
@@ -110,76 +159,36 @@ def from_disk(
 
 
 def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:
-    """Images and labels of a library, checked; `where` is what errors call them."""
+    """Check the images and labels that a library gives.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        labels: whole numbers from 0, (n,).
+        where: the name of the data set, for messages.
+
+    Returns:
+        The images, the labels as int64, and a name for each image.
+
+    Raises:
+        ValueError: if there is not one whole number from 0 for each image, or no image.
+    """
     assert images.dtype == np.uint8 and images.ndim == 4, (images.dtype, images.shape)
     if len(images) != len(labels):
         raise ValueError(
-            f"{where}: {len(images)} images but {len(labels)} labels; expected as many;"
-            f" fetch the data set again"
+            f"{where}: {len(images)} images but {len(labels)} labels; expected one label for"
+            f" each image; fetch the data set again"
         )
     names = tuple(f"{where}, image {index}" for index in range(len(images)))
     return Labelled(np.ascontiguousarray(images), whole(labels, names, where), names)
 
 
-def whole(labels: npt.NDArray[Any], names: Sequence[str], where: str) -> Labels:
-    """Labels as int64, (n,), after checking that there are some, all whole numbers from 0."""
-    if not len(labels):
-        raise ValueError(f"{where}: no images; expected some of each class; add images")
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{where}: labels of shape {labels.shape} and type {labels.dtype};"
-            f" expected one whole number an image; number the classes"
-        )
-    wrong = np.flatnonzero(labels < 0)
-    if len(wrong):
-        raise ValueError(
-            f"{names[wrong[0]]}: label {labels[wrong[0]]}; expected 0 or more;"
-            f" remove the unlabelled images or number the classes from 0"
-        )
-    return labels.astype(np.int64)
-
-
-def check_classes(labels: Labels, names: tuple[str, ...] | None, where: str) -> tuple[str, ...]:
-    """The class names (numbers where there are none), after checking that there are two or more and
-    that each occurs in the train labels."""
-    present = np.unique(labels)
-    count = len(names) if names else int(present[-1]) + 1
-    if present[-1] >= count:
-        raise ValueError(f"{where}: label {present[-1]}, but {count} class names; name every class")
-    if count < 2:
-        raise ValueError(f"{where}: {count} class; expected 2 or more; add another class")
-    if len(present) < count:
-        absent = next(i for i in range(count) if i >= len(present) or present[i] != i)
-        called = f" ('{names[absent]}')" if names else ""
-        raise ValueError(
-            f"{where}: no train image of class {absent}{called}; expected some of each of the"
-            f" {count} classes; add images or number the classes without gaps"
-        )
-    return names or tuple(map(str, range(count)))
-
-
-def _renumbered(test: encoded.Encoded, classes: tuple[str, ...], where: str) -> Labels:
-    """Labels of another part in the numbers of the train classes, by name where it has names."""
-    labels = whole(test.labels, test.names, where)
-    names = test.classes or classes
-    unknown = next((name for name in names if name not in classes), None)
-    if unknown is not None:
-        raise ValueError(
-            f"{where}: class '{unknown}' is not in data.train; remove it or add it there"
-        )
-    over = np.flatnonzero(labels >= len(names))
-    if len(over):
-        raise ValueError(
-            f"{test.names[over[0]]}: label {labels[over[0]]}, but data.train has {len(classes)}"
-            f" classes; remove the image or add its class to data.train"
-        )
-    return np.array([classes.index(name) for name in names], dtype=np.int64)[labels]
-
-
 @contextmanager
 def _safe_archives() -> Iterator[None]:
-    """torchvision unpacks a tar whole; the filter of PEP 706 keeps each member in its folder.
-    Python 3.11.0 to 3.11.3 have none and rest on torchvision's checksums alone."""
+    """Let no member of a tar archive be unpacked outside its folder while the context lasts.
+
+    torchvision unpacks a whole archive without a filter, so this sets the filter of PEP 706.
+    Python 3.11.0 to 3.11.3 have no such filter; there only torchvision's checksums protect.
+    """
     if not hasattr(tarfile, "data_filter"):
         yield
         return
@@ -192,6 +201,7 @@ def _safe_archives() -> Iterator[None]:
 
 
 def _arrays(part: Any, where: str) -> Labelled:
+    """The images and labels of a torchvision data set, with the channels as the last axis."""
     images = np.asarray(part.data)
     if images.ndim == 3:  # FashionMNIST (n, h, w)
         images = images[..., None]

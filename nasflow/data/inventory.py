@@ -1,4 +1,4 @@
-"""What a data set holds, in the lines that `prepare` prints and a summary repeats."""
+"""What a data set holds, in the lines that `prepare` prints and that summaries repeat."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import Any
 
 from nasflow.printable import printable
 
-EVEN = 1.5  # largest class over smallest, up to which classes count as even
+EVEN = 1.5  # classes count as even when the largest is at most this many times the smallest
 KINDS = {1: "grey", 3: "RGB"}
 
 
 def balance(counts: Sequence[int]) -> dict[str, Any]:
-    """Of the train images a class: the largest, the smallest, their ratio, and the share of the
-    largest, which is the accuracy of always saying it."""
+    """Describe how even the classes of the train images are.
+
+    Args:
+        counts: the number of train images of each class.
+
+    Returns:
+        `largest` and `smallest`, the sizes of those two classes; `ratio`, the first over the
+        second; and `largest_share`, the fraction of all train images that are in the largest
+        class. A network that always answers with that class has this accuracy on them.
+    """
     largest, smallest = max(counts), min(counts)
     return {
         "largest": largest,
@@ -24,15 +32,18 @@ def balance(counts: Sequence[int]) -> dict[str, Any]:
 
 
 def lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """How many images of what, how even the classes are, and what to know of them; from the facts
-    of data.json."""
+    """Describe a data set in a few lines.
+
+    Args:
+        facts: the content of data.json.
+
+    Yields:
+        A line about the number, size and kind of the images, a line about how even the classes
+        are, and a line for each thing that a user should know: a class without validation or test
+        images, images that occur in two splits, alpha channels that are dropped.
+    """
     counts, classes = facts["counts"], [printable(name) for name in facts["classes"]]
-    train, validation, test = (sum(counts[name]) for name in ("train", "validation", "test"))
-    kind = KINDS.get(facts["channels"], f"{facts['channels']} channels")
-    yield (
-        f"{train:,} train, {validation:,} validation, {test:,} test images of "
-        f"{facts['width']} x {facts['height']}, {kind}; {len(classes)} classes"
-    )
+    yield _sizes(facts, len(classes))
     yield _evenness(counts, classes)
     for split in ("validation", "test"):
         absent = [f"'{n}'" for n, count in zip(classes, counts[split], strict=True) if not count]
@@ -44,6 +55,16 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
     alpha = sum(n for mode, n in facts.get("modes", {}).items() if mode[-1:] in "Aa" and mode)
     if alpha:
         yield f"{alpha:,} pictures have an alpha channel, which is dropped"
+
+
+def _sizes(facts: Mapping[str, Any], classes: int) -> str:
+    counts = facts["counts"]
+    train, validation, test = (sum(counts[name]) for name in ("train", "validation", "test"))
+    kind = KINDS.get(facts["channels"], f"{facts['channels']} channels")
+    return (
+        f"{train:,} train, {validation:,} validation, {test:,} test images of "
+        f"{facts['width']} x {facts['height']}, {kind}; {classes} classes"
+    )
 
 
 def _evenness(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> str:

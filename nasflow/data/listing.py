@@ -1,7 +1,8 @@
-"""What pictures on disk are there now: a digest of names and sizes, for Snakemake to see a change.
+"""A digest of the pictures on disk, so that Snakemake sees when the pictures have changed.
 
-No picture is opened: 50,000 files take a third of a second. Cheap, so not sure: a file replaced by
-one of the same size is not noticed (`snakemake -f prepare`).
+The digest covers names and sizes. No picture is opened, so that 50,000 files take a third of a
+second. A file that is replaced by another of the same size is therefore not noticed; run
+`snakemake -f prepare` after such a change.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ PARTS = ("train", "validation", "test")
 
 
 def listing(data: Data) -> str | None:
-    """The digest, or None where nothing stands (any more) to be listed."""
+    """Compute the digest of the names and sizes of all pictures of a configuration.
+
+    Args:
+        data: the section `data` of the configuration.
+
+    Returns:
+        The sha256 in hexadecimal, or None when one of the paths leads to no file. A built-in data
+        set has no paths; its digest is that of an empty list.
+    """
     paths = [getattr(data, part) for part in PARTS] if data.source in ("folder", "parquet") else []
     state = hashlib.sha256()
     for path in (path for path in paths if path is not None):
@@ -31,7 +40,7 @@ def listing(data: Data) -> str | None:
 
 
 def _files(path: str) -> Iterator[tuple[str, int]]:
-    """Visible files below a folder, or those that a glob matches."""
+    """Names and sizes in bytes of the visible files below a folder, or of those a glob matches."""
     if not Path(path).is_dir():
         found = [path] if Path(path).is_file() else glob.glob(path, recursive=True)
         yield from ((file, os.stat(file).st_size) for file in found)

@@ -1,13 +1,15 @@
-"""Encoded pictures -> one uint8 array (n, height, width, channels), with Pillow.
+"""Pillow decodes pictures into one uint8 array (n, height, width, channels).
 
-Pictures stay grey (one channel) if all are grey by their mode, else all become RGB; an alpha
-channel is dropped, and what it hid shows. A picture that its camera marked as turned (EXIF) is
-turned. `size` squeezes to size x size (bilinear, antialiased). Only common formats are read:
-Pillow's EPS reader would start Ghostscript on a file from anywhere.
+The mode of a picture is Pillow's name for its kind of pixels, such as L (grey) or RGBA. Pictures
+keep one channel if all of them have a grey mode; otherwise all become RGB. An alpha channel is
+dropped, so that pixels that it made transparent become visible. A picture that its camera marked
+as turned (EXIF) is turned upright. Where a size is given, every picture is resized to size x size
+(bilinear, antialiased), and its proportions may change. Only common formats are read, because
+Pillow's EPS reader would start Ghostscript on a file of unknown origin.
 
-Errors are a ValueError of one line that names the picture. The number of threads changes nothing.
-Cost (Pillow 13.0, two cores): 50,000 JPEGs of 32 x 32 take 3.1 s with one thread, 3.3 s with two;
-800 of 500 x 375 take 0.63 s and 0.41 s.
+Each error is a ValueError of one line that names the picture. The number of threads does not change
+the result. Cost (Pillow 13.0, two cores): 50,000 JPEGs of 32 x 32 take 3.1 s with one thread and
+3.3 s with two; 800 JPEGs of 500 x 375 take 0.63 s and 0.41 s.
 """
 
 from __future__ import annotations
@@ -31,45 +33,71 @@ if TYPE_CHECKING:
 Images = npt.NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-GREY = ("1", "L", "LA", "La")
-LARGEST = 50_000_000  # pixels that are decoded, by what the picture's header says
-SIDE = 1024  # pixels of a side where nothing resizes, as for data.size
-HEAVIEST = 200_000_000  # bytes of an encoded picture
-BLOCK = 256  # pictures a task: a future costs as much as decoding a 32 x 32 JPEG
-NAMED = 5  # unreadable pictures that an error names
+GREY = ("1", "L", "LA", "La")  # modes that become one channel
+LARGEST = 50_000_000  # pixels of a picture, as its header states them
+SIDE = 1024  # pixels of a side where pictures are not resized; also the limit of data.size
+HEAVIEST = 200_000_000  # bytes of the file of a picture
+BLOCK = 256  # pictures per task: one future costs as much as decoding a 32 x 32 JPEG
+NAMED = 5  # an error names at most this many unreadable pictures
 
 
 class Decoded(NamedTuple):
-    """images (n, h, w, 1 or 3); modes: how many pictures came as L, RGB, RGBA, ..."""
+    """Decoded pictures.
+
+    Attributes:
+        images: uint8 (n, height, width, channels), with 1 or 3 channels.
+        modes: how many pictures had each mode (L, RGB, RGBA, ...) before they were converted.
+    """
 
     images: Images
     modes: dict[str, int]
 
 
 class _Picture(NamedTuple):
+    """One picture: pixels (height, width, channels), and the mode that it had before."""
+
     pixels: Images
     mode: str
 
 
 def decode(names: Sequence[str], contents: Sequence[bytes | Path], size: int | None) -> Images:
-    """The images of `decoded`."""
+    """Decode pictures as `decoded` does, and return the images without their modes."""
     return decoded(names, contents, size).images
 
 
 def decoded(names: Sequence[str], contents: Sequence[bytes | Path], size: int | None) -> Decoded:
-    """All pictures in their order; `names` are what an error calls them. An error counts all that
-    cannot be read and names the first of them."""
+    """Decode pictures in the order in which they are given.
+
+    Args:
+        names: the name of each picture, for messages.
+        contents: each picture, as its encoded bytes or as the path of its file.
+        size: the width and height in pixels to which every picture is resized, or None to keep
+            the sizes, which must then be equal.
+
+    Returns:
+        The images, and how many pictures had each mode.
+
+    Raises:
+        ValueError: if pictures cannot be read or differ in size. The message names the first
+            NAMED pictures that cannot be read and counts the others.
+    """
     from PIL import Image
 
-    Image.init()  # registers the formats; not safe in threads
+    Image.init()  # registers the formats; several threads must not do it at once
     blocks = [slice(start, start + BLOCK) for start in range(0, len(names), BLOCK)]
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is lower
+        # LARGEST is lower than the number of pixels at which Pillow warns.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         tasks = pool.map(partial(_block, names, contents, size), blocks)
         found = [picture for block in tasks for picture in block]
     _refuse([one for one in found if isinstance(one, ValueError)])
     pictures = [one for one in found if isinstance(one, _Picture)]
-    pixels = [picture.pixels for picture in pictures]
+    images = _stacked(names, [picture.pixels for picture in pictures])
+    return Decoded(images, dict(sorted(Counter(picture.mode for picture in pictures).items())))
+
+
+def _stacked(names: Sequence[str], pixels: Sequence[Images]) -> Images:
+    """Join pictures into one array (n, height, width, channels); all must have the same size."""
     for name, array in zip(names, pixels, strict=True):
         if array.shape[:2] != pixels[0].shape[:2]:
             raise ValueError(
@@ -80,11 +108,19 @@ def decoded(names: Sequence[str], contents: Sequence[bytes | Path], size: int | 
     images = np.empty((len(pixels), *pixels[0].shape[:2], channels), dtype=np.uint8)
     for image, array in zip(images, pixels, strict=True):
         image[...] = array  # grey is repeated where channels is 3
-    return Decoded(images, dict(sorted(Counter(picture.mode for picture in pictures).items())))
+    return images
 
 
 def resize(images: Images, size: int) -> Images:
-    """(n, h, w, c) -> (n, size, size, c), as `decode` does it."""
+    """Resize images as `decoded` does it.
+
+    Args:
+        images: uint8 (n, height, width, channels), with 1 or 3 channels.
+        size: the new height and width in pixels.
+
+    Returns:
+        The images, uint8 (n, size, size, channels).
+    """
     from PIL import Image
 
     resized = np.empty((len(images), size, size, images.shape[3]), dtype=np.uint8)
@@ -95,7 +131,14 @@ def resize(images: Images, size: int) -> Images:
 
 
 def foreign(head: bytes) -> str | None:
-    """What a server or Git left in place of data, from the first bytes of a file."""
+    """Recognise a file that a server or Git has put in place of the data.
+
+    Args:
+        head: the first bytes of the file; at most 200 are looked at.
+
+    Returns:
+        What the file is and what to do, for a message, or None for any other file.
+    """
     start = head[:200].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
         return "an HTML or XML page instead of data; download it again from the right address"
@@ -107,11 +150,13 @@ def foreign(head: bytes) -> str | None:
 def _block(
     names: Sequence[str], contents: Sequence[bytes | Path], size: int | None, block: slice
 ) -> list[_Picture | ValueError]:
+    """Decode the pictures of one task; a picture that cannot be read gives its error."""
     pairs = zip(names[block], contents[block], strict=True)
     return [_attempt(name, content, size) for name, content in pairs]
 
 
 def _refuse(problems: Sequence[ValueError]) -> None:
+    """Raise one error for all pictures that cannot be read."""
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -130,7 +175,8 @@ def _attempt(name: str, content: bytes | Path, size: int | None) -> _Picture | V
 
 
 def _open(name: str, content: bytes | Path, size: int | None) -> _Picture:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    """Decode one picture; raise a ValueError of one line when it is refused or broken."""
+    from PIL import Image, ImageOps
 
     encoded = _read(name, content) if isinstance(content, Path) else content
     try:
@@ -142,26 +188,31 @@ def _open(name: str, content: bytes | Path, size: int | None) -> _Picture:
                 ImageOps.exif_transpose(picture, in_place=True)
                 kind = "L" if mode in GREY else "RGB"
                 return _Picture(_pixels(picture.convert(kind), size), mode)
-    except Exception as error:  # Pillow's readers raise what they please on broken bytes
-        if isinstance(error, _TooLargeError | Image.DecompressionBombError):
-            problem = (
-                f"too large ({error}); expected at most {SIDE} x {SIDE}, or {LARGEST} pixels where"
-                " data.size resizes them"
-            )
-        elif isinstance(error, UnidentifiedImageError):
-            problem = foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"
-        else:
-            problem = f"corrupt picture ({' '.join(str(error).split())}); replace or remove it"
-        raise ValueError(f"{name}: {problem}") from error
-    raise ValueError(f"{name}: mode {mode}; expected 8 bits a channel; convert it to 8 bits")
+    except Exception as error:  # Pillow's readers raise errors of any class on broken bytes
+        raise ValueError(f"{name}: {_problem(error, encoded)}") from error
+    raise ValueError(f"{name}: mode {mode}; expected 8 bits per channel; convert it to 8 bits")
+
+
+def _problem(error: Exception, encoded: bytes) -> str:
+    """What is wrong with a picture and what to do, from the error that its reader raised."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, _TooLargeError | Image.DecompressionBombError):
+        return (
+            f"too large ({error}); expected at most {SIDE} x {SIDE}, or {LARGEST} pixels where"
+            " data.size resizes them"
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"
+    return f"corrupt picture ({' '.join(str(error).split())}); replace or remove it"
 
 
 class _TooLargeError(Exception):
-    """By its header; nothing has been decoded."""
+    """The picture is too large by its header; none of its pixels has been decoded."""
 
 
 def _read(name: str, path: Path) -> bytes:
-    """A picture's file, unless reading it would never end or fill the memory."""
+    """Read the file of a picture, unless that would never end or would fill the memory."""
     try:
         if not path.is_file():
             raise ValueError(f"{name}: no regular file; expected a picture; remove it")
@@ -173,6 +224,7 @@ def _read(name: str, path: Path) -> bytes:
 
 
 def _pixels(picture: Image.Image, size: int | None) -> Images:
+    """The pixels of a picture, uint8 (height, width, channels), resized where a size is given."""
     from PIL import Image
 
     if size is not None and picture.size != (size, size):

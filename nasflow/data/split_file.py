@@ -1,8 +1,9 @@
-"""split.csv: which image is in which split, to be looked up, and to be split by again.
+"""split.csv tells which image is in which split. It can be read back to split in the same way.
 
-Columns image, class, split; the images of train, then of validation, then of test, each in the
-order of its tensor, so row i of a split is image i of its file. An image is called by its file as
-the configuration leads to it (`photos/cat/1.png`), or by file and row of a Parquet file.
+The columns are image, class and split. The images of train come first, then those of validation,
+then those of test. Within a split they have the order of its tensor, so that row i of a split is
+image i of its .safetensors file. The name of an image is the path of its file, as the paths of the
+configuration give it (`photos/cat/1.png`), or the path and the row of a Parquet file.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ from nasflow.printable import printable, shown
 
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("image", "class", "split")
-Rows = Sequence[tuple[str, str]]  # image, class
+Rows = Sequence[tuple[str, str]]  # for each image: its name and its class
 
 
 def text(splits: Mapping[str, Rows]) -> bytes:
-    """The file's content."""
+    """Make the content of a split.csv.
+
+    Args:
+        splits: maps the name of each split, in the order train, validation, test, to its rows.
+
+    Returns:
+        The content of the file, in UTF-8.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -33,15 +41,29 @@ def text(splits: Mapping[str, Rows]) -> bytes:
 
 
 def told(path: str, images: Sequence[str], elsewhere: Sequence[str]) -> npt.NDArray[np.str_]:
-    """What the file says of each image, (n,). It must list all of them and none but them and those
-    of parts that stand `elsewhere` (data.validation, data.test)."""
+    """Read from a file which split each image is in.
+
+    The file must list every image. It may also list images of the other parts, and no others.
+
+    Args:
+        path: a CSV file with the columns image and split, as data.split names it.
+        images: the names of the n images of data.train.
+        elsewhere: the names of the images of data.validation and data.test.
+
+    Returns:
+        The name of the split of each image, (n,).
+
+    Raises:
+        ValueError: if the file is not such a CSV, misses an image, lists one twice or lists an
+            unknown one.
+    """
     where = f"data.split: {shown(path)}"
     split = _read(path, where)
     missing = [image for image in images if image not in split]
     if missing:
         raise ValueError(
-            f"{where}: {_some(missing)} not listed; expected every image of data.train, called as"
-            " data.train leads to it; add them"
+            f"{where}: {_some(missing)} not listed; expected every image of data.train, with the"
+            " path that data.train gives it, such as photos/cat/1.png; add them"
         )
     unknown = sorted(split.keys() - set(images) - set(elsewhere))
     if unknown:
@@ -50,7 +72,7 @@ def told(path: str, images: Sequence[str], elsewhere: Sequence[str]) -> npt.NDAr
 
 
 def _read(path: str, where: str) -> dict[str, str]:
-    """image -> split; spreadsheets' byte order mark is allowed."""
+    """Map each image to its split. A byte order mark, which spreadsheets write, is allowed."""
     if not Path(path).is_file():
         raise ValueError(f"{where} is no file; expected a CSV with the columns image and split")
     try:
@@ -65,6 +87,11 @@ def _read(path: str, where: str) -> dict[str, str]:
             rows = [(reader.line_num, row["image"], row["split"]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{where}: no CSV in UTF-8 ({error}); save it as one") from error
+    return _unique(rows, where)
+
+
+def _unique(rows: Sequence[tuple[int, str, str]], where: str) -> dict[str, str]:
+    """Map each image to its split, from rows of (line, image, split); no image may come twice."""
     split: dict[str, str] = {}
     for line, image, name in rows:
         if name not in SPLITS:
@@ -72,11 +99,14 @@ def _read(path: str, where: str) -> dict[str, str]:
                 f"{where}, line {line}: split {shown(name)}; expected {', '.join(SPLITS)}"
             )
         if image in split:
-            raise ValueError(f"{where}, line {line}: {shown(image)} once more; remove a line")
+            raise ValueError(
+                f"{where}, line {line}: {shown(image)} is listed once more; remove one of its lines"
+            )
         split[image] = name
     return split
 
 
 def _some(images: Sequence[str]) -> str:
+    """The first image and the number of the others, with the verb, for a message."""
     more = f" and {len(images) - 1} more are" if len(images) > 1 else " is"
     return f"{shown(images[0])}{more}"

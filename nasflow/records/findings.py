@@ -1,4 +1,4 @@
-"""What a look at a tree of results has found: which files were seen, and what is broken."""
+"""What a check of a tree of results has found: the files that were read, and the broken ones."""
 
 from __future__ import annotations
 
@@ -6,24 +6,47 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nasflow.storage.files import CorruptFile
+from nasflow.storage.files import CorruptFile, verified
 
 T = TypeVar("T")
 RERUN = "rerun the stage that writes it"
 
 
 class Findings:
-    """The files that were looked at, and a reason for each that is broken: the first found."""
+    """Collects which files a check has read, and one reason for each broken file.
+
+    When several checks of one file fail, the reason of the first one is kept.
+
+    Attributes:
+        seen: every file that the check has read, or has tried to read.
+        broken: maps the path of each broken file to the reason, in one line.
+    """
 
     def __init__(self) -> None:
         self.seen: set[Path] = set()
         self.broken: dict[str, str] = {}
 
     def tell(self, path: Path | str, reason: str) -> None:
+        """Record that a file is broken, unless it has already been recorded.
+
+        Args:
+            path: the broken file.
+            reason: what is wrong; line breaks in it become spaces.
+        """
         self.broken.setdefault(str(path), " ".join(reason.split()))
 
     def read(self, path: Path, reader: Callable[[Path], T]) -> T | None:
-        """What the reader makes of a file, or None, with its complaint on the list."""
+        """Read a file, and record it as broken when its reader fails.
+
+        Args:
+            path: the file to read.
+            reader: reads the file. A CorruptFile that it raises must name the broken file, which
+                may be another one than `path`, before the first ": ". Any other error of the
+                kinds that a damaged file can cause is recorded for `path`.
+
+        Returns:
+            What the reader returns, or None when the reader fails.
+        """
         self.seen.add(path)
         try:
             return reader(path)
@@ -33,8 +56,25 @@ class Findings:
             self.tell(path, f"{type(error).__name__}: {error}; {RERUN}")
         return None
 
+    def whole(self, path: Path, sha256: str | None) -> bytes | None:
+        """Check a file against its digest, or only that it exists when no digest is known.
+
+        Args:
+            path: the file to read.
+            sha256: the expected SHA-256 in hexadecimal, or None when it is not known.
+
+        Returns:
+            The content of the file, or None when the file is broken or missing.
+        """
+        return self.read(path, lambda p: verified(p, sha256) if sha256 else p.read_bytes())
+
     def expect(self, path: Path, **facts: tuple[object, object]) -> None:
-        """Names of facts with what was found and what must stand there."""
+        """Record a file as broken when a fact about it is not the expected one.
+
+        Args:
+            path: the file that states the facts.
+            facts: for each fact, by its name: the value that was found, and the expected value.
+        """
         for name, (found, expected) in facts.items():
             if found != expected:
                 self.tell(path, f"{name} {found}, expected {expected}; {RERUN}")

@@ -1,7 +1,9 @@
-"""An attempt at a stage: its only writer, goes on from what earlier attempts kept, keeps more.
+"""An attempt is one run of a stage. It goes on from the state that an earlier attempt has kept.
 
-State stands in `.resume` in the stage's folder, undeclared, since Snakemake deletes what a failed
-job declares. It is removed on success, and unread where the inputs, the config or STATE differ.
+An attempt is the only writer of its stage, and it keeps its own state from time to time. The state
+lies in the folder `.resume` in the stage's folder. Snakemake is not told about it, because it
+deletes the declared files of a job that failed. The state is removed when the stage succeeds. It is
+removed without being used when it belongs to other inputs, another configuration or another STATE.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from nasflow.storage.surroundings import surroundings
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import Snapshot
 
-STATE = 4  # goes up when the loops or the form of their state change
+STATE = 4  # to be raised when the loops, or the form of their state, change
 FOLDER, STARTS = ".resume", "starts.json"
-MOST_STARTS = 3
+MOST_STARTS = 3  # starts from one state before it is suspected to cause the failures
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"
 
 
@@ -36,13 +38,30 @@ SECONDS = "NASFLOW_CHECKPOINT_SECONDS"
 def attempt(
     folder: Path, identity: dict[str, Any], device: str, ranks: Ranks = ALONE
 ) -> Iterator[Attempt]:
-    """`identity`: plain data that the stage's result is a function of. Held where another process
-    is at it; Stopped, from within the loop, after a signal to any rank. The first of the ranks
-    writes, all read what it found."""
+    """Run a stage: lock its folder, find a kept state, and remove all states on success.
+
+    A rank is one of the processes that share a stage. The first rank alone locks and writes; all
+    ranks read the state that the first one has found.
+
+    Args:
+        folder: the folder of the stage.
+        identity: plain data that determines the result of the stage: its inputs, configuration,
+            seed and so on. A state that was kept under another identity is not used.
+        device: the device of the stage, such as cpu or cuda:0.
+        ranks: this process among those that share the stage.
+
+    Yields:
+        The attempt, which is the keeper of the stage's loop. Its `keep` raises Stopped after a
+        signal to any rank.
+
+    Raises:
+        Held: if another process is running the stage.
+        ValueError: if the variable NASFLOW_CHECKPOINT_SECONDS is no number of seconds.
+    """
     every = _every()
     with writer(folder) if ranks.first else nullcontext(), interruption() as signals:
         if ranks.first:
-            for draft in folder.glob(".*.tmp"):  # of a writer that was killed
+            for draft in folder.glob(".*.tmp"):  # a writer that was killed has left it
                 draft.unlink()
         yield Attempt(folder / FOLDER, identity, device, every, signals, ranks)
         if ranks.first:
@@ -50,8 +69,14 @@ def attempt(
 
 
 class Attempt:
-    """The Keeper of a stage. `earlier` seconds of work stand behind what it goes on from, the first
-    of them began at `started`; `machine`: the surroundings of this attempt."""
+    """The keeper of a stage's loop: it hands out the kept state and decides when to keep another.
+
+    Attributes:
+        earlier: the seconds of work that led to the state from which this attempt goes on; 0.0 at
+            a start from the beginning.
+        started: the time when the first of that work began, in seconds since 1970.
+        machine: the surroundings of this attempt, as `surroundings` describes them.
+    """
 
     def __init__(
         self,
@@ -62,6 +87,16 @@ class Attempt:
         signals: Interruption,
         ranks: Ranks = ALONE,
     ) -> None:
+        """Find the state to go on from, and count this start.
+
+        Args:
+            folder: the folder of the states.
+            identity: plain data that determines the result of the stage.
+            device: the device of the stage, such as cpu or cuda:0.
+            every: seconds between two states; 0 keeps one after every step.
+            signals: tells which signal has come.
+            ranks: this process among those that share the stage.
+        """
         self._ranks = ranks
         self._folder, self._signals, self._began = folder, signals, time.monotonic()
         self._key = _digest({"state": STATE, **identity})
@@ -70,18 +105,27 @@ class Attempt:
         self._found = self._shared(found)
         about = self._found.about if self._found else {"seconds": 0.0, "started": time.time()}
         self.earlier, self.started = float(about["seconds"]), float(about["started"])
-        # one that dies early again and again keeps sooner
+        # A stage that is killed early again and again keeps its state sooner at each start.
         self._every = every / 2 ** (starts - 1)
         self._due = self._began + self._every
         self._siblings: list[str] = []
 
     @property
     def seconds(self) -> float:
-        """Of work so far, earlier attempts included (up to what they kept)."""
+        """Seconds of work so far. Of earlier attempts, only work that led to the state counts."""
         return self.earlier + time.monotonic() - self._began
 
     def before(self, siblings: Sequence[str], below: float) -> Snapshot | None:
-        """Keeper's."""
+        """Give the loop the state that an earlier attempt has kept, once, before the first step.
+
+        Args:
+            siblings: the fingerprints of the networks that the loop trains.
+            below: the state must be from a step smaller than this one, which is the budget.
+
+        Returns:
+            The state to go on from, or None to begin at the beginning. A state of other siblings
+            or past the budget is removed.
+        """
         self._siblings = list(siblings)
         found, self._found = self._found, None
         if found is None:
@@ -101,8 +145,18 @@ class Attempt:
         return found.snapshot
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
-        """Keeper's: when `every` seconds have gone by since the last time, or a signal came. A full
-        disk costs the state, not the run."""
+        """Keep the state of the loop when it is due or when a signal has come to any rank.
+
+        It is due when the seconds between two states have gone by on the first rank. An error of
+        the disk, such as a full one, is printed and does not end the loop.
+
+        Args:
+            step: the step of the loop that has just been done.
+            make: makes the snapshot of the loop; it is called only when it is needed.
+
+        Raises:
+            Stopped: if a signal has come to any rank, after the state has been written.
+        """
         due = self._ranks.first and time.monotonic() >= self._due
         came, due = self._ranks.agree(self._signals.number, float(due))
         if not came and not due:
@@ -113,14 +167,15 @@ class Attempt:
             if self._ranks.first:
                 write_generation(self._folder, snapshot, self._about())
         except OSError as error:
-            end = f"after step {step}, which could not be kept"
+            end = f"after step {step}, whose state could not be kept"
             self._say(f"the state after step {step} could not be kept: {error}")
         self._due = time.monotonic() + self._every
-        self._ranks.agree()  # a rank that ends takes the others with it: not before all is written
+        self._ranks.agree()  # wait until all is written: a rank that ends takes the others with it
         if came:
             raise Stopped(f"stopped by {signal.Signals(int(came)).name} {end}")
 
     def _about(self) -> dict[str, Any]:
+        """What a state says about the attempt that kept it."""
         return {
             "key": self._key,
             "siblings": self._siblings,
@@ -130,7 +185,7 @@ class Attempt:
         }
 
     def _shared(self, found: Generation | None) -> Generation | None:
-        """What the first rank found, for all of them."""
+        """Give every rank the generation that the first rank has found."""
         step = found.snapshot.step if found else -1
         step = int(self._ranks.agree(step if self._ranks.first else -1)[0])
         if self._ranks.first or step < 0:
@@ -139,8 +194,11 @@ class Attempt:
         return next(g for g in kept if g.snapshot.step == step and g.about["key"] == self._key)
 
     def _standing(self) -> tuple[Generation | None, int]:
-        """The newest generation that can be gone on from, and how often that has been tried, this
-        time included: after MOST_STARTS without a newer one it is taken for the culprit."""
+        """Find the newest generation to go on from, and count the starts from it with this one.
+
+        When MOST_STARTS starts from a generation have brought no newer one, the generation itself
+        is suspected to be the cause, and it is removed.
+        """
         found = None
         for generation in generations(self._folder):
             step = generation.snapshot.step
@@ -152,8 +210,8 @@ class Attempt:
                 found = generation
                 break
             self._say(
-                f"{MOST_STARTS} starts from the state after step {step} came no further; removed, "
-                "the one before it is next, or the beginning"
+                f"{MOST_STARTS} starts from the state after step {step} came no further; it is "
+                "removed, and the stage goes on from the state before it, or from the beginning"
             )
             drop(self._folder, generation.name)
         name = found.name if found else ""
@@ -162,7 +220,7 @@ class Attempt:
         return found, starts
 
     def _starts(self, name: str) -> int:
-        """Earlier starts in a row from the generation of that name ("": from the beginning)."""
+        """Count the last starts in a row from the generation of that name ("" is the beginning)."""
         try:
             last = read_json(self._folder / STARTS)
             return int(last["starts"]) if last["from"] == name else 0
@@ -170,12 +228,24 @@ class Attempt:
             return 0
 
     def _say(self, line: str) -> None:
+        """Print one line to stderr, on the first rank only."""
         if self._ranks.first:
             print(f"nasflow: {self._folder}: {line}", file=sys.stderr)
 
 
 def inputs(*files: Path) -> list[str]:
-    """sha256 of manifests, which hold those of the files beside them."""
+    """Compute the sha256 of the input files of a stage.
+
+    Args:
+        files: data.json or manifests of checkpoints, which hold the sha256 of the files beside
+            them, so that the result depends on those too.
+
+    Returns:
+        The sha256 of each file, in hexadecimal.
+
+    Raises:
+        CorruptFile: if a file is missing.
+    """
     digests = []
     for file in files:
         if not file.is_file():
@@ -189,6 +259,7 @@ def _digest(data: Any) -> str:
 
 
 def _every() -> float:
+    """Seconds between two states, from the environment."""
     text = os.environ.get(SECONDS, "60")
     try:
         every = float(text)

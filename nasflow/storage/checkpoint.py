@@ -1,8 +1,9 @@
-"""A network on disk: STEM.architecture.json, STEM.safetensors and STEM.json, the manifest.
+"""A checkpoint is a network on disk, in three files whose names begin with the same stem.
 
-The manifest is written last and holds the sha256 of the other two, the global step k and the
-optimiser that the velocities belong to. No pickle is written or read. Equal networks give equal
-bytes.
+STEM.architecture.json holds the architecture, STEM.safetensors the tensors. STEM.json is the
+manifest: it is written last and holds the sha256 of the other two files, the global step k, and
+the name of the optimiser that the velocities belong to. No pickle is written or read. Networks
+that are equal, with the same k and optimiser, give files that are bit for bit identical.
 """
 
 from __future__ import annotations
@@ -16,19 +17,37 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.network.network import Network
+from nasflow.network.network import Network, Tensors
 from nasflow.storage.files import CorruptFile, verified, write
 from nasflow.storage.manifest import facts, paths, write_manifest
 
 
 class Checkpoint(NamedTuple):
+    """What a checkpoint holds.
+
+    Attributes:
+        network: the architecture with its parameters, buffers and velocities, on the CPU.
+        k: the global step, which is the number of training steps that the network has had.
+        optimizer: the name of the optimiser that the velocities belong to.
+    """
+
     network: Network
     k: int
     optimizer: str
 
 
 def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> str:
-    """Replace the checkpoint at `stem`; returns the sha256 of the manifest."""
+    """Write a checkpoint; an older one with the same stem is replaced.
+
+    Args:
+        stem: the path of the checkpoint without the endings of its files.
+        network: the network; its tensors may live on any device.
+        k: the global step of the network.
+        optimizer: the name of the optimiser that the velocities belong to.
+
+    Returns:
+        The sha256 of the manifest, in hexadecimal.
+    """
     architecture, tensors, manifest = paths(stem)
     parts = {"parameters": network.x, "buffers": network.buffers, "velocity": network.v}
     flat = {
@@ -44,7 +63,19 @@ def write_checkpoint(stem: Path, network: Network, k: int, optimizer: str) -> st
 
 
 def read_checkpoint(stem: Path) -> Checkpoint:
-    """Verified: sha256, names, shapes, types, finite values. CorruptFile otherwise."""
+    """Read a checkpoint and check it.
+
+    Args:
+        stem: the path of the checkpoint without the endings of its files.
+
+    Returns:
+        The network, whose tensors live on the CPU, its global step and its optimiser.
+
+    Raises:
+        CorruptFile: if a file is missing or has another sha256 than the manifest states, or if
+            the tensors differ from those of the architecture in name or shape, are not float32,
+            or hold a value that is not finite.
+    """
     architecture, tensors, manifest = paths(stem)
     k, optimizer, files = facts(manifest, architecture.name, tensors.name)
     described = verified(architecture, files[architecture.name])
@@ -53,29 +84,44 @@ def read_checkpoint(stem: Path) -> Checkpoint:
         g = Architecture.from_json(described.decode())
     except ValueError as error:
         raise CorruptFile(f"{architecture}: {error}") from error
+    flat = _tensors(tensors, content)
+    _check_fit(tensors, flat, g)
+    x = {n: flat[f"parameters.{n}"] for n in g.tensors}  # in the architecture's order
+    buffers = {n: flat[f"buffers.{n}"] for n in g.buffers}
+    v = {n: flat[f"velocity.{n}"] for n in g.tensors}
+    return Checkpoint(Network(g, x, buffers, v), k, optimizer)
+
+
+def _tensors(path: Path, content: bytes) -> Tensors:
+    """The tensors of a .safetensors file by name; `path` is only for the message."""
     try:
         flat = load(content)
     except SafetensorError as error:
-        raise CorruptFile(f"{tensors}: not safetensors ({error})") from error
+        raise CorruptFile(f"{path}: not safetensors ({error})") from error
     if twice := _named_twice(content):
-        raise CorruptFile(f"{tensors}: {twice} stands there twice")
+        raise CorruptFile(f"{path}: {twice} has two entries, expected one")
+    return flat
+
+
+def _check_fit(path: Path, flat: Tensors, g: Architecture) -> None:
+    """Raise CorruptFile when the tensors are not those of a network with the architecture g."""
     expected = {f"parameters.{n}": s for n, s in g.tensors.items()}
     expected |= {f"velocity.{n}": s for n, s in g.tensors.items()}
     expected |= {f"buffers.{n}": s for n, s in g.buffers.items()}
     if {n: tuple(t.shape) for n, t in flat.items()} != expected:
-        raise CorruptFile(f"{tensors}: tensors do not fit the architecture beside it")
+        raise CorruptFile(f"{path}: tensors do not fit the architecture beside it")
     for name, tensor in flat.items():
         if tensor.dtype != torch.float32 or not bool(torch.isfinite(tensor).all()):
-            raise CorruptFile(f"{tensors}: {name} is {tensor.dtype} or not finite")
-    x = {n: flat[f"parameters.{n}"] for n in g.tensors}  # in the architecture's order
-    buffers = {n: flat[f"buffers.{n}"] for n in g.buffers}
-    v = {n: flat[f"velocity.{n}"] for n in g.tensors}
-    network = Network(g, x, buffers, v)
-    return Checkpoint(network, k, optimizer)
+            raise CorruptFile(
+                f"{path}: {name} is {tensor.dtype} or not finite; expected float32 and finite"
+            )
 
 
 def _named_twice(content: bytes) -> str | None:
-    """The first tensor with two entries in the header, of which safetensors reads one."""
+    """The first tensor that has two entries in the header, or None.
+
+    The safetensors library reads only one of the two entries and reports no error.
+    """
     names: list[str] = []
     size = int.from_bytes(content[:8], "little")
     json.loads(content[8 : 8 + size], object_pairs_hook=lambda p: names.extend(k for k, _ in p))

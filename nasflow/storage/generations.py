@@ -1,9 +1,10 @@
-"""Snapshots on disk, a folder each, of which the last two stay.
+"""A generation is a snapshot of a loop on disk. Each has its own folder; the last two are kept.
 
-`{step}-{sha256 of its manifest.json}/` holds sibling_{i}.safetensors, arrays.safetensors and
-the manifest with their sha256, the loop's facts and those about the attempt. A folder gets its name
-once all of it is on the disk, so it is whole or damaged later, which its name tells. No pickle;
-floats in JSON are exact, and NaN is NaN, as Python writes it.
+The folder `{step}-{sha256 of its manifest.json}` holds sibling_{i}.safetensors, arrays.safetensors
+and manifest.json. The manifest holds the sha256 of the other files, the facts of the loop and the
+facts about the attempt that wrote it. A folder gets its name only when all its files are on the
+disk, so a folder with such a name was once whole, and the sha256 in its name shows later damage.
+No pickle is written or read. Floats in JSON are exact, and NaN is written as Python writes it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from safetensors import torch as tensors_of
 from nasflow.storage.files import CorruptFile, verified, write
 from nasflow.training.snapshot import Snapshot
 
-KEPT = 2
+KEPT = 2  # generations that stay on the disk
 MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
 
 
 class Generation(NamedTuple):
-    """`about`: what the attempt that wrote it says of itself."""
+    """A snapshot that was read from the disk.
+
+    Attributes:
+        name: the name of its folder.
+        about: what the attempt that wrote the snapshot says about itself; see `Attempt`.
+        snapshot: the state of the loop; its tensors live on the CPU.
+    """
 
     name: str
     about: dict[str, Any]
@@ -35,7 +42,17 @@ class Generation(NamedTuple):
 
 
 def write_generation(folder: Path, snapshot: Snapshot, about: dict[str, Any]) -> None:
-    """The newest one of `folder`; older ones than the last KEPT go."""
+    """Write a snapshot as the newest generation, and remove all but the last KEPT generations.
+
+    Args:
+        folder: the folder of all generations of a stage.
+        snapshot: the state of the loop.
+        about: plain data about the attempt that writes.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written. A half-written generation
+            is removed first.
+    """
     parts = {ARRAYS: arrays_of.save(dict(snapshot.arrays))}
     parts |= {_sibling(i): tensors_of.save(t) for i, t in enumerate(snapshot.siblings)}
     draft = folder / f"{snapshot.step}.{os.getpid()}.tmp"
@@ -58,8 +75,17 @@ def write_generation(folder: Path, snapshot: Snapshot, about: dict[str, Any]) ->
 
 
 def generations(folder: Path) -> Iterator[Generation]:
-    """The newest first; what is damaged is removed, with a line on stderr. Also clears away what
-    attempts that were killed left half-written."""
+    """Read the generations of a stage, the newest first.
+
+    A damaged generation is removed, and one line on stderr says so. What killed attempts have left
+    half-written is removed too.
+
+    Args:
+        folder: the folder of all generations of the stage; it need not exist.
+
+    Yields:
+        Each generation that is whole.
+    """
     for draft in folder.glob("*.tmp"):
         shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
     for name in _names(folder):
@@ -74,13 +100,18 @@ def generations(folder: Path) -> Iterator[Generation]:
 
 
 def drop(folder: Path, name: str) -> None:
-    """Remove a generation; killed halfway, the rest of it is no generation any more."""
+    """Remove the generation of that name.
+
+    The folder is renamed first. A process that is killed halfway leaves a folder that no longer
+    counts as a generation.
+    """
     gone = folder / f"{name}.tmp"
     (folder / name).rename(gone)
     shutil.rmtree(gone)
 
 
 def _read(folder: Path, name: str) -> Generation:
+    """Read one generation; raise CorruptFile when a file of it is missing or damaged."""
     here = folder / name
     manifest = json.loads(verified(here / MANIFEST, name.split("-")[1]))
 
@@ -94,7 +125,7 @@ def _read(folder: Path, name: str) -> Generation:
 
 
 def _names(folder: Path) -> list[str]:
-    """Newest first."""
+    """The names of the generations, the newest first."""
     names = [path.name for path in folder.glob("*-*") if path.suffix != ".tmp"]
     return sorted(names, key=lambda name: -int(name.split("-")[0]))
 

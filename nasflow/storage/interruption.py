@@ -1,4 +1,8 @@
-"""A polite end: the first signal is remembered for the loop to see, a second one ends at once."""
+"""How a signal ends a stage: after the current step, or at once when the signal is repeated.
+
+The first signal is only remembered, so that the loop can write its state and then end. A second
+signal ends the process at once.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ECHO = 0.5
+ECHO = 0.5  # seconds within which a second signal counts as a copy of the first
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Stopped(Exception):
-    """A signal ended the stage: one line, exit code 75."""
+    """A signal ended the stage. The command prints one line and ends with exit code 75."""
 
 
 class Interruption:
-    """`number` of the first signal that came, 0 before. A second one ends the process with 128 +
-    its number; within ECHO seconds it is taken for the same one, which a terminal and torchrun
-    both pass on, and SIGUSR1 never ends it, which some clusters send to every process of a job."""
+    """A signal handler that remembers the first signal and ends the process at the second one.
+
+    The process then ends with the exit code 128 + the number of the second signal. Two kinds of
+    second signals do not end it. One that comes within ECHO seconds counts as a copy of the first,
+    because a terminal and torchrun may both pass on the same signal. SIGUSR1 does not, because
+    some clusters send it to every process of a job.
+
+    Attributes:
+        number: the number of the first signal, or 0 when none has come.
+    """
 
     number = 0
     _came = 0.0
@@ -35,8 +46,13 @@ class Interruption:
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Handles SIGNALS while it lasts. Off the main thread, where Python allows no handlers, it
-    never sees one."""
+    """Handle SIGNALS while the context lasts, and restore the former handlers at its end.
+
+    Python allows signal handlers only in the main thread. In another thread nothing is handled.
+
+    Yields:
+        The handler, whose `number` tells which signal has come.
+    """
     seen = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield seen

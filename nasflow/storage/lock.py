@@ -1,7 +1,8 @@
-"""One writer a folder: a lock that ends with its process, and says who holds it.
+"""A lock that lets one process write to a folder; it names its holder and ends with it.
 
-flock on `.lock` in the folder, which the kernel gives back however the holder dies; an orphan whose
-Snakemake was killed still holds it. Over NFS it needs a server with lockd.
+The lock is a flock on the file `.lock` in the folder. The kernel releases it when the holder ends,
+whatever the reason. A stage whose Snakemake was killed goes on running and still holds its lock.
+Over NFS the lock needs a server with lockd.
 """
 
 from __future__ import annotations
@@ -19,12 +20,20 @@ NAME = ".lock"
 
 
 class Held(Exception):
-    """Another process writes to this folder: one line, exit code 75."""
+    """Another process writes to the folder. The command prints one line and ends with code 75."""
 
 
 @contextmanager
 def writer(folder: Path) -> Iterator[None]:
-    """The only writer of `folder`. Held, with the holder's process, host and start, otherwise."""
+    """Hold the lock of a folder while the context lasts.
+
+    Args:
+        folder: the folder to write to; it is made where it is missing.
+
+    Raises:
+        Held: if another process holds the lock. The message names its process id, its host and
+            the time when it took the lock.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     file = take(path)
@@ -36,7 +45,17 @@ def writer(folder: Path) -> Iterator[None]:
 
 
 def take(path: Path) -> int:
-    """The locked file's descriptor, for as long as it is open."""
+    """Lock a file and write the holder's process id, host and time into it.
+
+    Args:
+        path: the file; it is made where it is missing.
+
+    Returns:
+        The file descriptor. The lock lasts until it is closed.
+
+    Raises:
+        Held: if another process holds the lock.
+    """
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -45,12 +64,12 @@ def take(path: Path) -> int:
             who = os.pread(file, 1000, 0).decode() or "another process"
             os.close(file)
             raise Held(
-                f"{path.parent}: {who} writes there; wait for it or end it, then run the same "
-                "command again"
+                f"{path.parent}: {who} writes to this folder; wait for it or end it, then run the "
+                "same command again"
             ) from error
         if _stands(file, path):
             break
-        os.close(file)  # the last holder removed it between our open and our lock
+        os.close(file)  # the former holder removed the file between our open and our lock
     os.truncate(file, 0)
     began = time.strftime("%Y-%m-%d %H:%M:%S")
     os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()} since {began}".encode(), 0)
@@ -58,6 +77,7 @@ def take(path: Path) -> int:
 
 
 def _stands(file: int, path: Path) -> bool:
+    """Return True when the open file is still the one at `path`, and not a removed one."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file), os.stat(path))
     return False

@@ -1,4 +1,4 @@
-"""After a crash of Snakemake: its command again, once nobody writes to the results any more."""
+"""Runs Snakemake again after a crash, unless a process still writes to the results."""
 
 from __future__ import annotations
 
@@ -13,8 +13,21 @@ from nasflow.storage.lock import NAME, writer
 
 
 def resume(arguments: Sequence[str]) -> int:
-    """Unlock and `snakemake --rerun-incomplete` with Snakemake's arguments; its exit code, if
-    unlocking fails. Held when a Snakemake or a stage is at work in the folder, an orphan too."""
+    """Unlock the folder, and then become `snakemake --rerun-incomplete`.
+
+    When unlocking succeeds, this process is replaced by Snakemake and the function never returns.
+
+    Args:
+        arguments: the arguments of Snakemake, as in the command that was interrupted.
+
+    Returns:
+        The exit code of `snakemake --unlock`, which is not 0: the function returns only when
+        unlocking fails.
+
+    Raises:
+        Held: if Snakemake or a stage still works in the folder. A stage may do so after its
+            Snakemake was killed.
+    """
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     known.add_argument("-d", "--directory", type=Path, default=Path())
     folder = known.parse_known_args(arguments)[0].directory

@@ -1,4 +1,8 @@
-"""Prepared data on disk: {train,validation,test}.safetensors and data.json with their sha256."""
+"""The prepared images on disk, in three splits: train, validation and test.
+
+Each split is a file such as train.safetensors, with its images and labels. data.json holds the
+sha256 of these files and the facts that a network must know about the images.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,15 @@ def write_splits(
     facts: Mapping[str, Any],
     beside: Mapping[str, bytes] | None = None,
 ) -> None:
-    """arrays: split name -> images uint8 (n, H, W, C), labels int64 (n,); beside: other files."""
+    """Write the splits, and data.json last.
+
+    Args:
+        folder: the folder of the data; it is made where it is missing.
+        arrays: maps the name of each split to its images, uint8 (n, height, width, channels), and
+            labels, int64 (n,).
+        facts: what data.json says besides its schema and the digests; plain data.
+        beside: maps the names of other files for the folder to their content.
+    """
     files = {name: write(folder / name, content) for name, content in (beside or {}).items()}
     for name, (images, labels) in arrays.items():
         content = save({"images": np.ascontiguousarray(images), "labels": labels.astype(np.int64)})
@@ -33,12 +45,29 @@ def write_splits(
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """data.json."""
+    """Read the data.json of a folder.
+
+    Raises:
+        CorruptFile: if the file is missing, damaged or of a newer schema.
+    """
     return dict(read_json(folder / "data.json"))
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Split -> its images: from data.json, or from the files where an older one does not say."""
+    """Count the images of each split.
+
+    The counts come from data.json. An older data.json has none; then they come from the shape of
+    the labels in the files.
+
+    Args:
+        folder: the folder of the data.
+
+    Returns:
+        The number of images of each split, by the name of the split.
+
+    Raises:
+        CorruptFile: if data.json, or a file that is needed for counting, cannot be read.
+    """
     counts = read_facts(folder).get("counts")
     if counts is not None:
         return {name: sum(counts[name]) for name in SPLITS}
@@ -53,7 +82,20 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def read_split(folder: Path, name: str, device: str) -> Split:
-    """One split, verified (sha256, shapes, types, labels), on the device."""
+    """Read one split and check it.
+
+    Args:
+        folder: the folder of the data.
+        name: the name of the split: train, validation or test.
+        device: the device of the tensors, such as cpu or cuda:0.
+
+    Returns:
+        The images and labels, with the mean and deviation of the training images.
+
+    Raises:
+        CorruptFile: if the file has another sha256 than data.json states, if shapes or types are
+            wrong, if the split is empty, or if a label is no class of data.json.
+    """
     facts = read_facts(folder)
     file = f"{name}.safetensors"
     try:
@@ -74,4 +116,5 @@ def read_split(folder: Path, name: str, device: str) -> Split:
 
 
 def _image(facts: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The shape of an image: height, width, channels."""
     return facts["height"], facts["width"], facts["channels"]

@@ -1,7 +1,7 @@
-"""What the bits of a result depend on besides its inputs, config and seed.
+"""What the bits of a result depend on besides its inputs, its configuration and its seed.
 
-Same surroundings, same bytes; with others, the same result up to rounding, which a search may
-enlarge to other choices.
+In the same surroundings a stage writes files that are bit for bit identical. In other surroundings
+the results differ by rounding errors, and such an error may lead a search to another choice.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from llvmlite import binding
 
 from nasflow.version import __version__
 
+# Variables of the environment that choose the instructions of the kernels.
 SWITCHES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "NUMBA_CPU_NAME")
 
 
 def surroundings(device: str) -> dict[str, str]:
-    """Versions, CPU type (of numba's kernels) and instructions (of torch's), device, flags."""
+    """Describe the software and the hardware that a stage runs on.
+
+    Args:
+        device: the device of the stage, such as cpu or cuda:0.
+
+    Returns:
+        Texts by name: the versions of nasflow and of the libraries that calculate, the system,
+        `processor` (the type of CPU, for which numba compiles), `cpu` (the instructions that torch
+        uses), the device, and the flags that change its results.
+    """
     cuda = device.startswith("cuda")
     flags = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
     return {
@@ -38,6 +48,7 @@ def surroundings(device: str) -> dict[str, str]:
 
 
 def _of_cuda() -> list[str]:
+    """The versions and settings of CUDA that change the bits of a result."""
     cudnn = torch.backends.cudnn
     return [
         f"cuda={torch.version.cuda}",

@@ -1,0 +1,119 @@
+"""The files of one search, an algorithm with a seed, from pretraining to the final metrics.
+
+Files that a stage has not written yet are no fault: only a stage that has left results is checked.
+Between the stages, the network that one stage ended with must be the one that the next stage
+started from.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from nasflow.config.experiment import Budget, parse
+from nasflow.records.findings import Findings
+from nasflow.records.round_files import check_round
+from nasflow.records.stage_files import Centre, Json, check_network, check_table
+from nasflow.storage.files import read_json
+
+
+def check_search(findings: Findings, search: Path) -> None:
+    """Check every file of one search.
+
+    Args:
+        findings: collects what is broken.
+        search: the folder of the search, such as results/digits/nasgd/seed_0.
+    """
+    selected = search / "search"
+    ended = selected.is_dir() and _any(selected, "winner*", "summary.json")
+    summary = findings.read(selected / "summary.json", read_json) if ended else None
+    _path(findings, search, summary, ended)
+    if ended or (selected / "plan.json").exists():
+        findings.read(selected / "plan.json", lambda path: parse(Budget, read_json(path), "budget"))
+    if _has_results(search / "final"):
+        _final(findings, search / "final", summary)
+    for mirror in sorted(search.glob("tracking/*.json")):
+        findings.read(mirror, read_json)
+
+
+def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -> None:
+    """Check pretraining, the rounds in their order, and the winner that was selected."""
+    rounds = {int(p.name[len("round_") :]): p for p in search.glob("search/round_*") if p.is_dir()}
+    count = summary.get("rounds", 0) if isinstance(summary, dict) else max(rounds, default=0)
+    centre = None
+    if rounds or ended or (search / "final").is_dir() or _has_results(search / "pretrain"):
+        centre = _training(findings, search / "pretrain")
+    for number in range(1, count + 1):
+        folder = search / f"search/round_{number}"
+        if number < count or summary is not None or _has_results(folder):
+            centre = check_round(findings, folder, number, centre)
+    if isinstance(summary, dict):
+        _winner(findings, search / "search", summary, centre)
+    for number in sorted(n for n in rounds if n > count and _has_results(rounds[n])):
+        check_round(findings, rounds[number], number, None)  # an earlier, longer search left it
+
+
+def _training(findings: Findings, folder: Path) -> Centre | None:
+    """Check the folder of pretraining or of the final training."""
+    path = folder / "status.json"
+    status = findings.read(path, read_json)
+    if status is None:
+        return None
+    found = check_network(findings, folder / "network", status)
+    table = check_table(findings, folder / "history.parquet", status)
+    if table is not None:
+        steps = table["step"].to_pylist()
+        last = status.get("steps") if steps else 0
+        ordered = all(a < b for a, b in pairwise(steps))
+        findings.expect(
+            folder / "history.parquet",
+            steps=(max(steps, default=0), last),
+            ordered=(ordered, True),
+        )
+    if found is None:
+        return None
+    findings.expect(path, fingerprint=(status.get("fingerprint"), found.fingerprint))
+    return found
+
+
+def _winner(findings: Findings, folder: Path, summary: Json, last: Centre | None) -> None:
+    """Check what the stage select_winner wrote: the last centre, and the rounds that led to it."""
+    path = folder / "summary.json"
+    found = check_network(findings, folder / "winner", {})
+    if found and last:
+        findings.expect(folder / "winner.json", network=(found, last))
+    if last:
+        findings.expect(path, fingerprint=(summary.get("fingerprint"), last.fingerprint))
+    numbers = [row.get("round") for row in summary.get("lineage", [])]
+    findings.expect(path, lineage=(numbers, list(range(1, summary.get("rounds", 0) + 1))))
+
+
+def _final(findings: Findings, folder: Path, summary: Json | None) -> None:
+    """Check the final training, its metrics, and the files that the metrics name."""
+    centre = _training(findings, folder)
+    path = folder / "metrics.json"
+    if not _any(folder, "metrics.json", "summary.txt"):
+        return
+    metrics = findings.read(path, read_json)
+    if metrics is None:
+        return
+    for name, sha256 in metrics.get("files", {"summary.txt": None}).items():
+        findings.whole(folder / name, sha256)
+    if centre:
+        findings.expect(path, fingerprint=(metrics.get("fingerprint"), centre.fingerprint))
+    if summary is None:
+        findings.read(folder.parent / "search/summary.json", read_json)
+
+
+def _has_results(folder: Path) -> bool:
+    """Return True when a stage has left results in its folder.
+
+    A folder with `.resume` but without status.json has none: its stage is running or was killed.
+    """
+    unfinished = (folder / ".resume").exists() and not (folder / "status.json").exists()
+    return _any(folder, "*.json", "*.parquet", "*.safetensors", "*.txt") and not unfinished
+
+
+def _any(folder: Path, *patterns: str) -> bool:
+    """Return True when the folder has an entry that fits one of the patterns."""
+    return any(True for pattern in patterns for _ in folder.glob(pattern))
