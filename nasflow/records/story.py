@@ -1,7 +1,7 @@
 """The records of one search, as far as it got: the facts that the report shows.
 
 A stage that has not finished is None or missing here. A file that is damaged, or is not the one
-that its status.json names, raises CorruptFile: no page is better than a page made of broken records.
+that its status.json names, raises CorruptFile: no page is better than a page of broken records.
 """
 
 from __future__ import annotations
