@@ -45,7 +45,7 @@ def accuracy(looks: Sequence[Look]) -> Figure:
 def _looks(base: alt.Chart) -> alt.Chart:
     """One point for each measurement, coloured by stage; a diamond where the search moved."""
     colours = alt.Scale(domain=list(STAGES), range=list(STAGES.values()))
-    return base.mark_point(filled=True, opacity=1).encode(
+    points: alt.Chart = base.mark_point(filled=True, opacity=1).encode(
         color=alt.Color("stage:N", title="", scale=colours),
         shape=alt.Shape(
             "moved:N",
@@ -59,6 +59,7 @@ def _looks(base: alt.Chart) -> alt.Chart:
             alt.Tooltip("seconds:Q", format=".1f"),
         ],
     )
+    return points
 
 
 def together(best: Mapping[str, Sequence[Look]]) -> Figure:

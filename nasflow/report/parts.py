@@ -95,8 +95,8 @@ def library() -> str:
 def gzipped(text: str) -> str:
     """Compress a text, as base64 for <script type="application/gzip">.
 
-    The script of the page unpacks it. Compression makes a page of 0.9 MB from one of 2.0 MB. Chromium shows no page above 1.5 MB inside
-    Snakemake's own report."""
+    The script of the page unpacks it. Compression makes a page of 0.9 MB from one of 2.0 MB.
+    Chromium shows no page above 1.5 MB inside Snakemake's own report."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

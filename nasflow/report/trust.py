@@ -210,7 +210,8 @@ def _machines(story: Story) -> Iterator[Claim]:
             "machine_unknown",
             True,
             "The records do not say which machine and which software versions made them, because "
-            "an earlier nasflow wrote them. A rerun may therefore not give exactly the same results.",
+            "an earlier nasflow wrote them. A rerun may therefore not give exactly the same "
+            "results.",
         )
     elif any(machine != known[0] for machine in known):
         yield Claim(
