@@ -2,7 +2,7 @@
 
 The rows are made once for each round and used by all its charts, so that a page holds them once.
 Of a long round only some steps are kept, evenly spaced, the first and the last among them. No value
-is averaged. COLUMNS and `_steps` are the only places that read columns of particles for the charts.
+is averaged.
 """
 
 from __future__ import annotations
