@@ -1,4 +1,4 @@
-"""One round in pictures: where the particles are, and what moves them."""
+"""The charts of one round: where the particles are, and what moves them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STEP = alt.X(
     scale=alt.Scale(nice=False),
 )
 
-CLIP = 0.97
+CLIP = 0.97  # quantile of the values up to which the range of a chart reaches
 
 
 def figures(found: RoundCurves) -> dict[str, Figure]:
-    """Those that the round has something for, by name, in the order to look at them."""
+    """Draw the charts for which the round has data, by name, in the order in which to read them."""
     if not found.rows:
         return {}
     if not found.flowed:
@@ -35,13 +35,13 @@ def figures(found: RoundCurves) -> dict[str, Figure]:
         "energy": energies(found),
         **({"phi": potentials(found)} if second else {}),
         **({"free_energy": free_energy(found)} if free else {}),
-        "clock": clock(found),
+        "step_size": step_size(found),
         "weight": weight(found),
     }
 
 
 def shares(found: RoundCurves) -> Figure:
-    """Stacked areas: how many of the particles are on which network."""
+    """Draw the share of the particles on each network as stacked areas."""
     share = alt.Y(
         "share:Q", stack="zero", title="share of the particles", axis=alt.Axis(format="%")
     )
@@ -62,8 +62,9 @@ def shares(found: RoundCurves) -> Figure:
 
 
 def leads(found: RoundCurves) -> Figure:
-    """Running validation loss minus the parent's; below zero a child is better. The band is one
-    standard error of that difference, of the child that leads."""
+    """Draw the running validation loss of each child minus the parent's: below zero it is better.
+
+    The band is one standard error of that difference, for the network `found.leader`."""
     bounds = [row["lead"] for row in found.contenders]
     band = (
         on()
@@ -80,38 +81,38 @@ def leads(found: RoundCurves) -> Figure:
 
 
 def losses(found: RoundCurves) -> Figure:
-    """V~ of every network."""
+    """Draw the running validation loss V~ of each network."""
     return _of_children(found, "loss", "running validation loss, nats")
 
 
 def energies(found: RoundCurves) -> Figure:
-    """E = w U'(f) + V~: particles flow to where it is lower."""
+    """Draw the energy E = w U'(f) + V~ of each network: particles move to lower energy."""
     return _of_children(found, "energy", "energy E, nats")
 
 
 def potentials(found: RoundCurves) -> Figure:
-    """phi of NASAGD: particles climb it."""
+    """Draw phi of NASAGD of each network: particles move to larger phi."""
     return _of_children(found, "phi", "momentum φ")
 
 
 def training(found: RoundCurves) -> Figure:
-    """Of a baseline, whose networks just train."""
+    """Draw the training loss of each network of a baseline, which has no particles."""
     return _of_children(found, "training", "training loss, nats")
 
 
 def free_energy(found: RoundCurves) -> Figure:
-    """F = w sum U(f) + sum f V~, and of it the mean loss."""
+    """Draw F = w sum U(f) + sum f V~, and its second part, the mean loss."""
     lines = {"free energy F": "free_energy", "mean loss Σ f Ṽ": "mean_loss"}
     return _of_steps(found, lines, "nats", "#7c63bd")
 
 
-def clock(found: RoundCurves) -> Figure:
-    """tau of the cosine."""
-    return _of_steps(found, {"clock τ": "tau"}, "clock τ", "#c2740a", zero=True)
+def step_size(found: RoundCurves) -> Figure:
+    """Draw the step size tau, which falls along a cosine."""
+    return _of_steps(found, {"step size τ": "tau"}, "step size τ", "#c2740a", zero=True)
 
 
 def weight(found: RoundCurves) -> Figure:
-    """w before the entropy."""
+    """Draw w, the weight of the entropy in the energy."""
     return _of_steps(found, {"entropy weight w": "weight"}, "entropy weight w", "#3aa6a0")
 
 
@@ -122,7 +123,7 @@ def _of_steps(
     colour: str,
     zero: bool = False,
 ) -> Figure:
-    """What the whole round has one of; with `zero` the axis begins there and nothing is cut off."""
+    """Draw values that the round has as a whole; with `zero` the axis begins at 0, uncut."""
     rows = [
         {"step": row["step"], "what": what, "value": row[key]}
         for row in found.steps
@@ -144,7 +145,7 @@ def _of_steps(
 
 
 def _of_children(found: RoundCurves, column: str, title: str) -> Figure:
-    """What every network has one of."""
+    """Draw a value that each network has."""
     domain = _domain([row[column] for row in found.contenders])
     chart = _lines(found, column, title, domain).add_params(focus())
     return figure(chart, f"{title} of each network by step of the round", rows=found.rows)
@@ -153,7 +154,7 @@ def _of_children(found: RoundCurves, column: str, title: str) -> Figure:
 def _lines(
     found: RoundCurves, column: str, title: str, domain: list[float] | None
 ) -> alt.LayerChart | alt.FacetChart:
-    """A line a network, and unseen points that tell a pointer their numbers."""
+    """Draw one line for each network, and invisible points that show their values to a pointer."""
     encoded = on().encode(
         x=STEP,
         y=alt.Y(f"{column}:Q", title=title, scale=_scale(domain)),
@@ -179,8 +180,8 @@ def _tips(field: str, title: str, form: str) -> list[alt.Tooltip]:
 
 
 def _domain(values: Sequence[float | None], also: float | None = None) -> list[float] | None:
-    """From a little below the lowest to a little above the CLIP quantile, beyond which are spikes;
-    None where there is nothing."""
+    """The range from a little below the lowest value to a little above the CLIP quantile, which
+    leaves out spikes; `also` is always inside. None without values."""
     known = [value for value in values if value is not None]
     if not known:
         return None

@@ -1,7 +1,8 @@
-"""One round as the rows that its charts are made of.
+"""One round as the rows from which its charts are made.
 
-They are made once a round and shared by its charts, so that a page holds them once. Steps are
-thinned evenly, the first and the last among them; no value is averaged.
+The rows are made once for each round and used by all its charts, so that a page holds them once.
+Of a long round only some steps are kept, evenly spaced, the first and the last among them. No value
+is averaged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nasflow.charts.charts import Row, colours, rounded
-from nasflow.records.curves import thinned
+from nasflow.records.curves import has_particles, thinned
 
 COLUMNS = {
     "share": "share",
@@ -23,12 +24,22 @@ COLUMNS = {
     "phi": "phi",
     "training": "train_loss",
 }
-CONTENDER = 0.02  # share of the particles from which on a child counts for the range of a chart
+CONTENDER = 0.02  # a child counts for the range of a chart once it has held this share
 
 
 class RoundCurves(NamedTuple):
-    """`rows`: one a kept step and node, with `child` its name; `steps`: one a kept step. `began`:
-    the first step at which particles moved, None where none did."""
+    """The rows of the charts of one round.
+
+    Attributes:
+        rows: one row for each kept step and network, with the keys of COLUMNS, the network's name
+            as `child`, and `lead` and `error`: its running validation loss minus the parent's, and
+            the standard error of that difference, in nats.
+        steps: one row for each kept step, with what the round has as a whole; empty for a baseline.
+        colours: the colour of each network, by name.
+        leader: the name of the winner, or where no child won, of the network with most particles
+            at the end.
+        began: the first step at which particles moved; None where none did.
+    """
 
     rows: list[Row]
     steps: list[Row]
@@ -38,18 +49,19 @@ class RoundCurves(NamedTuple):
 
     @property
     def flowed(self) -> bool:
-        """Whether there are particles: a baseline's round has none."""
+        """Whether the round has particles; the round of a baseline has none."""
         return bool(self.steps)
 
     def late(self, rows: Sequence[Row]) -> list[Row]:
-        """Those from when the particles moved; else those of the second half."""
+        """Keep the rows since particles first moved; without moves, those of the second half."""
         half = rows[-1]["step"] / 2 if rows else 0
         return [row for row in rows if row["step"] >= (half if self.began is None else self.began)]
 
     @property
     def contenders(self) -> list[Row]:
-        """Late rows of the parent and of those children that ever had particles worth a look: one
-        bad child, or the noise of the first steps, would flatten all other lines."""
+        """The rows that set the range of a chart: late rows of the parent and of the children that
+        once held at least CONTENDER of the particles. One bad child, or the noise of the first
+        steps, would flatten all other lines."""
         known = {r["child"] for r in self.rows if not r["node"] or (r["share"] or 0) >= CONTENDER}
         return [row for row in self.late(self.rows) if row["child"] in known or not self.flowed]
 
@@ -61,12 +73,28 @@ def round_curves(
     most: int,
     search: Mapping[str, Any] | None = None,
 ) -> RoundCurves:
-    """From particles.parquet, `most` steps of it; `names` by node. The search section of the
-    configuration says what the potential is, without it there is no free energy."""
+    """Make the rows of the charts of one round.
+
+    Args:
+        particles: particles.parquet of the round.
+        names: the names of the networks, by node.
+        winner: the node that won; 0 where no child did.
+        most: how many steps are kept, at most.
+        search: the section `search` of the configuration. It says which entropy the round has;
+            without it there is no free energy.
+    """
     kept = _kept(particles, most)
+    return RoundCurves(
+        _rows(kept, names),
+        _steps(kept, search) if has_particles(particles) else [],
+        dict(zip(names, colours(names, winner), strict=True)),
+        names[winner or _fullest(kept)],
+        _began(particles),
+    )
+
+
+def _rows(kept: Sequence[Row], names: Sequence[str]) -> list[Row]:
     parents = {row["step"]: row for row in kept if row["node"] == 0}
-    last = [row for row in kept if row["step"] == kept[-1]["step"]] if kept else []
-    leader = winner or max(last, key=lambda row: row["share"] or 0.0, default={"node": 0})["node"]
     rows = []
     for row in kept:
         found = {name: rounded(row[column]) for name, column in COLUMNS.items()}
@@ -74,14 +102,14 @@ def round_curves(
             {"step": row["step"], "node": row["node"], "child": names[row["node"]], **found}
             | _lead(row, parents.get(row["step"]))
         )
-    flowed = particles["count"].null_count == 0
-    return RoundCurves(
-        rows,
-        _steps(kept, search) if flowed else [],
-        dict(zip(names, colours(names, winner), strict=True)),
-        names[leader],
-        _began(particles),
-    )
+    return rows
+
+
+def _fullest(kept: Sequence[Row]) -> int:
+    """The node with most particles at the last step; 0 without steps or particles."""
+    last = [row for row in kept if row["step"] == kept[-1]["step"]]
+    fullest = max(last, key=lambda row: row["share"] or 0.0, default={"node": 0})
+    return int(fullest["node"])
 
 
 def _began(particles: pa.Table) -> int | None:
@@ -100,7 +128,7 @@ def _kept(particles: pa.Table, most: int) -> list[Row]:
 
 
 def _lead(row: Row, parent: Row | None) -> Row:
-    """Of a child that is judged at this step, beside a parent that is."""
+    """The difference from the parent, at a step where both losses were measured."""
     if parent is None or row["validation_loss"] is None or parent["validation_loss"] is None:
         return {"lead": None, "error": None}
     lead = row["validation_loss"] - parent["validation_loss"]
@@ -108,7 +136,7 @@ def _lead(row: Row, parent: Row | None) -> Row:
 
 
 def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:
-    """tau, w, F and the mean loss of the kept steps."""
+    """The step size, the entropy weight, the free energy and the mean loss of the kept steps."""
     by_step: dict[int, list[Row]] = {}
     for row in kept:
         by_step.setdefault(row["step"], []).append(row)
@@ -126,7 +154,12 @@ def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:
 
 
 def entropy(f: np.ndarray, search: Mapping[str, Any]) -> np.ndarray:
-    """U(f), whose derivative is the potential."""
+    """Return U(f) for each share f; its derivative U'(f) is the potential of `flow.potential`.
+
+    Args:
+        f: shares of the particles, (m,).
+        search: the section `search` of the configuration, with `potential` and `beta`.
+    """
     if search["potential"] == "power":
         return np.asarray(f ** (search["beta"] + 1.0) / (search["beta"] + 1.0))
     if search["potential"] == "log":

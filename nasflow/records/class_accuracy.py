@@ -1,4 +1,8 @@
-"""Accuracy class by class: where classes are uneven, the mean over images hides the small ones."""
+"""Accuracy of each class: where classes differ in size, the mean over images hides small classes.
+
+The recall of a class is the fraction of its images that are classified as this class. The precision
+of a class is the fraction of the images classified as this class that belong to it.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,25 @@ WORST = 3
 
 
 def by_class(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
-    """From the rows of predictions.parquet: balanced accuracy, which is the mean recall of the
-    classes that occur; and of each class how many images there are, its recall (share of them
-    found) and precision (share of what was called so that is); null where nothing is to divide
-    by."""
+    """Compute the balanced accuracy, and the recall and precision of each class.
+
+    Args:
+        rows: the rows of predictions.parquet; `label` and `predicted` are numbers of classes.
+        classes: the names of the classes, by number.
+
+    Returns:
+        `balanced_accuracy`, the mean recall of the classes that occur among the labels, between 0
+        and 1; and `classes`, a list with `name`, `images` (how many have this label), `recall` and
+        `precision` of each class. Recall is None for a class without images, precision is None for
+        a class that was never predicted.
+    """
     count = len(classes)
     labels, predicted = (np.array([row[key] for row in rows]) for key in ("label", "predicted"))
     right = np.bincount(labels[labels == predicted], minlength=count)
     there, said = np.bincount(labels, minlength=count), np.bincount(predicted, minlength=count)
-    recall = [_share(*pair) for pair in zip(right, there, strict=True)]
+    recall = [_ratio(*pair) for pair in zip(right, there, strict=True)]
     found = [one for one in recall if one is not None]
-    table = zip(classes, there.tolist(), recall, map(_share, right, said), strict=True)
+    table = zip(classes, there.tolist(), recall, map(_ratio, right, said), strict=True)
     names = ("name", "images", "recall", "precision")
     return {
         "balanced_accuracy": sum(found) / len(found),
@@ -32,7 +44,11 @@ def by_class(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[
 
 
 def worst(classes: Sequence[Mapping[str, Any]]) -> str:
-    """`'8' 94.29 % of 35, ...`: the classes that are found least often."""
+    """Name the WORST classes with the lowest recall, such as `'8' 94.29% of 35, ...`.
+
+    Args:
+        classes: the list `classes` that `by_class` returns.
+    """
     there = sorted((row for row in classes if row["images"]), key=lambda row: row["recall"])
     return ", ".join(
         f"'{printable(row['name'])}' {row['recall']:.2%} of {row['images']}"
@@ -40,5 +56,5 @@ def worst(classes: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _share(part: np.int64, whole: np.int64) -> float | None:
+def _ratio(part: np.int64, whole: np.int64) -> float | None:
     return float(part / whole) if whole else None

@@ -1,8 +1,9 @@
-"""What a search cost: seconds, steps, epochs, FLOPs and memory, a row a stage, round and child.
+"""What a search cost: seconds, steps, epochs, FLOPs and memory, for each stage, round and child.
 
-Seconds are measured, of a stage or round: siblings train side by side, and a child has none of its
-own. FLOPs are counted, not measured: 3 x forward x images, the backward pass taken as twice the
-forward one. Memory is `memory.megabytes`, an estimate.
+Seconds are measured for a whole stage or round only: siblings train side by side, so a child has no
+seconds of its own. FLOPs (floating-point operations) are counted, not measured: 3 x forward pass x
+images, because the backward pass counts as two forward passes. Memory is an estimate, the one of
+`memory.megabytes`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ Json = Mapping[str, Any]
 
 
 class Cost(NamedTuple):
-    """`epochs` are passes over the training images, those of all networks added up."""
+    """What one stage or one round cost.
+
+    Attributes:
+        what: the name of the stage or round, for people.
+        seconds: measured, of the whole stage.
+        steps: training steps; siblings make their steps side by side, which counts once.
+        networks: how many networks the stage has; in a round the parent and its children.
+        epochs: passes over the training images, summed over all networks.
+        flops: counted, summed over all networks.
+    """
 
     what: str
     seconds: float
@@ -31,7 +41,17 @@ class Cost(NamedTuple):
 
 
 class ChildCost(NamedTuple):
-    """A child of one round; `memory` in MB, None where it cannot be told."""
+    """What one network of a round cost.
+
+    Attributes:
+        name: such as `3 widen`; the parent is `0 parent`.
+        steps: training steps of this network.
+        parameters: how many numbers the network learns.
+        forward: FLOPs of a forward pass of one image.
+        flops: FLOPs of its training in this round.
+        memory: MB that training takes, by estimate; None where the batch size or the architecture
+            is unknown.
+    """
 
     name: str
     steps: int
@@ -42,8 +62,12 @@ class ChildCost(NamedTuple):
 
 
 def costs(story: Story, images: int) -> list[Cost]:
-    """A row a stage or round, as far as the search got; `images` is the size of the training
-    split."""
+    """List what each finished stage and round of a search cost, in the order of time.
+
+    Args:
+        story: the records of the search, finished or not.
+        images: how many images the training split holds.
+    """
     rows = [_training("pretraining", story.pretrain, images)] if story.pretrain else []
     before = 0.0
     for found in story.rounds:
@@ -57,27 +81,31 @@ def costs(story: Story, images: int) -> list[Cost]:
     if story.final:
         rows.append(_training("final training", story.final, images))
     if story.metrics:
-        forward = float(story.metrics["flops"]) * story.metrics["test_images"]
-        seconds = story.metrics["seconds"]["evaluate"]
-        rows.append(Cost("evaluation on the test set", seconds, 0, 1, 0.0, forward))
+        rows.append(_evaluation(story.metrics))
     return rows
 
 
 def total(rows: list[Cost]) -> Cost:
-    """Of all stages."""
+    """Add up the costs of all stages; the number of networks is left at 0."""
     sums = {name: sum(getattr(row, name) for row in rows) for name in ("seconds", "steps")}
     epochs, flops = sum(row.epochs for row in rows), sum(row.flops for row in rows)
     return Cost("all", sums["seconds"], int(sums["steps"]), 0, epochs, flops)
 
 
 def children(found: Round, images: int, batch: int | None = None) -> list[ChildCost]:
-    """The parent first. `batch`: images a step, without which memory is not told."""
+    """List what each network of a round cost, the parent first.
+
+    Args:
+        found: the round.
+        images: how many images the training split holds.
+        batch: images in one training batch; without it the memory is None.
+    """
     totals = found.status["totals"]
     epoch = totals["steps"] / totals["epochs"] if totals["epochs"] else np.inf
     rows = []
     for row, name, graph in zip(found.nodes, found.names, found.graphs, strict=True):
-        mine = pc.sum(pc.equal(found.particles["node"], row["node"])).as_py() or 0
-        steps = min(mine, row["died_at"] or mine)
+        recorded = pc.sum(pc.equal(found.particles["node"], row["node"])).as_py() or 0
+        steps = min(recorded, row["died_at"] or recorded)
         memory = megabytes(graph, batch) if graph and batch else None
         flops = 3.0 * row["flops"] * images * steps / epoch
         rows.append(ChildCost(name, steps, row["parameters"], row["flops"], flops, memory))
@@ -88,3 +116,10 @@ def _training(what: str, found: Training, images: int) -> Cost:
     status = found.status
     flops = 3.0 * status["flops"] * status["epochs"] * images
     return Cost(what, status["seconds"], status["steps"], 1, status["epochs"], flops)
+
+
+def _evaluation(metrics: Json) -> Cost:
+    """The forward passes over the test set."""
+    forward = float(metrics["flops"]) * metrics["test_images"]
+    seconds = metrics["seconds"]["evaluate"]
+    return Cost("evaluation on the test set", seconds, 0, 1, 0.0, forward)

@@ -1,10 +1,12 @@
-"""The points of a stage's records that a tracking server shows.
+"""The points of a stage's records that a tracking server (MLflow) shows.
 
-A curve keeps at most 120 of its rows, evenly spaced, the first and the last among them, and a run
-stays under 10,000 points (MLflow's pages get slow beyond). Values are the records' own, none is
-averaged; null, NaN and infinite ones are left out (SQLite would show an infinity as 1.8e308). A
-number that is no curve has step 0, which MLflow draws as a bar. The time of a point is
-started + seconds * step / steps of the stage: the records hold no clock.
+A curve keeps at most 120 of its rows, evenly spaced, the first and the last among them. A run stays
+under 10,000 points, because MLflow's pages get slow beyond. Values are taken from the records as
+they are, and none is averaged. Null, NaN and infinite values are left out (SQLite would show an
+infinity as 1.8e308). A number that is not part of a curve has step 0, which MLflow draws as a bar.
+
+The records do not say when a step ended. The time of a point is therefore
+started + seconds * step / steps of its stage.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import pyarrow as pa
 from nasflow.storage.files import read_json, verified
 from nasflow.storage.tables import read_table
 
-CURVE = 120
-RUN = 9_900
+CURVE = 120  # points of a curve, at most
+RUN = 9_900  # points of a run, at most
 SIBLINGS = ("share", "validation_loss", "energy")
 CLIMBING = ("train_loss", "validation_loss")
-NAMED = 5  # morphisms in the name of a sibling; MLflow's names are short
+NAMED = 5  # morphisms in the name of a sibling, at most: MLflow has room for short names only
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
@@ -35,43 +37,81 @@ TOTAL = ("search", "final", "total")  # seconds
 
 
 class Point(NamedTuple):
+    """One point of a curve.
+
+    Attributes:
+        key: the name of the curve, such as `share/3 widen`.
+        value: the recorded value.
+        time: milliseconds since 1970.
+        step: the step, or in a curve over rounds the number of the round.
+    """
+
     key: str
     value: float
-    time: int  # ms since 1970
+    time: int
     step: int
 
 
 class Clock(NamedTuple):
-    """started + seconds * step / steps, in ms."""
+    """Tells when a step of a stage ended, by estimate.
+
+    Attributes:
+        started: when the stage began, seconds since 1970.
+        seconds: how long the stage took.
+        steps: how many steps the stage made.
+    """
 
     started: float
     seconds: float
     steps: int
 
     def at(self, step: int) -> int:
-        share = step / self.steps if self.steps else 1.0
-        return int(1000 * (self.started + self.seconds * share))
+        """Return started + seconds * step / steps, in ms since 1970; the end where steps is 0."""
+        progress = step / self.steps if self.steps else 1.0
+        return int(1000 * (self.started + self.seconds * progress))
 
 
 def clock(status: Mapping[str, Any]) -> Clock:
+    """Make the clock of a stage from its status.json."""
     return Clock(status["started"], status["seconds"], status["steps"])
 
 
 def table(folder: Path, status: Mapping[str, Any], name: str) -> pa.Table:
-    """A table of a stage, once it is the one that the stage's status names: page checksums do not
-    cover the footer."""
+    """Read a table of a stage, after a check of its sha256 against the stage's status.
+
+    The page checksums of Parquet do not cover the footer of the file; the sha256 does.
+
+    Args:
+        folder: the folder of the stage.
+        status: the record that names the sha256 of the table, such as status.json.
+        name: the file name of the table.
+
+    Raises:
+        CorruptFile: if the file is missing, damaged, or not the one that the status names.
+    """
     verified(folder / name, status["files"][name])
     return read_table(folder / name)
 
 
+def has_particles(particles: pa.Table) -> bool:
+    """Return False for the particles.parquet of a baseline: its columns of particles are null."""
+    return bool(particles["count"].null_count == 0)
+
+
 def of_round(folder: Path) -> list[Point]:
-    """Share, running validation loss and energy (with NASAGD phi) of every sibling, such as
-    `share/3 widen`, over the steps of the round; tau and the entropy weight; the winner's facts.
-    Without particles: training losses, and what the networks were judged by."""
+    """Return the points of a round: curves over its steps, and facts about its winner.
+
+    With particles, each sibling has the curves `share`, `validation_loss` (the running average) and
+    `energy`, and with NASAGD `phi`, under keys such as `share/3 widen`; the round has tau and the
+    entropy weight. Without particles, each network has its training loss and its validation losses.
+
+    Args:
+        folder: the folder of the round.
+    """
     status = read_json(folder / "status.json")
     particles = table(folder, status, "particles.parquet")
     names = sibling_names(table(folder, status, "architectures.parquet"))
-    columns: tuple[str, ...] = SIBLINGS if particles["count"].null_count == 0 else CLIMBING
+    columns: tuple[str, ...] = SIBLINGS if has_particles(particles) else CLIMBING
     if columns == SIBLINGS and np.any(particles["phi"].to_numpy()):  # NASAGD
         columns = (*SIBLINGS, "phi")
     most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
@@ -89,7 +129,11 @@ def of_round(folder: Path) -> list[Point]:
 
 
 def of_training(folder: Path) -> list[Point]:
-    """The columns of history.parquet over the steps, and the facts that are no curve."""
+    """Return the points of a training: history.parquet over the steps, and facts without a curve.
+
+    Args:
+        folder: the folder of the pretraining or of the final training.
+    """
     status = read_json(folder / "status.json")
     history = table(folder, status, "history.parquet")
     time = clock(status)
@@ -100,9 +144,15 @@ def of_training(folder: Path) -> list[Point]:
 
 
 def of_search(search: Path) -> list[Point]:
-    """One search over the number of the round: 0 is the pre-trained network, r the winner of round
-    r, and the number after the last round the trained winner. What it cost, by round and in all,
-    stands apart, as `effort/...`."""
+    """Return the points of a search, over the number of the round.
+
+    Number 0 is the pretrained network, r is the network after round r, and the number after the
+    last round is the network after the final training. The keys of costs, for each round and in
+    total, begin with `effort/`.
+
+    Args:
+        search: the folder of the search, results/{experiment}/{algorithm}/seed_{seed}.
+    """
     points: list[Point] = []
     pretrain, final = search / "pretrain" / "status.json", search / "final" / "status.json"
     metrics = search / "final" / "metrics.json"
@@ -125,21 +175,26 @@ def of_search(search: Path) -> list[Point]:
 
 
 def rounds(search: Path) -> dict[int, Path]:
-    """Number -> status.json of the finished rounds, in order."""
+    """Return the paths of status.json of the finished rounds, by number and in order."""
     found = (search / "search").glob("round_*/status.json")
     return dict(sorted((int(path.parent.name.removeprefix("round_")), path) for path in found))
 
 
 def span(search: Path) -> tuple[int, int]:
-    """Begin of the first and end of the last finished stage of a search, in ms."""
+    """Return when the first finished stage began and the last one ended, in ms since 1970."""
     names = ("pretrain/status.json", "search/round_*/status.json", "final/status.json")
     clocks = [clock(read_json(path)) for name in names for path in search.glob(name)]
     return min(c.at(0) for c in clocks), max(c.at(c.steps) for c in clocks)
 
 
 def sibling_names(architectures: pa.Table) -> dict[int, str]:
-    """Node -> `0 parent`, `3 widen`, `4 widen deepen`; numbers padded so that names sort as numbers
-    do."""
+    """Return a name for each node, such as `0 parent`, `3 widen` or `4 widen deepen`.
+
+    Numbers are padded with zeros, so that the names sort as the numbers do.
+
+    Args:
+        architectures: the columns `node` and `morphism` of architectures.parquet.
+    """
     nodes, morphisms = (architectures[c].to_pylist() for c in ("node", "morphism"))
     width = len(str(max(nodes)))
     return {
@@ -155,7 +210,7 @@ def _spoken(morphism: str) -> str:
 
 
 def thinned(count: int, most: int) -> npt.NDArray[np.int64]:
-    """At most `most` (>= 2) indices of range(count), evenly spaced, both ends included."""
+    """Return at most `most` (>= 2) indices of range(count), evenly spaced, with both ends."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
@@ -170,8 +225,8 @@ def _curve(key: str, rows: pa.Table, column: str, time: Clock, most: int) -> Ite
 def _facts(
     status: Mapping[str, Any], keys: Iterable[str], step: int, time: Clock, section: str = ""
 ) -> Iterator[Point]:
-    """The numbers among `keys`, dated to the end of the stage; names begin with `section`, under
-    which MLflow shows them together."""
+    """Make points of the numbers among `keys`, with the time of the end of the stage; MLflow shows
+    the names that begin with the same `section` together."""
     for key in keys:
         value = status.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

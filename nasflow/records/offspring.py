@@ -1,4 +1,8 @@
-"""The architecture of a child that a round did not keep, from its parent and the recorded moves."""
+"""Rebuilds the architecture of a child that a round did not keep, from its parent and its record.
+
+A round keeps the checkpoint of its winner only. For every other child, architectures.parquet names
+the morphisms that made it, and the places where they were applied.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,21 @@ from nasflow.network.network import initialise
 def offspring(
     parent: Architecture, morphism: str, site: str, fingerprint: str
 ) -> Architecture | None:
-    """`morphism` and `site` as in architectures.parquet: `widen+deepen`, `3,2+5,3`.
+    """Apply the recorded morphisms to the parent again.
 
-    None where that leads to another fingerprint, or nowhere: the round was made by a nasflow with
-    other morphisms. Weights have no say in which architecture comes out, so any will do."""
+    The architecture that results does not depend on the weights, so the parent gets arbitrary ones.
+
+    Args:
+        parent: the architecture at the centre of the round.
+        morphism: the column of architectures.parquet, such as `widen+deepen`.
+        site: the column of architectures.parquet: where each morphism was applied, such as
+            `3,2+5,3`.
+        fingerprint: the recorded fingerprint of the child.
+
+    Returns:
+        The child, or None where the morphisms cannot be applied or lead to another fingerprint: the
+        nasflow that made the round had other morphisms.
+    """
     rng = np.random.default_rng(0)
     network = initialise(parent, rng)
     try:

@@ -1,4 +1,4 @@
-"""What a network answers to each image of a split."""
+"""What a network predicts for each image of a split."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ Row = dict[str, Any]
 
 
 def prediction_rows(logits: Tensor, labels: Tensor) -> list[Row]:
-    """A row an image, in the order of the split: its label, the class predicted, the probabilities
-    of both, the loss in nats. logits (n, classes), labels (n,)."""
+    """Make the rows of predictions.parquet, one for each image, in the order of the split.
+
+    Args:
+        logits: the outputs of the network, (n, classes).
+        labels: the true classes, (n,).
+
+    Returns:
+        Rows with `image` (its place in the split, from 0), `label`, `predicted` (the class with the
+        highest logit), `probability` (of the predicted class), `label_probability` (of the true
+        class) and `loss` (cross-entropy in nats).
+    """
     logarithms = F.log_softmax(logits.double(), 1)
     predicted = logits.argmax(1)
     true = logarithms.gather(1, labels[:, None])[:, 0]
@@ -26,6 +35,6 @@ def prediction_rows(logits: Tensor, labels: Tensor) -> list[Row]:
 
 
 def judged(rows: Sequence[Row]) -> tuple[float, float]:
-    """(mean loss in nats, accuracy)."""
+    """Return the mean loss in nats, and the accuracy between 0 and 1, of prediction rows."""
     right = sum(row["label"] == row["predicted"] for row in rows)
     return sum(row["loss"] for row in rows) / len(rows), right / len(rows)

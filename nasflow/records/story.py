@@ -1,7 +1,7 @@
-"""The records of one search as far as they go: what the report tells.
+"""The records of one search, as far as it got: the facts that the report shows.
 
-A stage that has not finished is None or missing here, a file that is damaged or not the one that
-its status names is a CorruptFile: a page of broken records would be worse than none.
+A stage that has not finished is None or missing here. A file that is damaged, or is not the one
+that its status.json names, raises CorruptFile: no page is better than a page of broken records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ Json = dict[str, Any]
 
 
 class Training(NamedTuple):
-    """Pretraining or the final one: history.parquet and the network that came out."""
+    """The pretraining or the final training.
+
+    Attributes:
+        status: status.json of the stage.
+        history: history.parquet, one row for each recorded step.
+        architecture: the network that was trained.
+    """
 
     status: Json
     history: pa.Table
@@ -30,8 +36,16 @@ class Training(NamedTuple):
 
 
 class Round(NamedTuple):
-    """`nodes` are the rows of architectures.parquet, the parent first, `names` what they are called
-    (`0 parent`, `3 widen`), `graphs` their architectures, None where the records do not tell."""
+    """One round of a search.
+
+    Attributes:
+        status: status.json of the round.
+        particles: particles.parquet, one row for each step and node.
+        nodes: the rows of architectures.parquet, the parent first.
+        names: what the nodes are called, such as `0 parent` and `3 widen`.
+        graphs: the architectures of the nodes; None where it cannot be rebuilt from the records.
+        network: the architecture from which the next round starts.
+    """
 
     status: Json
     particles: pa.Table
@@ -42,15 +56,28 @@ class Round(NamedTuple):
 
     @property
     def number(self) -> int:
+        """The number of the round, from 1."""
         return int(self.status["round"])
 
     @property
     def moved(self) -> bool:
+        """Whether the search moved from the parent to a child."""
         return bool(self.status["winner"])
 
 
 class Story(NamedTuple):
-    """One search, an algorithm with a seed."""
+    """One search: an algorithm with a seed.
+
+    Attributes:
+        algorithm: the name of the algorithm, such as `nasgd`.
+        seed: the number from which all random choices follow.
+        pretrain: the training of the base network, before the search.
+        rounds: the finished rounds, in order.
+        summary: search/summary.json, once the last round has ended.
+        final: the training of the network that was found.
+        metrics: final/metrics.json, once the test set has been evaluated.
+        predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
+    """
 
     algorithm: str
     seed: int
@@ -63,29 +90,39 @@ class Story(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The name of the search, for people."""
         return f"{self.algorithm}, seed {self.seed}"
 
     @property
     def key(self) -> str:
-        """An id in a page."""
+        """The id of the search in a page."""
         return f"{self.algorithm}-{self.seed}"
 
     @property
     def path(self) -> list[tuple[str, Architecture]]:
-        """The networks that the search stood on: base, the winners that moved it, trained."""
+        """Titles and architectures of the base network and of each child the search moved to."""
         found = [("base network", self.pretrain.architecture)] if self.pretrain else []
         found += [(f"winner of round {r.number}", r.network) for r in self.rounds if r.moved]
         return found
 
 
 def searches(results: Path) -> list[tuple[str, int]]:
-    """(algorithm, seed) of every search under an experiment's folder, in order."""
+    """Return (algorithm, seed) of every search in an experiment's folder, sorted."""
     found = [p for p in results.glob("*/seed_*") if p.is_dir()]
     return sorted((p.parent.name, int(p.name.removeprefix("seed_"))) for p in found)
 
 
 def story(results: Path, algorithm: str, seed: int) -> Story:
-    """What stands under results/{experiment}/{algorithm}/seed_{seed}."""
+    """Read the search in results/{experiment}/{algorithm}/seed_{seed}.
+
+    Args:
+        results: the folder of the experiment, results/{experiment}.
+        algorithm: the name of the algorithm.
+        seed: the seed of the search.
+
+    Raises:
+        CorruptFile: if a file is damaged, or is not the one that its status names.
+    """
     folder = results / algorithm / f"seed_{seed}"
     summary = _json(folder / "search/summary.json")
     pretrain = _training(folder / "pretrain")
@@ -99,7 +136,7 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
 
 
 def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Iterator[Round]:
-    """Finished ones in a row from 1, as many as the search counts: older ones may stand beside."""
+    """Read the finished rounds, up to number `count`: older folders may stand behind it."""
     if pretrain is None:
         return
     parent = pretrain.architecture

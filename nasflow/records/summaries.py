@@ -1,7 +1,7 @@
-"""What stands in results, as plain values: an experiment, a search, a round, a network.
+"""What results contain, as plain values: an experiment, a search, a round, a network.
 
-Read without torch, each file by its own checking reader; stages that have not ended are left out,
-so that a search can be looked at while it runs.
+Each file is read by the reader that checks it, and torch is not needed. Stages that have not ended
+are left out, so a search can be shown while it runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ STATUS = "status.json"
 
 
 def experiment(folder: Path) -> Json:
-    """The data and a row a search; `folder` may be that of one algorithm."""
+    """Read the data of an experiment, and one row for each of its searches.
+
+    Args:
+        folder: results/{experiment}, or the folder of one algorithm in it.
+    """
     data = folder / "data/data.json"
     if not data.is_file():
         data = folder.absolute().parent / "data/data.json"
@@ -32,21 +36,28 @@ def experiment(folder: Path) -> Json:
 
 
 def searches(folder: Path) -> list[Path]:
-    """Folders of searches, by algorithm and seed."""
+    """Return the folders of the searches in a folder, sorted by algorithm and seed."""
     places = (*folder.glob("*/seed_*"), *folder.glob("seed_*"))
     found = [path for path in places if path.is_dir()]
     return sorted(found, key=lambda path: (path.parent.name, _number(path)))
 
 
 def search(folder: Path) -> Json:
-    """Pretraining, rounds with their children, the end: None where a stage has not ended."""
+    """Read one search: pretraining, rounds with their children, summary and final training.
+
+    Args:
+        folder: results/{experiment}/{algorithm}/seed_{seed}.
+
+    Returns:
+        The records of each stage; None for a stage that has not ended.
+    """
     rounds = sorted(folder.glob("search/round_*"), key=_number)
     ended = [round_(path) for path in rounds if (path / STATUS).is_file()]
     summary, metrics = (
         _record(folder / "search/summary.json"),
         _record(folder / "final/metrics.json"),
     )
-    if summary is not None:  # rounds of an earlier, longer search may lie behind it
+    if summary is not None:  # folders of an earlier search with more rounds may still exist
         ended = [one for one in ended if one["round"] <= summary["rounds"]]
     return {
         "kind": "search",
@@ -63,7 +74,7 @@ def search(folder: Path) -> Json:
 
 
 def round_(folder: Path) -> Json:
-    """status.json of a round, and `nodes`: a row for g_r and each child."""
+    """Read status.json of a round, and `nodes`: one row for the centre g_r and for each child."""
     from nasflow.storage.tables import read_table
 
     status = read_json(folder / STATUS)
@@ -72,7 +83,14 @@ def round_(folder: Path) -> Json:
 
 
 def network(stem: Path) -> Json:
-    """An architecture with what its stage says of it; `stem` of a checkpoint."""
+    """Read a network's architecture, and what its stage recorded about it.
+
+    Args:
+        stem: the path of a checkpoint without the ends of its file names.
+
+    Raises:
+        CorruptFile: if the manifest of the checkpoint is not one, or a file is damaged.
+    """
     manifest, described = (
         stem.with_name(stem.name + end) for end in (CHECKPOINT[-1], CHECKPOINT[0])
     )
@@ -91,7 +109,15 @@ def network(stem: Path) -> Json:
 
 
 def architecture(file: Path, text: str) -> Json:
-    """A row a node; `g` is the graph itself."""
+    """Read an architecture; `g` in the result is the graph.
+
+    Args:
+        file: the file that holds it, for messages.
+        text: the JSON text of the architecture.
+
+    Raises:
+        CorruptFile: if the text is not a valid architecture.
+    """
     try:
         g = Architecture.from_json(text)
     except ValueError as error:
@@ -100,7 +126,7 @@ def architecture(file: Path, text: str) -> Json:
 
 
 def _in_short(found: Json) -> Json:
-    """A search as a row."""
+    """Shorten a search to one row of the table of an experiment."""
     last = [one for one in (found["pretrain"], *found["rounds"], found["final"]) if one]
     totals = found["rounds"][-1]["totals"] if found["rounds"] else {}
     keys = ("folder", "algorithm", "seed", "metrics")
@@ -115,7 +141,7 @@ def _in_short(found: Json) -> Json:
 
 
 def _stage(found: Json) -> str:
-    """What has been done last."""
+    """Name the last stage that has ended."""
     if found["final"]:
         return "trained"
     if found["summary"]:

@@ -1,4 +1,4 @@
-"""What a person reads when a run is over."""
+"""The text that a person reads when a search has ended: summary.txt."""
 
 from __future__ import annotations
 
@@ -17,15 +17,47 @@ def summary_text(
     g: Architecture,
     folder: Path,
 ) -> str:
-    """The architecture, how it was found, how good it is, where the files lie."""
-    seconds, (images, *more) = metrics["seconds"], inventory.lines(data)
+    """Describe what the search found: the network, how it was found, how good it is, its files.
+
+    Args:
+        metrics: final/metrics.json.
+        search: search/summary.json.
+        data: data/data.json.
+        g: the architecture that was found.
+        folder: the folder of the final training.
+    """
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
+        *_search_lines(metrics, search),
+        *_network_lines(metrics),
+        *_data_lines(data),
+        *_run_lines(metrics["seconds"], folder),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ended(reason: str) -> str:
+    """Say why a search ended; the text follows the word `ended`."""
+    known = {
+        "children": "because no child is legal",
+        "diverged": "because every network of a round diverged: lower lambda_start",
+        "none": "before it began: the base network alone",
+    }
+    return known.get(reason, f"by budget.{reason}")
+
+
+def _search_lines(metrics: dict[str, Any], search: dict[str, Any]) -> list[str]:
+    return [
         f"  rounds         {metrics['rounds']} ({metrics['recentred']} moved the centre), "
         f"{metrics['architectures']} children seen, ended {ended(search['reason'])}",
         "                 round  parameters       FLOPs  validation  moved by",
         *(_round_line(round) for round in search["lineage"]),
+    ]
+
+
+def _network_lines(metrics: dict[str, Any]) -> list[str]:
+    return [
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
         f"{metrics['conv_layers']} convolutions",
         f"  validation     {metrics['validation_accuracy']:.2%} accuracy",
@@ -33,28 +65,25 @@ def summary_text(
         f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images",
         f"  classes        {metrics['balanced_accuracy']:.2%} balanced accuracy, the mean over "
         f"classes; least: {worst(metrics['classes'])}",
-        f"  data           {images}",
-        *(f"                 {line}" for line in more),
+    ]
+
+
+def _data_lines(data: dict[str, Any]) -> list[str]:
+    images, *more = inventory.lines(data)
+    return [f"  data           {images}", *(f"                 {line}" for line in more)]
+
+
+def _run_lines(seconds: dict[str, float], folder: Path) -> list[str]:
+    return [
         f"  seconds        {seconds['pretrain']:.0f} pretraining, {seconds['search']:.0f} search, "
         f"{seconds['final']:.0f} final training",
         f"  files          {folder}/metrics.json and network.*",
         "  MLflow         nasflow ui, then open http://127.0.0.1:5000 and choose Model training",
     ]
-    return "\n".join(lines) + "\n"
-
-
-def ended(reason: str) -> str:
-    """Why a search ended, after the word `ended`."""
-    known = {
-        "children": "as no child is legal",
-        "diverged": "as every network of a round diverged: lower lambda_start",
-        "none": "before it began: the base net alone",
-    }
-    return known.get(reason, f"by budget.{reason}")
 
 
 def _round_line(row: dict[str, Any]) -> str:
-    """Accuracy against size along the path of the centre."""
+    """Describe the network after a round, and the morphism (or the reason) that led to it."""
     return (
         f"                 {row['round']:>5}  {row['parameters']:>10,} {row['flops']:>11,}"
         f"  {row['validation_accuracy']:>10.2%}  {row['morphism'] or '- (' + row['reason'] + ')'}"

@@ -1,8 +1,8 @@
-"""Every look that a search took at the whole validation split, in the order of time.
+"""Every measurement of a search on the whole validation split, in the order of time.
 
-Seconds are those of the stages one after another, without the waiting between them. Within a
-training time goes evenly with steps: the records hold no clock. Unlike `anytime`, which compares
-finished searches, this shows one as far as it got.
+The seconds are those of the stages one after another; the waiting between stages is left out.
+Within a training, time is taken as proportional to steps, because the records do not say when a
+step ended. `anytime` compares finished searches; this module shows one search as far as it got.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from nasflow.records.story import Story, Training
 
 
 class Look(NamedTuple):
-    """`what` says what was looked at; `moved`: a round that moved the centre."""
+    """One measurement on the whole validation split.
+
+    Attributes:
+        seconds: seconds of work since the start of the search.
+        accuracy: validation accuracy, between 0 and 1.
+        stage: `pretraining`, `search` or `final training`.
+        what: what was measured, for people: `epoch 3` or `round 2: widen`.
+        moved: True where a round moved the search to a child.
+    """
 
     seconds: float
     accuracy: float
@@ -24,13 +32,13 @@ class Look(NamedTuple):
 
 
 def timeline(story: Story) -> list[Look]:
-    """Ten looks a training, one a round."""
+    """List the measurements: those of both trainings (as in history.parquet), and one per round."""
     looks = list(_training(story.pretrain, 0.0, "pretraining"))
     passed = story.pretrain.status["seconds"] if story.pretrain else 0.0
     for found in story.rounds:
         status = found.status
         passed += status["seconds"]
-        what = f"round {found.number}: {status['morphism'] or 'the centre stays'}"
+        what = f"round {found.number}: {status['morphism'] or 'the search stays with the parent'}"
         looks.append(Look(passed, status["validation_accuracy"], "search", what, found.moved))
     return looks + list(_training(story.final, passed, "final training"))
 

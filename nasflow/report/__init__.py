@@ -1,4 +1,4 @@
-"""The searches of an experiment as one HTML page that needs no network.
+"""The searches of an experiment as one HTML page, which loads nothing from the network.
 
 This room may import records and charts and everything below them, but not `comparison`, `tracking`
 or `command`.

@@ -1,4 +1,4 @@
-"""A round as a chapter of the report: its children as cards, its charts, its costs."""
+"""One round as a chapter of the report: its children as cards, its charts, its costs."""
 
 from __future__ import annotations
 
@@ -17,23 +17,37 @@ from nasflow.records import costs
 from nasflow.records.story import Round
 
 Json = Mapping[str, Any]
-WORDS = {
-    "deepen": "one more layer, which at first passes on what it gets",
-    "widen": "more filters in a layer",
-    "connect_concat": "a skip connection whose channels are joined on",
-    "connect_add": "a skip connection that is added with a learned weight",
-    "enlarge_kernel": "a larger kernel, zero in its new ring at first",
-    "add_pool": "a new pooling layer",
-    "remove_pool": "a pooling layer less",
-    "shallow": "a layer less",
+WORDS = {  # what each morphism does, for people
+    "deepen": "one more convolution, which at first passes its input on unchanged",
+    "widen": "more filters in a layer, which at first have no effect",
+    "connect_concat": "a skip connection: a later layer also reads the output of an earlier one, "
+    "as additional channels",
+    "connect_add": "a skip connection: the output of an earlier layer is added to that of a later "
+    "one, with a weight that is learned",
+    "enlarge_kernel": "a larger kernel, whose new outer ring is zero at first",
+    "add_pool": "a new pooling layer, which halves height and width",
+    "remove_pool": "one pooling layer less",
+    "shallow": "one layer less",
     "narrow": "fewer filters in a layer",
-    "disconnect": "a skip connection less",
+    "disconnect": "one skip connection less",
     "shrink_kernel": "a smaller kernel",
 }
 
 
 class Card(NamedTuple):
-    """A child in the tree: a row of architectures.parquet, and what a person wants beside it."""
+    """A child in the tree of the search.
+
+    Attributes:
+        row: its row of architectures.parquet.
+        name: its morphisms, such as `widen deepen`.
+        colour: its colour in the charts.
+        change: how its architecture differs from the parent's, in words.
+        words: what its morphisms do, in words.
+        drawing: its diagram; None where it is not drawn.
+        lead: its running validation loss minus the parent's at the last step, in nats; None where
+            one of the two was not measured.
+        error: the standard error of `lead`.
+    """
 
     row: Json
     name: str
@@ -46,7 +60,15 @@ class Card(NamedTuple):
 
 
 class Chapter(NamedTuple):
-    """A round: its tree and its charts."""
+    """What the report shows of one round.
+
+    Attributes:
+        round: the records of the round.
+        cards: its children, the one with most particles first.
+        curves: the rows of its charts.
+        figures: the ids of its charts in the page.
+        costs: what each of its networks cost.
+    """
 
     round: Round
     cards: list[Card]
@@ -64,8 +86,16 @@ def chapter(
     images: int,
     drawings: bool,
 ) -> tuple[Chapter, dict[str, Figure]]:
-    """And its figures, under ids that begin with `key`. `most`: steps of a chart; `images`: of the
-    training split; `drawings`: whether each child gets its diagram."""
+    """Make the chapter of a round, and its figures by their ids in the page.
+
+    Args:
+        found: the records of the round.
+        key: the text with which the ids of the figures begin.
+        config: the configuration of the search; None where it is unknown.
+        most: steps in a chart, at most.
+        images: how many images the training split holds.
+        drawings: whether each child gets a diagram.
+    """
     search = config["search"] if config else None
     curves = round_curves(found.particles, found.names, found.status["winner"], most, search)
     own = {f"{key}-{name}": figure for name, figure in round_charts.figures(curves).items()}
@@ -75,7 +105,7 @@ def chapter(
 
 
 def _cards(found: Round, curves: RoundCurves, drawings: bool) -> list[Card]:
-    """Of the children, the one with most particles first."""
+    """Make a card for each child; the children with most particles come first."""
     last = {row["node"]: row for row in curves.rows[-len(found.nodes) :]}
     cards = []
     parent = found.graphs[0]
@@ -98,5 +128,5 @@ def _cards(found: Round, curves: RoundCurves, drawings: bool) -> list[Card]:
 
 
 def drawn(g: Architecture, parent: Architecture | None, title: str) -> Markup:
-    """A diagram for a page that has the style once."""
+    """Draw the diagram of g, compared with its parent, for a page that has the style once."""
     return Markup(diagram(g, parent, title, style=""))

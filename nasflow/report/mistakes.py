@@ -1,7 +1,7 @@
-"""What the trained network gets wrong on the test set: classes, pairs, pictures.
+"""What the trained network gets wrong on the test set: by class, by pair of classes, in pictures.
 
-Made from predictions.parquet, which `evaluate` wrote. Pictures of the worst mistakes are read from
-the test split afterwards, for people to look at; nothing is decided by them.
+The numbers come from predictions.parquet, which `evaluate` wrote. The pictures of the worst
+mistakes are read from the test split afterwards, for people to look at. Nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -20,25 +20,40 @@ from PIL import Image
 from nasflow.charts.search_charts import named
 from nasflow.storage.splits import read_split
 
-WORST = 24
-PAIRS = 8
-SIDE = 96  # pixels of a picture at most: 24 of 32 x 32 are 60 kB in a page
+WORST = 24  # pictures
+PAIRS = 8  # rows of the table of confusions
+SIDE = 96  # pixels of the side of a picture, at most; 24 pictures of 32 x 32 take 60 kB in a page
 
 
 class Mistake(NamedTuple):
-    """An image with what it is and what it was taken for; `source` is a PNG as a data URI, None
-    where the test split is not there. Loss in nats."""
+    """A test image that is classified wrongly.
+
+    Attributes:
+        image: its place in the test split, from 0.
+        label: the name of its true class.
+        predicted: the name of the predicted class.
+        probability: the probability that the network gives to the predicted class.
+        loss: the cross-entropy in nats; None where it is not finite.
+        source: the picture as a data URI (PNG); None where the test split is missing.
+    """
 
     image: int
     label: str
     predicted: str
     probability: float
-    loss: float
+    loss: float | None
     source: str | None
 
 
 class ClassResult(NamedTuple):
-    """`right` of the `images` of a class; `taken` images in all were taken for it."""
+    """How the images of one class are classified.
+
+    Attributes:
+        name: the name of the class.
+        images: how many test images belong to it.
+        right: how many of these are classified as this class.
+        taken: how many test images of all classes are classified as this class.
+    """
 
     name: str
     images: int
@@ -47,7 +62,7 @@ class ClassResult(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Images of `label` that were taken for `predicted`."""
+    """How many images of the class `label` are classified as the class `predicted`."""
 
     label: str
     predicted: str
@@ -55,7 +70,12 @@ class Pair(NamedTuple):
 
 
 def by_class(predictions: pa.Table, classes: Sequence[str]) -> list[ClassResult]:
-    """In the order of the classes."""
+    """Count the correct and the wrong predictions of each class, in the order of the classes.
+
+    Args:
+        predictions: predictions.parquet.
+        classes: the names of the classes, by number.
+    """
     label, predicted = (predictions[c].to_numpy() for c in ("label", "predicted"))
     return [
         ClassResult(
@@ -69,7 +89,12 @@ def by_class(predictions: pa.Table, classes: Sequence[str]) -> list[ClassResult]
 
 
 def pairs(predictions: pa.Table, classes: Sequence[str]) -> list[Pair]:
-    """The PAIRS most frequent confusions; ties in the order of the classes."""
+    """Find the PAIRS most frequent confusions; ties stand in the order of the classes.
+
+    Args:
+        predictions: predictions.parquet.
+        classes: the names of the classes, by number.
+    """
     names = named(classes)
     label, predicted = (predictions[c].to_pylist() for c in ("label", "predicted"))
     found = Counter((a, b) for a, b in zip(label, predicted, strict=True) if a != b)
@@ -78,7 +103,13 @@ def pairs(predictions: pa.Table, classes: Sequence[str]) -> list[Pair]:
 
 
 def worst(predictions: pa.Table, classes: Sequence[str], data: Path) -> list[Mistake]:
-    """The WORST mistakes by loss, the worst first; `data` is the folder that prepare wrote."""
+    """Find the WORST mistakes with the highest loss, the highest first.
+
+    Args:
+        predictions: predictions.parquet.
+        classes: the names of the classes, by number.
+        data: the folder that the stage `prepare` wrote, with the test split.
+    """
     wrong = [row for row in predictions.to_pylist() if row["label"] != row["predicted"]]
     rows = sorted(wrong, key=lambda row: (-(row["loss"] or 0.0), row["image"]))[:WORST]
     names = named(classes)
@@ -98,7 +129,12 @@ def worst(predictions: pa.Table, classes: Sequence[str], data: Path) -> list[Mis
 
 
 def picture(image: np.ndarray[Any, Any]) -> str:
-    """(H, W, C) uint8 as a data URI; of other than 1 or 3 channels the first is shown."""
+    """Write an image as a PNG in a data URI.
+
+    Args:
+        image: uint8, (height, width, channels). Three channels are shown in colour; with any other
+            number of channels the first one is shown in grey.
+    """
     shown = image if image.shape[2] == 3 else image[:, :, 0]
     found = Image.fromarray(shown)
     if max(found.size) > SIDE:

@@ -1,7 +1,8 @@
-"""One page that tells the story of an experiment's searches, from their records alone.
+"""One page that shows the searches of an experiment, made from their records alone.
 
-Needs no other file and no network. The same records give the same bytes: no clock is read. What is
-not there yet makes the page shorter, and it says so.
+The page needs no other file and no network. It does not contain the time at which it was made, so
+the same records give bit for bit the same page. Results that do not exist yet are left out, and the
+page says so.
 """
 
 from __future__ import annotations
@@ -33,19 +34,36 @@ from nasflow.storage.splits import sizes
 from nasflow.version import __version__
 
 Json = Mapping[str, Any]
-ROWS = 30_000  # of all rounds' charts, 2 MB
-STEPS = (20, 150)  # of a round's charts, at least and at most
-DRAWN = 400  # children with a diagram of their own, 2.5 MB
-TRAINED = 200  # points of a training's curve
+ROWS = 30_000  # rows of the charts of all rounds together, 2 MB
+STEPS = (20, 150)  # steps in the charts of a round, at least and at most
+DRAWN = 400  # up to so many networks of rounds each child gets a diagram, 2.5 MB
+TRAINED = 200  # points of the curve of a training
+
+
+Drawing = tuple[str, str, list[str], Markup]  # title, size, change and diagram
 
 
 class Part(NamedTuple):
-    """A search: all that its sections show."""
+    """All that the sections of one search show.
+
+    Attributes:
+        story: the records of the search.
+        claims: how far its results can be trusted.
+        chapters: its rounds.
+        drawings: title, size, change and diagram of each network that the search stood on.
+        costs: what each stage cost.
+        total: what all stages cost together.
+        interval: the test accuracy with its interval; None before the evaluation.
+        classes: the predictions on the test set, by class.
+        pairs: the most frequent confusions.
+        worst: the worst mistakes.
+        thinned: True where the charts of a round leave out some steps.
+    """
 
     story: Story
     claims: list[Claim]
     chapters: list[Chapter]
-    drawings: list[tuple[str, str, list[str], Markup]]
+    drawings: list[Drawing]
     costs: list[costs.Cost]
     total: costs.Cost
     interval: Interval | None
@@ -56,8 +74,20 @@ class Part(NamedTuple):
 
 
 def page(results: Path, config: Json | None) -> str:
-    """HTML of results/{experiment}. `config`: the whole experiment; without it the searches are
-    those of the folder, and the page leaves out what only the configuration tells."""
+    """Make the page of results/{experiment}.
+
+    Args:
+        results: the folder of the experiment.
+        config: the whole configuration of the experiment. Without it the page shows the searches
+            that are in the folder, and leaves out what only the configuration tells.
+
+    Returns:
+        The page as HTML.
+
+    Raises:
+        ValueError: if the folder holds no results, or the configuration is not valid.
+        CorruptFile: if a record is damaged.
+    """
     experiment = parse(Experiment, config) if config is not None else None
     if not (results / "data/data.json").exists():
         raise ValueError(
@@ -72,7 +102,13 @@ def page(results: Path, config: Json | None) -> str:
 
 
 def render(results: Path, stories: Sequence[Story], experiment: Experiment | None) -> str:
-    """The page of searches that have been read."""
+    """Make the page of searches that have been read.
+
+    Args:
+        results: the folder of the experiment, for its data.
+        stories: the records of the searches.
+        experiment: the configuration; None where it is unknown.
+    """
     facts = read_json(results / "data/data.json")
     figures: dict[str, Figure] = {}
     parts = [_part(s, stories, facts, results, experiment, figures) for s in stories]
@@ -113,21 +149,10 @@ def _part(
     images = sizes(results / "data")["train"]
     nodes = sum(len(r.nodes) for s in others for r in s.rounds)
     most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
-    chapters = []
-    for found in told.rounds:
-        made, pictures = chapter(
-            found,
-            f"{told.key}-{found.number}",
-            config=own,
-            most=most,
-            images=images,
-            drawings=nodes <= DRAWN,
-        )
-        chapters.append(made)
-        figures.update(pictures)
+    chapters = _chapters(told, own, most, images, nodes <= DRAWN, figures)
     _search_figures(told, facts, figures)
     spent = costs.costs(told, images)
-    tested = told.predictions
+    tested, classes = told.predictions, facts["classes"]
     return Part(
         told,
         claims(told, others, facts, own),
@@ -136,11 +161,31 @@ def _part(
         spent,
         costs.total(spent),
         accuracy_interval(told.metrics) if told.metrics else None,
-        mistakes.by_class(tested, facts["classes"]) if tested else [],
-        mistakes.pairs(tested, facts["classes"]) if tested else [],
-        mistakes.worst(tested, facts["classes"], results / "data") if tested else [],
+        mistakes.by_class(tested, classes) if tested else [],
+        mistakes.pairs(tested, classes) if tested else [],
+        mistakes.worst(tested, classes, results / "data") if tested else [],
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
     )
+
+
+def _chapters(
+    told: Story,
+    config: Json | None,
+    most: int,
+    images: int,
+    drawings: bool,
+    figures: dict[str, Figure],
+) -> list[Chapter]:
+    """Make the chapters of a search, and add their charts to `figures`."""
+    chapters = []
+    for found in told.rounds:
+        key = f"{told.key}-{found.number}"
+        made, pictures = chapter(
+            found, key, config=config, most=most, images=images, drawings=drawings
+        )
+        chapters.append(made)
+        figures.update(pictures)
+    return chapters
 
 
 def _search_figures(told: Story, facts: Json, figures: dict[str, Figure]) -> None:
@@ -158,10 +203,9 @@ def _search_figures(told: Story, facts: Json, figures: dict[str, Figure]) -> Non
         figures[f"{told.key}-confusion"] = chart
 
 
-def _drawings(told: Story) -> list[tuple[str, str, list[str], Markup]]:
-    """Title, size, change and diagram of the base and of every winner, each against the one
-    before."""
-    found: list[tuple[str, str, list[str], Markup]] = []
+def _drawings(told: Story) -> list[Drawing]:
+    """Draw the base network and each winner, compared with the network before it."""
+    found: list[Drawing] = []
     before = None
     for title, graph in told.path:
         size = f"{graph.parameters:,} parameters"
@@ -172,7 +216,7 @@ def _drawings(told: Story) -> list[tuple[str, str, list[str], Markup]]:
 
 
 def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
-    """Every machine with the stages that ran there: one, where all is as it should be."""
+    """List each machine with the stages that ran on it; usually there is only one machine."""
     found: list[tuple[list[str], Json]] = []
     for told in stories:
         stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
@@ -188,8 +232,8 @@ def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
 
 
 def _differs(experiment: Experiment) -> dict[str, Any]:
-    """What the experiment says otherwise than config/config.yaml, which every configuration is
-    merged into, and its name; all of it where that file is not there."""
+    """Keep the name and what differs from config/config.yaml, into which every configuration is
+    merged; without that file keep everything."""
 
     def apart(found: Any, default: Any) -> Any:
         if not isinstance(found, Mapping) or not isinstance(default, Mapping):

@@ -1,8 +1,8 @@
-"""The parts of a self-contained page: figures packed together, the scripts, what a template needs.
+"""The parts of a self-contained page: packed figures, scripts, and the filters of the templates.
 
-The page asks nothing of the network: Vega, Vega-Lite and vega-embed stand in it once (0.4 MB, as
-gzip in base64), and a Content-Security-Policy forbids every request and every script but its own
-two, so that a name that escaped the template's escaping would still do nothing.
+The page loads nothing from the network: it contains Vega, Vega-Lite and vega-embed once (0.4 MB, as
+gzip in base64). A Content-Security-Policy forbids every request, and every script except the two
+of the page. A name that got past the escaping of the template could therefore still do nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,21 @@ import jinja2
 
 from nasflow.charts.charts import Figure, Row
 
-SPACE = "\u00a0"  # no line breaks between a number and its unit
+SPACE = "\u00a0"  # no-break space: a number and its unit stay on one line
 
 
 def pack(figures: Mapping[str, Figure]) -> dict[str, Any]:
-    """Figures by id, and every table once: columns instead of rows (a third of the size)."""
+    """Pack figures for the script of the page: each table once, and by columns.
+
+    Columns take a third of the size of rows.
+
+    Args:
+        figures: the figures by their ids in the page.
+
+    Returns:
+        `figures` with the specification of each figure and the numbers of its tables, and `tables`
+        by number.
+    """
     tables: dict[str, Any] = {}
     numbers: dict[str, int] = {}
     found = {}
@@ -40,7 +50,7 @@ def pack(figures: Mapping[str, Figure]) -> dict[str, Any]:
 
 
 def _without_legend(spec: Any) -> Any:
-    """Colours of networks have one legend for all charts of a round, which the page makes."""
+    """Drop the legends of networks: the page makes one legend for all charts of a round."""
     if isinstance(spec, list):
         return [_without_legend(part) for part in spec]
     if not isinstance(spec, dict):
@@ -50,7 +60,8 @@ def _without_legend(spec: Any) -> Any:
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """name -> {"same": value}, {"words": [...], "at": [...]} for texts, or {"values": [...]}."""
+    """Pack rows by column, each in the shortest of three forms: {"same": value} for a constant,
+    {"words": [...], "at": [...]} for texts and {"values": [...]} for all else."""
     result: dict[str, Any] = {}
     for name in rows[0] if rows else ():
         values = [row[name] for row in rows]
@@ -66,34 +77,39 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def data_block(data: Any) -> str:
-    """JSON that nothing inside can end: for <script type="application/json">."""
+    """Write data as JSON for <script type="application/json">; no text in it can end the script."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 @cache
 def library() -> str:
-    """vega-embed with what it needs, as one script that leaves `vegaEmbed` on the window. Made by
-    vl-convert from what it carries, without a network: 3 to 5 s."""
+    """Bundle vega-embed and all it needs as one script, which sets `vegaEmbed` on the window.
+
+    vl-convert makes the bundle from files of its own, without a network, in 3 to 5 s."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def gzipped(text: str) -> str:
-    """As base64, for <script type="application/gzip">: the page's script unpacks it. A page of
-    2.0 MB has 0.9 MB so; beyond 1.5 MB Chromium shows none inside Snakemake's own report."""
+    """Compress a text, as base64 for <script type="application/gzip">.
+
+    The script of the page unpacks it. Compression makes a page of 0.9 MB from one of 2.0 MB.
+    Chromium shows no page above 1.5 MB inside Snakemake's own report."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def source(script: str) -> str:
-    """What a Content-Security-Policy calls a script."""
+    """Return the name that a Content-Security-Policy gives to a script: its digest."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def environment() -> jinja2.Environment:
-    """Escapes everything that is not marked safe, and takes no undefined name for an empty one."""
+    """Make the environment of the templates.
+
+    It escapes every text that is not marked as safe, and an undefined name is an error."""
     found = jinja2.Environment(
         loader=jinja2.PackageLoader("nasflow.report"),
         autoescape=True,
@@ -108,15 +124,17 @@ def environment() -> jinja2.Environment:
 
 
 def percent(value: float, digits: int = 2) -> str:
+    """Write a fraction between 0 and 1 in per cent."""
     return f"{100.0 * value:.{digits}f}{SPACE}%"
 
 
 def whole(value: float) -> str:
+    """Write a number without decimals, with commas between thousands."""
     return f"{value:,.0f}"
 
 
 def short(value: float) -> str:
-    """1.28 M, as it stands before a unit: the space is there in any case."""
+    """Write a number as it stands before a unit, such as `1.28 M`; it always contains a space."""
     for size, sign in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{SPACE}{sign}"
@@ -124,7 +142,7 @@ def short(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """6 min 42 s"""
+    """Write a time in its two largest units, such as `6 min 42 s`; below 100 s in seconds."""
     if seconds < 100.0:
         return f"{seconds:.3g}{SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -134,10 +152,10 @@ def duration(seconds: float) -> str:
 
 
 def signed(value: float, form: str = ".4f") -> str:
-    """With a sign that lines up: a minus, not a hyphen."""
+    """Write a number with its sign, as a minus and not as a hyphen, so that signs line up."""
     return f"{value:+{form}}".replace("-", "−")
 
 
 def rough(value: float) -> str:
-    """To one digit, without an exponent: 0.00003."""
+    """Write a number with one significant digit and without an exponent, such as 0.00003."""
     return f"{float(f'{value:.1g}'):.8f}".rstrip("0").rstrip(".")

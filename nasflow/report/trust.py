@@ -1,7 +1,6 @@
 """How far the results of a search can be trusted, in plain words and as data.
 
-Every statement follows from the records and the configuration; `key` is its name for programs,
-`caution` whether it weakens what the page says.
+Each claim follows from the records and the configuration alone.
 """
 
 from __future__ import annotations
@@ -15,17 +14,36 @@ from nasflow.records.intervals import Interval, wilson
 from nasflow.records.story import Round, Story
 
 Json = Mapping[str, Any]
-CLEAR = 2.0  # standard errors
+CLEAR = 2.0  # standard errors by which a winner must lead
+PLAIN = {
+    "none": "none (the base network, trained with the whole budget)",
+    "random": "random (each round moves to a random child)",
+}
 
 
 class Claim(NamedTuple):
+    """One statement about the results.
+
+    Attributes:
+        key: its name, for programs.
+        caution: True where it weakens the results.
+        text: the statement in words.
+    """
+
     key: str
     caution: bool
     text: str
 
 
 def claims(story: Story, others: Sequence[Story], facts: Json, config: Json | None) -> list[Claim]:
-    """Of one search among the searches of its experiment; `facts` is data.json."""
+    """Collect the claims about one search, those that weaken its results first.
+
+    Args:
+        story: the search.
+        others: all searches of the experiment, this one included.
+        facts: data.json.
+        config: the configuration of the search; None where it is unknown.
+    """
     found = [
         *_finished(story),
         *_test(story),
@@ -40,7 +58,11 @@ def claims(story: Story, others: Sequence[Story], facts: Json, config: Json | No
 
 
 def accuracy_interval(metrics: Json) -> Interval:
-    """Test accuracy with what the choice of the test images makes it uncertain by."""
+    """Return the test accuracy with its interval of 95 % over the random choice of test images.
+
+    Args:
+        metrics: final/metrics.json.
+    """
     count = metrics["test_images"]
     return wilson(round(metrics["test_accuracy"] * count), count)
 
@@ -48,13 +70,13 @@ def accuracy_interval(metrics: Json) -> Interval:
 def _finished(story: Story) -> Iterator[Claim]:
     if story.metrics is None:
         what = "the final training" if story.summary else "the search"
-        yield Claim("unfinished", True, f"Not finished: {what} is not over, or has not been run.")
+        yield Claim("unfinished", True, f"Not finished: {what} has not ended, or has not been run.")
     elif story.predictions is None:
         yield Claim(
             "no_predictions",
             False,
-            "These results are older than the table of predictions: without it there are no "
-            "confusions and no pictures. Running evaluate again writes it.",
+            "These results are older than the table of predictions, so this page shows no "
+            "mistakes and no pictures. Running evaluate again writes the table.",
         )
 
 
@@ -67,11 +89,12 @@ def _test(story: Story) -> Iterator[Claim]:
     yield Claim(
         "test_interval",
         False,
-        f"{wrong:,} of {count:,} test images are wrong. As a sample of all images of their "
-        f"kind that is an accuracy of {found.low:.2%} to {found.high:.2%} (95 %); the luck of the "
-        "search and of the training is not in this interval.",
+        f"{wrong:,} of {count:,} test images are classified wrongly. If the test images are a "
+        "random sample of all images of their kind, the accuracy on all such images lies between "
+        f"{found.low:.2%} and {found.high:.2%} (95 % interval). The interval does not include the "
+        "luck of the search and of the training.",
     )
-    yield Claim("test_once", False, "The test images were looked at once, after all choices.")
+    yield Claim("test_once", False, "The test images were used once, after all choices were made.")
 
 
 def _seeds(story: Story, others: Sequence[Story]) -> Iterator[Claim]:
@@ -82,27 +105,32 @@ def _seeds(story: Story, others: Sequence[Story]) -> Iterator[Claim]:
         yield Claim(
             "seeds",
             len(errors) < 5,
-            f"{len(errors)} seeds of {story.algorithm}: test error {spread} (mean ± standard "
-            f"deviation), from {min(errors):.2%} to {max(errors):.2%}.",
+            f"{len(errors)} searches by {story.algorithm} with different seeds (a seed determines "
+            f"all random choices) have a test error of {spread} (mean ± standard deviation), from "
+            f"{min(errors):.2%} to {max(errors):.2%}.",
         )
     else:
         yield Claim(
             "single_seed",
             True,
-            "One seed. Another one finds another network, with another accuracy: how far apart "
-            "they are cannot be told from one run (seeds: [0, 1, 2] in the configuration tells).",
+            f"Fewer than two seeds of {story.algorithm} have finished. A seed determines all "
+            "random choices; another seed finds another network with another accuracy, and one "
+            "search cannot show how much they differ. Put seeds: [0, 1, 2] into the configuration "
+            "to see it.",
         )
 
 
 def _beside(story: Story, others: Sequence[Story]) -> Iterator[Claim]:
-    plain = {s.algorithm for s in others if s.metrics}
-    if not plain & {"none", "random"} - {story.algorithm}:
+    finished = {s.algorithm for s in others if s.metrics}
+    wanted = PLAIN.keys() - {story.algorithm}
+    if not finished & wanted:
+        named = " or ".join(PLAIN[algorithm] for algorithm in sorted(wanted))
         yield Claim(
             "no_baseline",
             True,
-            "Nothing to compare with: neither the base network with the whole budget (algorithm "
-            "none) nor a random search has been run here, so the page does not show that searching "
-            "was worth it. The target compare runs them.",
+            "There is nothing to compare with: this experiment has no finished search by the "
+            f"algorithm {named}. So the page cannot show whether the search was worth its cost. "
+            "The target compare runs such searches.",
         )
 
 
@@ -111,19 +139,20 @@ def _chosen(story: Story, config: Json | None) -> Iterator[Claim]:
         yield Claim(
             "trained_on_validation",
             True,
-            "The final training saw the validation images too: its validation accuracy is one of "
-            "training.",
+            "The final training used the validation images too. Its validation accuracy is "
+            "therefore measured on images that the network was trained with.",
         )
     elif story.rounds:
         yield Claim(
             "chosen_by_validation",
             False,
-            "The validation images chose the path, so validation accuracies are a little too good.",
+            "The search chose between networks by their results on the validation images. "
+            "Validation accuracies are therefore a little too high.",
         )
 
 
 def _leads(story: Story) -> Iterator[Claim]:
-    """Winners whose lead over their parent is within what the noise of the losses makes."""
+    """Name the winners that lead their parent by no more than the noise of the losses explains."""
     unclear = []
     for found in story.rounds:
         lead = _lead(found) if found.moved else None
@@ -133,13 +162,15 @@ def _leads(story: Story) -> Iterator[Claim]:
         yield Claim(
             "unclear_winners",
             True,
-            f"Won by less than {CLEAR:.0f} standard errors of the loss: {', '.join(unclear)}. "
-            "Chance may have had a say there.",
+            f"In some rounds the winner's validation loss was below its parent's by less than "
+            f"{CLEAR:.0f} standard errors (in brackets: by how many): {', '.join(unclear)}. A "
+            "standard error is the uncertainty of that difference, so chance may have decided "
+            "these rounds.",
         )
 
 
 def _lead(found: Round) -> float | None:
-    """Of the winner over its parent at the last step, in standard errors."""
+    """The parent's loss minus the winner's at the last step, in standard errors."""
     rows = found.particles.slice(max(0, len(found.particles) - len(found.nodes))).to_pylist()
     by_node = {row["node"]: row for row in rows}
     parent, won = by_node.get(0), by_node.get(found.status["winner"])
@@ -152,18 +183,19 @@ def _lead(found: Round) -> float | None:
 
 
 def _data(facts: Json) -> Iterator[Claim]:
-    shared = facts.get("duplicates", {}).get("test")
-    if shared:
+    repeated = facts.get("duplicates", {}).get("test")
+    if repeated:
         yield Claim(
             "duplicates",
             True,
-            f"{shared:,} test images have the same pixels as an image to train or choose by.",
+            f"{repeated:,} test images have the same pixels as a training or validation image. The "
+            "test accuracy may therefore be too high.",
         )
-    elif shared == 0:
+    elif repeated == 0:
         yield Claim(
             "no_duplicates",
             False,
-            "No test image has the same pixels as an image to train or choose by.",
+            "No test image has the same pixels as a training or validation image.",
         )
 
 
@@ -177,15 +209,20 @@ def _machines(story: Story) -> Iterator[Claim]:
         yield Claim(
             "machine_unknown",
             True,
-            "The records do not say which machine and which releases made them (they are of an "
-            "earlier nasflow), so the same bytes cannot be expected of a rerun.",
+            "The records do not say which machine and which software versions made them, because "
+            "an earlier nasflow wrote them. A rerun may therefore not give exactly the same "
+            "results.",
         )
     elif any(machine != known[0] for machine in known):
         yield Claim(
-            "several_machines", True, "Stages ran on different machines or releases; see Rerun."
+            "several_machines",
+            True,
+            "The stages ran on different machines or with different software versions. The "
+            "section Rerun lists them.",
         )
     yield Claim(
         "seconds",
         False,
-        "Seconds are wall clock: on a machine that did other work too they are longer.",
+        "Times are measured as elapsed time: they are longer where the machine did other work "
+        "at the same time.",
     )

@@ -1,11 +1,12 @@
 "use strict";
-// Draws a chart when it comes into view, in the colours that the reader prefers; lets a legend's
-// button bring one network forward in all charts of its round; shows one search at a time.
+// Draws each chart when it comes into view, in light or dark colours as the reader's system prefers.
+// A button of a legend brings one network forward in all charts of its round. Where the page has
+// several searches, one of them is shown at a time.
 (() => {
-  let store; // figures and tables, once they are unpacked
+  let store; // the figures and tables of the page, after they are unpacked
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const rows = new Map(); // table -> its rows, unpacked once
-  const views = new Map(); // element -> vega view
+  const rows = new Map(); // number of a table -> its rows, which are unpacked once
+  const views = new Map(); // element of a chart -> its Vega view
   window.nasflow = { views, failed: [] };
 
   async function unpacked(id) {
@@ -19,7 +20,7 @@
     store = JSON.parse(await unpacked("figures"));
     const library = document.createElement("script");
     library.textContent = await unpacked("library");
-    document.head.append(library); // the policy knows its digest
+    document.head.append(library); // allowed, because the Content-Security-Policy names its digest
   })();
 
   function column({ same, words, at, values }) {
@@ -52,7 +53,7 @@
     };
   }
 
-  // Whether a chart can bring one network forward.
+  // Returns true for a chart that can bring one network forward.
   function focuses({ dataset }) {
     return (store.figures[dataset.figure].spec.params || []).some(({ name }) => name === "focus");
   }
@@ -87,7 +88,8 @@
   }, { rootMargin: "200px" });
   waiting.forEach((element) => seen.observe(element));
 
-  // What stands further down, and is not folded away, while the reader reads: a print has it then.
+  // While the reader reads, draws the charts further down that are not folded away, so that a print
+  // of the page contains them.
   const idle = window.requestIdleCallback || ((call) => setTimeout(call, 200));
   async function ahead() {
     const next = [...waiting].find((element) => element.offsetParent);
@@ -114,7 +116,7 @@
     }
   });
 
-  // A link into a closed round opens it.
+  // Opens the round, and shows the search, to which a link leads.
   function open() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
