@@ -100,7 +100,7 @@ def _runs(methods: Sequence[str], seeds: int) -> list[Answer]:
         Answer(
             "Multiple runs: are there enough, and are their seeds named?",
             _yes(seeds >= SEEDS),
-            f"{seeds} for each method; the answer is yes from {SEEDS} on",
+            f"{seeds} seeds for each method; the answer is yes from {SEEDS} on",
         ),
         Answer(
             "Tabular or surrogate benchmarks: were any used?",
