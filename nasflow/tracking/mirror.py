@@ -110,7 +110,8 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 
     Returns:
         The facts of each stage, as `track_pretrain` describes them, by the key of the stage. Once
-        the server was away, the remaining stages are pending without another try.
+        the server was away, the remaining stages are pending without another try. Unlike `track`,
+        this function does not limit the waiting while it writes.
     """
     facts: dict[str, dict[str, Any]] = {}
     away: str | None = None
