@@ -24,7 +24,6 @@ COLUMNS = {  # of a table's CSV file -> on the page
     "ratio to nash": "children per hour, ratio to nash",
     "n_NM": "morphisms per child (n_NM)",
     "networks a round": "networks per round",
-    "epochs_neigh": "epochs of one cosine (epochs_neigh)",
     "λ_start → λ_final": "tau, first → last (λ_start → λ_final)",
     "clock": "cosine of tau",
     "N": "particles (N)",
@@ -100,8 +99,11 @@ ANYTIME = (
 )
 ERRORS = "The test error of every run: one dot per seed. The vertical line is the method's mean."
 METHODS = (
-    "The settings that each method ran with. A morphism is one edit that makes a child from a "
-    "network. Tau is the step size of training; it follows a cosine over epochs_neigh epochs. "
+    "The settings that each method ran with. A round starts from one network, the centre; a "
+    "morphism is one edit that makes a child from it. Tau is the step size of training; it follows "
+    "a cosine. epochs_neigh is the length of the cosine in epochs. Halving trains the networks of "
+    "a round in rungs, after each of which only the best go on, and shares the epochs that nash "
+    "would spend out evenly among its rungs. "
     "Gradient ageing multiplies the gradient of a layer by exp(−d² / 2s²), where d is its distance "
     "in layers to the nearest new layer. Particles and U'(f), the entropy term of their energy, "
     "belong to nasgd and nasagd alone; f is the share of all particles that stand on a network. A "
@@ -122,7 +124,9 @@ CHECKLIST = (
 
 
 def _ablations(of: str) -> str:
-    second = " nasagd is the second order of the same method." if of == "nasgd" else ""
+    second = (
+        " nasagd is nasgd of second order: its particles have momentum." if of == "nasgd" else ""
+    )
     return (
         f"An ablation is {of} with the named options changed and all else equal.{second} Errors "
         f"are compared with those of {of} as in the table of results."

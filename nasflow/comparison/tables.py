@@ -96,7 +96,7 @@ def _parameters(experiment: Experiment, method: str) -> dict[str, Any]:
         "networks a round": own.n_neigh + (0 if climbing else 1),
         "epochs_neigh": f"{own.epochs_neigh:g}",
         "λ_start → λ_final": f"{own.lambda_start:g} → {own.lambda_final:g}",
-        "clock": "starts anew in each round" if climbing else "goes on over the rounds",
+        "clock": _cosine(base),
         "gradient ageing": f"s = {experiment.baselines.ageing:g}" if base == "nasgraph" else "no",
         "N": f"{search.particles:,}" if particles else DASH,
         "U'(f)": entropy if particles else DASH,
@@ -105,6 +105,12 @@ def _parameters(experiment: Experiment, method: str) -> dict[str, Any]:
     if base == "none":
         row = dict.fromkeys(row, DASH)
     return {"method": method, **row}
+
+
+def _cosine(base: str) -> str:
+    if base in BASELINES:
+        return "starts anew in each " + ("rung" if base == "halving" else "round")
+    return "goes on over the rounds"
 
 
 def _ends(base: str, experiment: Experiment) -> str:
