@@ -1,6 +1,6 @@
-"""Several algorithms side by side: tables, intervals, figures and a page.
+"""The comparison of several algorithms: tables, intervals, figures and one page.
 
-This room may import records and charts and everything below them, but not `report`, `tracking` or
+This room may import `records`, `charts` and everything below them, but not `report`, `tracking` or
 `command`.
 It offers `comparing.compared`, which makes all files of a comparison from finished searches.
 """

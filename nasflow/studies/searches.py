@@ -1,4 +1,7 @@
-"""The usual searches of a tabulated landscape: random, local search, regularized evolution."""
+"""Known searches on a tabulated landscape: random search, local search, regularized evolution.
+
+Each runs until the queries raise `Spent`, or until it has seen all that it can see.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from nasflow.studies.table import A, Queries
 
 
 def random_search(queries: Queries[A], rng: np.random.Generator) -> None:
-    """Uniform draws without replacement."""
+    """Query architectures drawn uniformly, none of them twice."""
     architectures = queries.landscape.architectures
     for i in rng.permutation(len(architectures))[: queries.budget]:
         queries(architectures[i])
@@ -19,10 +22,15 @@ def random_search(queries: Queries[A], rng: np.random.Generator) -> None:
 def local_search(
     queries: Queries[A], rng: np.random.Generator, *, first: bool, start: int = 1
 ) -> None:
-    """Descent from the best of `start` uniform draws, restarted at every local minimum (White et
-    al. 2020, arXiv 2005.02960).
+    """Descend to a local minimum again and again (White et al. 2020, arXiv 2005.02960).
 
-    `first`: move as soon as a neighbour is better; else query all neighbours and take the best."""
+    Args:
+        queries: the queries of the search.
+        rng: the random generator.
+        first: whether to move to the first better neighbour. If False, all neighbours are queried
+            and the best of them is taken.
+        start: the number of uniform draws; each descent begins at the best of them.
+    """
     while True:
         centre = min((queries.draw(rng) for _ in range(start)), key=queries)
         while (better := _descend(queries, rng, centre, first)) is not None:
@@ -43,8 +51,17 @@ def _descend(queries: Queries[A], rng: np.random.Generator, centre: A, first: bo
 def regularized_evolution(
     queries: Queries[A], rng: np.random.Generator, *, population: int, sample: int
 ) -> None:
-    """Real et al. 2019 (arXiv 1802.01548): the best of `sample` of the living has a child by one
-    uniform edit, and the oldest dies."""
+    """Evolve a population (Real et al. 2019, arXiv 1802.01548).
+
+    In each step the best of a random sample has a child by one edit, drawn uniformly; the child
+    replaces the oldest member of the population.
+
+    Args:
+        queries: the queries of the search.
+        rng: the random generator.
+        population: the number of members.
+        sample: the number of members that are drawn in each step.
+    """
     living = deque(queries.draw(rng) for _ in range(population))
     for architecture in living:
         queries(architecture)

@@ -1,13 +1,14 @@
-"""Whether a round picks the best child: all siblings trained on, and judged on images of their own.
+"""Whether a round picks the best child: all its siblings are trained on, and then measured on
+images that neither the round nor the training saw.
 
-With paired batches no network depends on the particles, so that one trial, a round that goes its
-whole length, serves every stop rule: each is played on the recorded losses, and its winner compared
-with the child that is best in the end.
+With paired batches no network depends on the particles. So one trial, which is a round of full
+length, serves every stop rule: the rule is played on the recorded losses, and its winner is
+compared with the child that is best in the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from nasflow.network.network import Network
 from nasflow.particles.flow import Matrix, Vector
 from nasflow.randomness import generator
-from nasflow.search.particle_round import stopped
+from nasflow.search.particle_round import Stop, stopped
 from nasflow.search.round import Progress, Setting
 from nasflow.studies import simulation
 from nasflow.training.batches import Batches, Split
@@ -23,13 +24,19 @@ from nasflow.training.optim import Step
 from nasflow.training.schedule import cosine
 from nasflow.training.siblings import Siblings
 
-FINAL = 1e-7
-NEAR = 0.01  # nats
+FINAL = 1e-7  # the step size at the end of the extra steps
+NEAR = 0.01  # nats behind the best child that still count as near it
 
 
 class Trial(NamedTuple):
-    """losses (steps, m), tau (steps,): as the round saw them. judged (seeds, m): nats after the
-    extra steps, inf for a sibling that diverged. morphisms: of nodes 1 .. m - 1."""
+    """A round of full length, and what its siblings reached when they were trained on.
+
+    Attributes:
+        losses: validation losses in nats, as the round saw them (steps, m).
+        tau: the step sizes of the round (steps,).
+        judged: losses in nats after the extra steps (seeds, m), inf for a sibling that diverged.
+        morphisms: the morphisms that made the nodes 1 .. m - 1.
+    """
 
     losses: Matrix
     tau: Vector
@@ -38,9 +45,17 @@ class Trial(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Of the winners of several trials, means: `near` is the share less than NEAR nats behind the
-    best child, `rank` counts from 1, `regret` is nats behind the best child, `gain` nats ahead of
-    g_r. `behind` (trials,): the regret of what goes on, g_r where no child won."""
+    """How good the choices of a stop rule are; all but the first and the last are means of winners.
+
+    Attributes:
+        outcome: how often rounds ended, and how often with the best child.
+        near: the fraction of the winners less than NEAR nats behind the best child.
+        rank: the place of the winner among the children, from 1.
+        regret: nats by which the winner is behind the best child.
+        gain: nats by which the winner is ahead of g_r.
+        behind: for each trial the regret of the network that goes on (trials,); this is g_r where
+            no child won.
+    """
 
     outcome: simulation.Outcome
     near: float
@@ -66,27 +81,43 @@ def trial(
     workers: int,
     progress: Progress,
 ) -> Trial:
-    """A round of max_steps steps in which no particle moves, then `extra` steps of all siblings on
-    paired batches, tau -> 0 by a cosine, for each of `seeds` orders of the images."""
+    """Run a round of max_steps steps in which no particle moves, and train its siblings on.
+
+    Args:
+        parent: the centre g_r.
+        k: the number of the global step that the round begins at.
+        train: the training images.
+        validation: the validation images that the round sees.
+        judge: the images that the siblings are measured on in the end.
+        search: the options of the section `search`.
+        augment: the options of the section `augment`.
+        number: the number of the trial.
+        extra: the number of extra steps, on paired batches.
+        tau: the step size at their start; it falls to about 0 by a cosine.
+        seeds: the number of orders of the images; all siblings are trained on in each of them.
+        workers: the number of threads.
+        progress: takes the progress of the round.
+    """
     still = search | {"warmup_steps": search["max_steps"]}
     setting = Setting("nasgd", still, augment, train, validation, number, 1, workers)
     with stopped(parent, k, setting, progress) as stop:
         networks = [stop.live.network(i) for i in range(len(stop.live))]
-    judged = [
-        train_on(
-            networks,
-            stop.step,
-            Batches(train, search["batch_size"], "trained on", (number, seed), **augment),
-            judge,
-            extra=extra,
-            tau=tau,
-            workers=workers,
-        )
-        for seed in range(seeds)
-    ]
+    options: dict[str, Any] = {"judge": judge, "extra": extra, "tau": tau, "workers": workers}
+    batches = _orders(train, search["batch_size"], augment, number, seeds)
+    return _recorded(stop, [train_on(networks, stop.step, each, **options) for each in batches])
+
+
+def _orders(
+    train: Split, size: int, augment: dict[str, Any], number: int, seeds: int
+) -> Iterator[Batches]:
+    for seed in range(seeds):
+        yield Batches(train, size, "trained on", (number, seed), **augment)
+
+
+def _recorded(stop: Stop, judged: Sequence[Vector]) -> Trial:
     return Trial(
-        np.array([step.losses for step in stop.history]),
-        np.array([step.tau for step in stop.history]),
+        np.array([record.losses for record in stop.history]),
+        np.array([record.tau for record in stop.history]),
         np.array(judged),
         ["+".join(child.morphisms) for child in stop.children],
     )
@@ -102,7 +133,20 @@ def train_on(
     tau: float,
     workers: int,
 ) -> Vector:
-    """Losses of all networks on `judge` after `extra` steps on the same batches, (m,)."""
+    """Train networks on, all on the same batches, and measure them.
+
+    Args:
+        networks: the m networks.
+        step: the update rule.
+        batches: the training batches.
+        judge: the images to measure on.
+        extra: the number of steps.
+        tau: the step size at the start; it falls to about 0 by a cosine.
+        workers: the number of threads.
+
+    Returns:
+        The mean losses in nats (m,), inf for a network that diverged.
+    """
     with Siblings(networks, step, workers=workers) as live:
         for j in range(extra):
             live.step([batches(j)], None, cosine(j, extra, tau, FINAL))
@@ -111,12 +155,18 @@ def train_on(
 
 
 def best(trial: Trial) -> int:
-    """The child with the lowest mean loss in the end."""
+    """Return the node of the child with the lowest mean loss in the end."""
     return 1 + int(np.argmin(trial.judged.mean(0)[1:]))
 
 
 def verdict(trials: Sequence[Trial], algorithm: str, search: dict[str, Any]) -> Verdict:
-    """The stop rule of these options, played on every trial."""
+    """Play the stop rule of these options on every trial.
+
+    Args:
+        trials: the trials.
+        algorithm: `nasgd` or `nasagd`.
+        search: the options of the section `search`.
+    """
     ends, chosen, behind = [], [], []
     for number, trial in enumerate(trials):
         rng = generator("trial particles", number)
@@ -132,7 +182,12 @@ def verdict(trials: Sequence[Trial], algorithm: str, search: dict[str, Any]) -> 
 
 
 def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float, float]:
-    """(right, near, rank, regret, gain) of a child drawn uniformly, diverged ones left out."""
+    """Return what a child reaches on average that is drawn uniformly.
+
+    Returns:
+        (right, near, rank, regret, gain), as in `Verdict`. `right` counts all children; children
+        that diverged are left out of the others.
+    """
     found = []
     for trial in trials:
         final = trial.judged.mean(0)
@@ -144,9 +199,11 @@ def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float, float]:
 
 
 def agreement(trials: Sequence[Trial]) -> float:
-    """How often the best child by one seed is the best by the mean of the others: a rule that
-    foresees one continuation exactly is right no more often. All seeds share the judging images, so
-    that the truth is less sure than this."""
+    """Return how often the best child by one seed is also the best by the mean of the others.
+
+    A rule that foresees one continuation exactly is right no more often than this. All seeds are
+    measured on the same images, so that the truth is less certain than this says.
+    """
     hits = []
     for trial in trials:
         children = trial.judged[:, 1:]
@@ -157,7 +214,7 @@ def agreement(trials: Sequence[Trial]) -> float:
 
 
 def _standing(final: Vector, node: int) -> tuple[bool, int, float, float]:
-    """(near the best, rank among the children, nats behind the best, nats ahead of g_r)."""
+    """(near the best, rank among the children, nats behind the best, nats ahead of g_r)"""
     children = final[1:]
     regret = float(final[node] - children.min())
     rank = 1 + int((children < final[node]).sum())

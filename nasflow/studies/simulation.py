@@ -1,11 +1,13 @@
-"""Simulated rounds: losses of siblings of which one is truly better, and the shipped stop rule.
+"""Simulated rounds: losses of siblings one of which is truly better, under the shipped stop rule.
 
     V_i(k) = c(k) - gap_i g(k) + own e_i(k) + residual g(k) r_i(k),   g(k) = min(1, k / grow)
 
-Node 0 is g_r, node 1 the best child, by `gap` nats; the others equal g_r. Children preserve the
-function, so that what training changes grows from 0: the gap and, with paired batches, the noise of
-the differences, `residual`. Noise of the batch is `common` to paired siblings and cancels; without
-pairing it is each sibling's `own`. No networks, no files.
+V_i(k) is the validation loss of node i at step k. Node 0 is g_r, the centre; node 1 is the best
+child, better by `gap` nats; all others equal g_r. Children compute the same function as g_r at
+first, so that what training changes grows from 0: the gap and, with paired batches, the noise of
+the differences (`residual`). With paired batches the noise of a batch is `common` to all siblings
+and cancels in the differences; without pairing each sibling has its `own`. No network is trained
+and no file is read.
 """
 
 from __future__ import annotations
@@ -21,13 +23,21 @@ from nasflow.particles.flow import Matrix, Vector
 from nasflow.particles.particles import Particles
 from nasflow.randomness import generator
 
-BATCH = 0.25  # nats, sd over batches of 32; measured on CIFAR-10 0.22 to 0.29
-RESIDUAL = 0.06  # nats: paired differences of two siblings have sqrt(2) times as much
+BATCH = 0.25  # nats, standard deviation over batches of 32; on CIFAR-10 it measured 0.22 to 0.29
+RESIDUAL = 0.06  # nats for each sibling; the difference of two paired ones has sqrt(2) times this
 
 
 class Model(NamedTuple):
-    """Standard deviations and the gap in nats, `grow` in steps (0: constant); `memory` is the
-    correlation of r_i from one step to the next."""
+    """The losses of a simulated round; all but the last two attributes are in nats.
+
+    Attributes:
+        gap: how much lower the loss of the best child is.
+        common: standard deviation of the noise c(k), which all siblings have in common.
+        own: standard deviation of each sibling's own noise.
+        residual: standard deviation of each sibling's noise that grows with g(k).
+        grow: steps over which g(k) grows from 0 to 1; with 0, g(k) is 1.
+        memory: correlation of r_i from one step to the next.
+    """
 
     gap: float
     common: float
@@ -38,8 +48,15 @@ class Model(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of `rounds` rounds: the share that ended, the share of those whose winner is the best child
-    with its standard error, and the median number of steps of those that ended."""
+    """What came out of several rounds.
+
+    Attributes:
+        rounds: the number of rounds.
+        ended: the fraction of the rounds that ended with a winner.
+        right: the fraction of these whose winner is the best child, NaN if there are none.
+        error: the standard error of `right`.
+        steps: the median number of steps of the rounds that ended.
+    """
 
     rounds: int
     ended: float
@@ -49,23 +66,27 @@ class Outcome(NamedTuple):
 
 
 def paired(gap: float, *, grow: float = 0.0, residual: float = RESIDUAL) -> Model:
-    """All siblings see the same batches."""
+    """Return the model of a round in which all siblings see the same batches; gap in nats."""
     return Model(gap, BATCH, 0.0, residual, grow)
 
 
 def independent(gap: float, *, grow: float = 0.0) -> Model:
-    """Every sibling sees its own batches, as in the paper."""
+    """Return the model of a round in which each sibling has its own batches, as in the paper."""
     return Model(gap, 0.0, BATCH, 0.0, grow)
 
 
 def growth(model: Model, steps: int) -> Vector:
-    """g(k) of steps 1 .. `steps`."""
+    """Return g(k) for the steps k = 1 .. `steps`, (steps,)."""
     k = np.arange(1.0, steps + 1)
     return np.minimum(1.0, k / model.grow) if model.grow else np.ones(steps)
 
 
 def losses(rng: np.random.Generator, model: Model, m: int, steps: int) -> Matrix:
-    """V_i(k), (steps, m), but for a constant."""
+    """Draw V_i(k) of `m` siblings, but for a constant.
+
+    Returns:
+        Losses in nats (steps, m).
+    """
     g = growth(model, steps)[:, None]  # (steps, 1)
     better = np.zeros(m)
     better[1] = model.gap
@@ -80,8 +101,19 @@ def losses(rng: np.random.Generator, model: Model, m: int, steps: int) -> Matrix
 def play(
     rng: np.random.Generator, V: Matrix, tau: Vector, algorithm: str, search: dict[str, Any]
 ) -> tuple[int | None, int]:
-    """The winner that the particles choose on losses (steps, m) at clocks tau (steps,), and the
-    step at which they do; None and all steps where they choose none."""
+    """Let the particles choose a winner on given losses.
+
+    Args:
+        rng: the random generator of the particles.
+        V: losses in nats (steps, m), g_r first.
+        tau: the step size at each step (steps,).
+        algorithm: `nasgd` or `nasagd`.
+        search: the options of the section `search`.
+
+    Returns:
+        The winner's node and the number of steps until it won; None and the number of all steps
+        where no child won.
+    """
     m = V.shape[1]
     K = flow.graph(np.ones(m - 1), 1.0 if search["graph"] == "complete" else 0.0)
     average = Average(m, search["window"], search["burn_in"])
@@ -99,7 +131,15 @@ def play(
 def simulate(
     model: Model, algorithm: str, search: dict[str, Any], *, rounds: int, seed: int = 0
 ) -> Outcome:
-    """Rounds of search["max_steps"] steps at most, at the constant clock lambda_start."""
+    """Simulate rounds of at most search["max_steps"] steps at the constant step size lambda_start.
+
+    Args:
+        model: the losses.
+        algorithm: `nasgd` or `nasagd`.
+        search: the options of the section `search`.
+        rounds: the number of rounds.
+        seed: the seed of losses and particles.
+    """
     m, steps = search["n_neigh"] + 1, search["max_steps"]
     tau = np.full(steps, search["lambda_start"])
     ends = []
@@ -111,7 +151,7 @@ def simulate(
 
 
 def outcome(ends: list[tuple[int | None, bool, int]]) -> Outcome:
-    """From (winner, whether it is the best child, steps) of every round."""
+    """Sum rounds up; each is (winner or None, whether it is the best child, steps)."""
     right = [best for winner, best, _ in ends if winner is not None]
     steps = [steps for winner, _, steps in ends if winner is not None]
     if not right:
@@ -122,11 +162,18 @@ def outcome(ends: list[tuple[int | None, bool, int]]) -> Outcome:
 
 
 def limit(model: Model, children: int, steps: int) -> float:
-    """P(the best child has the lowest weighted mean loss after `steps` steps): what no rule of
-    that fixed length exceeds, by Neyman and Pearson, among children alike a priori.
+    """Return the probability of the right choice that no rule of a fixed length exceeds.
 
-    With weights g / sigma^2 of a step the best leads by d = gap sqrt(sum g^2 / sigma^2) standard
-    deviations, and P = int phi(z - d) Phi(z)^(children - 1) dz. Exact for memory = 0."""
+    It is P(the best child has the lowest weighted mean loss after `steps` steps). By Neyman and
+    Pearson no rule that takes all these steps is better, if all children are alike beforehand. A
+    step has the weight g / sigma^2. Then the best child leads by d = gap sqrt(sum g^2 / sigma^2)
+    standard deviations, and P = int phi(z - d) Phi(z)^(children - 1) dz. Exact for memory = 0.
+
+    Args:
+        model: the losses.
+        children: the number of children, without g_r.
+        steps: the number of steps that every round takes.
+    """
     g = growth(model, steps)
     variance = model.own**2 + (model.residual * g) ** 2
     d = model.gap * math.sqrt(float((g**2 / variance).sum()))
@@ -139,9 +186,20 @@ def limit(model: Model, children: int, steps: int) -> float:
 def sequential_limit(
     model: Model, children: int, *, right: float, rounds: int, longest: int, seed: int = 0
 ) -> float:
-    """Mean steps of the sequential test that knows the model and stops as soon as one child's
-    posterior reaches `right` (a multihypothesis SPRT, optimal but for the overshoot). Exact for
-    memory = 0."""
+    """Simulate the mean number of steps of the sequential test that knows the model.
+
+    The test stops as soon as the posterior probability of one child reaches `right`. It is a
+    multihypothesis SPRT (sequential probability ratio test), which is optimal but for the
+    overshoot. Exact for memory = 0.
+
+    Args:
+        model: the losses.
+        children: the number of children, without g_r.
+        right: the posterior probability at which the test stops.
+        rounds: the number of simulated rounds.
+        longest: the number of steps after which a round ends in any case.
+        seed: the seed of the losses.
+    """
     g = growth(model, longest)
     weight = model.gap * g / (model.own**2 + (model.residual * g) ** 2)  # (longest,)
     steps = []

@@ -1,6 +1,7 @@
 """The mirror of the results in MLflow.
 
-This room may import records and charts and everything below them, but not `comparison`, `report`
+This room may import `records`, `charts` and everything below them, but not `comparison`, `report`
 or `command`; it is the only room that imports mlflow.
-It offers the commands `track` and `ui` (module `command`), and `mirror`, which writes the runs.
+It offers the commands `track` and `ui` (module `command`), and the module `mirror`, which writes
+the runs.
 """

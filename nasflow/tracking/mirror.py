@@ -1,73 +1,118 @@
-"""The MLflow mirror of the records; it and nasflow.tracking.model alone import mlflow.
+"""The MLflow mirror of the records. Only this room imports mlflow.
 
-Parquet and JSON files are the truth, and everything here can be deleted and made again with
-`track_all`. The experiment is the experiment; a search is a parent run (`nasgd seed 0`: its curves
-go over rounds, the test metrics are its last numbers); each stage is a child run (`pretrain`,
-`round 03 · deepen`, `final training`: curves over steps, the files, pictures). The final network is
-a registered model.
+The Parquet and JSON files are the truth. Everything here can be deleted and made again with
+`track_all`. The experiment of the configuration is the experiment in MLflow. A search is a parent
+run such as `nasgd seed 0`: its curves go over rounds, and the test metrics are its last numbers.
+Each stage is a child run (`pretrain`, `round 03 · deepen`, `final training`) with curves over
+steps, the files of the stage and pictures. The final network is a registered model.
 
-Idempotent: tag `nasflow.key` says what a run mirrors, `nasflow.digest`, written last, which version
-of it. The same digest is left alone; another one, or none (an interrupted call), replaces the run.
-A parent is extended while its points agree with the files, and replaced otherwise: a run id is no
-lasting name, the key is. Replaced runs are hidden until `mlflow gc`.
+Mirroring twice changes nothing. The tag `nasflow.key` says which stage or search a run mirrors,
+and the tag `nasflow.digest`, which is written last, says which version of it. A run whose digest is
+still right is left alone. A run with another digest, or with none (the call was interrupted), is
+replaced. The run of a search is extended while its points agree with the files, and replaced
+otherwise. So the id of a run does not last, but its key does. Replaced runs are hidden until
+`mlflow gc`.
 
-Best effort: a server that is away, silent or slow, or a locked database, costs a stage PATIENCE
-seconds and becomes {"status": "pending", "error": ...}, never an exception.
+A mirror never stops a search. A server that is away, silent or slow, or a locked database, becomes
+{"status": "pending", "error": ...} and never an exception. It costs a stage at most PATIENCE
+seconds of waiting for the first answer, and PATIENCE seconds more for the writing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasflow.records import curves
-from nasflow.records.curves import Point
-from nasflow.storage.files import read_json
 from nasflow.tracking import notes, pictures, server, waiting
-from nasflow.tracking.source import Source, found
+from nasflow.tracking.artifacts import PROXIED, place
+from nasflow.tracking.artifacts import upload as _upload
+from nasflow.tracking.runs import NOTE, PARENT, delete, log, tagged
+from nasflow.tracking.search_run import search_run, tell
+from nasflow.tracking.source import Source, found, origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
-PATIENCE = 4.0  # seconds that go by without work; mlflow and a round's pictures take five
-FIRST = 30.0  # where a database is made: seconds of work on a busy machine, no waiting
-BATCH = 1000  # MLflow's limit; 50 times faster than point by point
-PROXIED = "mlflow-artifacts:/"
-PARENT = "mlflow.parentRunId"
-NOTE = "mlflow.note.content"
+# Seconds that a call waits for others. Work does not count: loading mlflow and drawing the pictures
+# of a round take five seconds of it.
+PATIENCE = 4.0
+# The same where the database does not exist yet. One process makes it, which is work, and on a busy
+# machine slow work; the other processes wait for their turn meanwhile.
+FIRST = 30.0
+LATE = "the mirror was not finished in time; `nasflow track --all results` completes it"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # not one of prompts and traces
 
 
 def track_pretrain(
     source: Path, *, experiment: str, algorithm: str, seed: int, uri: str
 ) -> dict[str, Any]:
-    """Mirror S/pretrain; returns what stands in tracking.json."""
+    """Mirror the pretraining of a search S.
+
+    Args:
+        source: the folder S/pretrain.
+        experiment: the name of the experiment.
+        algorithm: the name of the algorithm or of the ablation.
+        seed: the seed of the search.
+        uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
+
+    Returns:
+        The facts for S/tracking/pretrain.json: `status` is logged, unchanged or pending; `error` is
+        one line, or None; `run_id`, `parent_run_id` and `digest` are None while it is pending.
+    """
     return track(Source(source.absolute(), experiment, algorithm, seed), uri)
 
 
 def track_round(
     source: Path, *, experiment: str, algorithm: str, seed: int, round: int, uri: str
 ) -> dict[str, Any]:
-    """Mirror S/search/round_r."""
+    """Mirror one round of a search S.
+
+    Args:
+        source: the folder S/search/round_r.
+        experiment: the name of the experiment.
+        algorithm: the name of the algorithm or of the ablation.
+        seed: the seed of the search.
+        round: the number r of the round.
+        uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
+
+    Returns:
+        The facts for S/tracking/round_r.json, as `track_pretrain` describes them.
+    """
     return track(Source(source.absolute(), experiment, algorithm, seed, round), uri)
 
 
 def track_final(
     source: Path, *, experiment: str, algorithm: str, seed: int, uri: str
 ) -> dict[str, Any]:
-    """Mirror S/final with the test metrics, which finishes the run of the search."""
+    """Mirror the final training of a search S with its test metrics, and finish the search's run.
+
+    Args:
+        source: the folder S/final.
+        experiment: the name of the experiment.
+        algorithm: the name of the algorithm or of the ablation.
+        seed: the seed of the search.
+        uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
+
+    Returns:
+        The facts for S/tracking/final.json, as `track_pretrain` describes them.
+    """
     return track(Source(source.absolute(), experiment, algorithm, seed), uri)
 
 
 def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
-    """Mirror every finished stage under results/: key -> facts. Once the server is away the rest is
-    pending without being tried."""
+    """Mirror every finished stage of a results folder.
+
+    Args:
+        results: the folder with results/EXPERIMENT/ALGORITHM/seed_S below it.
+        uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
+
+    Returns:
+        The facts of each stage, as `track_pretrain` describes them, by the key of the stage. Once
+        the server was away, the remaining stages are pending without another try. Unlike `track`,
+        this function does not limit the waiting while it writes.
+    """
     facts: dict[str, dict[str, Any]] = {}
     away: str | None = None
     for source in found(results):
@@ -77,7 +122,19 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
 
 
 def track(source: Source, uri: str) -> dict[str, Any]:
-    """Mirror one stage, waiting for at most PATIENCE seconds, or FIRST."""
+    """Mirror one stage.
+
+    The call waits for at most PATIENCE seconds to learn whether the server or the database answers,
+    and for at most PATIENCE seconds (FIRST, where the database is made) while it writes. Work does
+    not count as waiting.
+
+    Args:
+        source: the stage.
+        uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
+
+    Returns:
+        The facts about the mirrored stage, as `track_pretrain` describes them.
+    """
     path = server.database(uri)
     try:
         away = waiting.within(PATIENCE, lambda: server.absence(uri))
@@ -89,11 +146,11 @@ def track(source: Source, uri: str) -> dict[str, Any]:
 
         return waiting.within(patience, lambda: _attempt(source, uri))
     except TimeoutError:
-        return _pending(uri, f"{uri}: not done in time; `nasflow track --all` makes it good")
+        return _pending(uri, f"{uri}: {LATE}")
 
 
 def _attempt(source: Source, uri: str) -> dict[str, Any]:
-    """A failure of any kind is a fact: no search stops for its mirror."""
+    """Turn a failure of any kind into a fact, since no search may stop for its mirror."""
     try:
         with server.turn(server.lock_of(uri, source.results)):
             return _pending(uri, None) | _mirror(_client(uri), source)
@@ -107,10 +164,10 @@ def _pending(uri: str, error: str | None) -> dict[str, Any]:
 
 
 def _client(uri: str) -> MlflowClient:
-    """A client; a database that is missing is made first, under the turn of the caller.
+    """Return a client, and make a database that is missing first; the caller holds the lock.
 
-    It is made under another name and renamed, so that a killed process leaves no half of one. The
-    empty experiment `Default` goes."""
+    The database is made under another name and renamed, so that a killed process leaves no half of
+    it. MLflow's empty experiment `Default` is deleted from it."""
     server.prepare_environment()
     from mlflow import MlflowClient
 
@@ -126,21 +183,21 @@ def _client(uri: str) -> MlflowClient:
 def _mirror(client: MlflowClient, source: Source) -> dict[str, Any]:
     digest = source.digest()
     experiment = _experiment(client, source.experiment)
-    same = _runs(client, experiment, "nasflow.key", source.key)
-    parent, changed = _search_run(client, experiment, source)
+    same = tagged(client, experiment, "nasflow.key", source.key)
+    parent, changed = search_run(client, experiment, source)
     parent_id = str(parent.info.run_id)
     kept = next((run for run in same if run.data.tags.get("nasflow.digest") == digest), None)
     run_id = kept.info.run_id if kept else _stage_run(client, experiment, parent_id, source, digest)
     for run in same:
         if run.info.run_id != run_id:
-            _delete(client, run)
-    changed |= _tell(client, experiment, parent, source)
+            delete(client, run)
+    changed |= tell(client, experiment, parent, source)
     status = "unchanged" if kept and not changed else "logged"
     return {"status": status, "run_id": run_id, "parent_run_id": parent_id, "digest": digest}
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
-    """The experiment's id; made or taken out of MLflow's bin where needed."""
+    """Return the experiment's id; make it, or take it out of MLflow's bin, where needed."""
     known = client.get_experiment_by_name(name)
     if known is None:
         local = client.tracking_uri.startswith(server.SQLITE)
@@ -154,21 +211,12 @@ def _experiment(client: MlflowClient, name: str) -> str:
 def _stage_run(
     client: MlflowClient, experiment: str, parent: str, source: Source, digest: str
 ) -> str:
-    """One child run with its curves and files; the digest comes last."""
-    status, time = source.status, curves.clock(source.status)
-    tags = _origin(source.key, source.results) | {PARENT: parent}
-    for name in ("fingerprint", "winner", "morphism", "reason"):
-        if name in status:
-            tags[f"nasflow.{name}"] = str(status[name])
-    parameters = {"algorithm": source.algorithm, "seed": source.seed}
-    if source.round is not None:
-        parameters |= {"round": source.round, "morphism": status["morphism"] or "parent"}
-        parameters |= {"reason": status["reason"]}
-    drawn = pictures.pictures(source)
-    run = client.create_run(experiment, time.at(0), tags, source.title)
+    """Make the run of a stage with its curves and files; the digest is written last."""
+    time, drawn = curves.clock(source.status), pictures.pictures(source)
+    run = client.create_run(experiment, time.at(0), _tags(source, parent), source.title)
     run_id = str(run.info.run_id)
     client.set_tag(run_id, NOTE, notes.of_stage(source, run_id, list(drawn)))
-    _log(client, run_id, source.points(), parameters)
+    log(client, run_id, source.points(), _parameters(source))
     made = pictures.files(source, drawn) | pictures.diagrams(source)
     _upload(client, run, {path.name: path.read_bytes() for path in source.files} | made)
     client.set_tag(run_id, pictures.SHOWN, "True")
@@ -179,110 +227,26 @@ def _stage_run(
     return run_id
 
 
+def _tags(source: Source, parent: str) -> dict[str, str]:
+    tags = origin(source.key, source.results) | {PARENT: parent}
+    for name in ("fingerprint", "winner", "morphism", "reason"):
+        if name in source.status:
+            tags[f"nasflow.{name}"] = str(source.status[name])
+    return tags
+
+
+def _parameters(source: Source) -> dict[str, object]:
+    parameters: dict[str, object] = {"algorithm": source.algorithm, "seed": source.seed}
+    if source.round is not None:
+        status = source.status
+        parameters |= {"round": source.round, "morphism": status["morphism"] or "parent"}
+        parameters |= {"reason": status["reason"]}
+    return parameters
+
+
 def _register(client: MlflowClient, source: Source, run_id: str) -> None:
-    """The network as a version of the registered model; 5 s, where it is not there yet."""
+    """Make the network a version of the registered model; this takes 5 s for a new network."""
     from nasflow.tracking import model
 
-    version = model.register(client, source, run_id, lambda uri: _place(client.tracking_uri, uri))
+    version = model.register(client, source, run_id, lambda uri: place(client.tracking_uri, uri))
     client.set_tag(run_id, "nasflow.model", f"models:/{source.experiment}/{version}")
-
-
-def _search_run(client: MlflowClient, experiment: str, source: Source) -> tuple[Run, bool]:
-    """The parent run of a search, brought up to date; and whether that changed anything."""
-    points = {(p.key, p.step, p.value): p for p in curves.of_search(source.search)}
-    same = _runs(client, experiment, "nasflow.key", source.search_key)
-    there = {run.info.run_id: _points(client, run) for run in same}
-    run = next((run for run in same if there[run.info.run_id] <= points.keys()), None)
-    created = run is None
-    if run is None:
-        start, _ = curves.span(source.search)
-        tags = _origin(source.search_key, source.results)
-        run = client.create_run(experiment, start, tags, f"{source.algorithm} seed {source.seed}")
-        _log(client, run.info.run_id, [], {"algorithm": source.algorithm, "seed": source.seed})
-    missing = points.keys() - there.get(run.info.run_id, set())
-    _log(client, run.info.run_id, [p for key, p in points.items() if key in missing], {})
-    for old in (other for other in same if other.info.run_id != run.info.run_id):
-        for child in _runs(client, experiment, PARENT, old.info.run_id):
-            client.set_tag(child.info.run_id, PARENT, run.info.run_id)
-        _delete(client, old)
-    return run, created or bool(missing)
-
-
-def _tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> bool:
-    """Description, report, reason and end of a search, where they differ from what the run says."""
-    children = _runs(client, experiment, PARENT, run.info.run_id)
-    ids = {child.data.tags["nasflow.key"]: str(child.info.run_id) for child in children}
-    tags = {NOTE: notes.of_search(source, experiment, ids)}
-    summary = source.search / "search" / "summary.json"
-    if summary.exists():
-        facts = read_json(summary)
-        tags |= {f"nasflow.{name}": str(facts[name]) for name in ("reason", "fingerprint")}
-    report = source.results / source.experiment / "report.html"  # of all searches, made last
-    if report.exists():
-        tags["nasflow.report"] = hashlib.sha256(report.read_bytes()).hexdigest()
-    changed = {key: value for key, value in tags.items() if run.data.tags.get(key) != value}
-    if "nasflow.report" in changed:
-        _upload(client, run, {report.name: report.read_bytes()})
-    for key, value in changed.items():
-        client.set_tag(run.info.run_id, key, value)
-    done = (source.search / "final" / "metrics.json").exists()
-    _, end = curves.span(source.search)
-    if done and run.info.end_time != end:
-        client.set_terminated(run.info.run_id, "FINISHED", end)
-    return bool(changed) or (done and run.info.end_time != end)
-
-
-def _origin(key: str, results: Path) -> dict[str, str]:
-    """The tags that lead back to the files; `mlflow.source.name` is a column of the runs table."""
-    path = f"{results.name}/{key}"
-    return {"nasflow.key": key, "nasflow.source": path, "mlflow.source.name": path}
-
-
-def _runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Run]:
-    return list(client.search_runs([experiment], f"tags.`{tag}` = '{value}'"))
-
-
-def _points(client: MlflowClient, run: Run) -> set[tuple[str, int, float]]:
-    """All points of a run, to be compared with the files'. One request a key (about 15)."""
-    histories = (client.get_metric_history(run.info.run_id, key) for key in run.data.metrics)
-    return {(point.key, point.step, point.value) for history in histories for point in history}
-
-
-def _log(
-    client: MlflowClient, run_id: str, points: Sequence[Point], parameters: Mapping[str, object]
-) -> None:
-    from mlflow.entities import Metric, Param
-
-    if parameters:
-        client.log_batch(run_id, params=[Param(k, str(v)) for k, v in parameters.items()])
-    for start in range(0, len(points), BATCH):
-        batch = points[start : start + BATCH]
-        client.log_batch(run_id, [Metric(p.key, p.value, p.time, p.step) for p in batch])
-
-
-def _upload(client: MlflowClient, run: Run, files: Mapping[str, bytes]) -> None:
-    """Path -> content: through the server; for a local database into the folder that the server
-    will serve."""
-    with tempfile.TemporaryDirectory() as temporary:
-        place = _place(client.tracking_uri, str(run.info.artifact_uri))
-        for name, content in files.items():
-            path = (place or Path(temporary)) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        if place is None:
-            client.log_artifacts(run.info.run_id, temporary)
-
-
-def _place(tracking_uri: str, uri: str) -> Path | None:
-    """Where artifacts stand, if beside a local database."""
-    path = server.database(tracking_uri)
-    if path is None or not uri.startswith(PROXIED):
-        return None
-    return server.artifacts(path) / uri.removeprefix(PROXIED)
-
-
-def _delete(client: MlflowClient, run: Run) -> None:
-    folder = _place(client.tracking_uri, str(run.info.artifact_uri))
-    if folder is not None:
-        shutil.rmtree(folder.parent, ignore_errors=True)
-    client.delete_run(run.info.run_id)

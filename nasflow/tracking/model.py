@@ -1,12 +1,13 @@
 """The final network in MLflow: a model that can be loaded, and a version of it in the registry.
 
-The model is nasflow.network.deployable's module, normalisation inside, exported by torch.export: no
-pickle, no code of nasflow. It takes float32 images (n, channels, height, width) on the scale 0..1
-and gives probabilities (n, classes).
+The model is the module of nasflow.network.deployable, which normalises its images itself. It is
+exported by torch.export, so that it needs no pickle and no code of nasflow. It takes float32 images
+(n, channels, height, width) with values from 0 to 1 and returns probabilities (n, classes).
 
-The registry has a model an experiment, a version a network, and an alias a search (`nasgd-seed-0`)
-for the version that it leads to now. Tag nasflow.digest of a version is that of the network's
-manifest: the same one is not registered again.
+The registry has one model for each experiment, one version for each network, and one alias for
+each search (`nasgd-seed-0`), which leads to the latest version of that search. The tag
+nasflow.digest of a version is the sha256 of the network's manifest; a network whose digest is there
+is not registered again.
 """
 
 from __future__ import annotations
@@ -28,13 +29,23 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 NAME = "network"
-EXAMPLES = 2  # images; one would fix the size of a batch
+EXAMPLES = 2  # images to export with; with one, the size of a batch would be fixed
 DIGEST = "nasflow.digest"
-Place = Callable[[str], Path | None]  # where artifacts of a URI stand, if not behind a server
+Place = Callable[[str], Path | None]  # URI of artifacts -> their path, None behind a server
 
 
 def register(client: MlflowClient, source: Source, run: str, place: Place) -> str:
-    """The version of the search's network, made where there is none."""
+    """Register the final network of a search, unless it is registered.
+
+    Args:
+        client: the client of the server or the database.
+        source: the final training of the search.
+        run: the id of its run.
+        place: finds the path of artifacts, as `artifacts.place` does.
+
+    Returns:
+        The version of the network. The alias of the search leads to it now.
+    """
     digest = hashlib.sha256((source.folder / "network.json").read_bytes()).hexdigest()
     found = _version(client, source, digest)
     if found is None:
@@ -54,7 +65,7 @@ def _version(client: MlflowClient, source: Source, digest: str) -> ModelVersion 
 
 
 def _logged(client: MlflowClient, source: Source, run: str, place: Place) -> tuple[str, str]:
-    """Id and URI of a logged model of the run."""
+    """Log the network as a model of the run; returns the id and the URI of the model."""
     experiment = client.get_run(run).info.experiment_id
     tags = {"nasflow.key": source.key}
     parameters = {"algorithm": source.algorithm, "seed": str(source.seed)}
@@ -77,8 +88,8 @@ def _output(model: str) -> Any:
 
 
 def _save(source: Source, target: Path, run: str, model: str) -> None:
-    """A folder in MLflow's format."""
-    import mlflow.pytorch  # 5 s
+    """Write the model as a folder in MLflow's format."""
+    import mlflow.pytorch  # takes 5 s
     from mlflow.models import Model, infer_signature
 
     from nasflow.network.deployable import Deployable
@@ -88,7 +99,7 @@ def _save(source: Source, target: Path, run: str, model: str) -> None:
     module = Deployable(read_checkpoint(stem).network, facts_of(stem))
     images = module.example(EXAMPLES)
     answers = module(images).detach()
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it guesses at requirements aloud
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of guessed requirements
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.pytorch.save_model(
@@ -137,8 +148,8 @@ def _registered(
 
 def _collection(source: Source) -> str:
     return (
-        f"Networks found in the experiment {source.experiment}: a version a search, the alias of a "
-        "search leads to its latest."
+        f"The networks that the experiment {source.experiment} found. Each version is the final "
+        "network of one search. The alias of a search leads to its latest version."
     )
 
 
@@ -149,19 +160,19 @@ def _description(source: Source) -> str:
         [
             f"{source.algorithm}, seed {source.seed}: **{found['test_accuracy']:.2%} test accuracy"
             f"**, {found['validation_accuracy']:.2%} validation accuracy, {found['parameters']:,} "
-            f"parameters, {found['flops']:,} FLOPs an image.",
+            f"parameters, {found['flops']:,} FLOPs per image.",
             "",
-            "Takes float32 (n, channels, height, width) in 0..1, normalises itself, gives "
-            "probabilities.",
+            "The model takes images as float32 (n, channels, height, width) with values from 0 to "
+            "1. It normalises them itself, and returns probabilities (n, classes).",
             "",
             "```python",
             "import mlflow",
-            'mlflow.set_tracking_uri("http://127.0.0.1:5000")  # nasflow ui',
+            'mlflow.set_tracking_uri("http://127.0.0.1:5000")  # the address of `nasflow ui`',
             f'model = mlflow.pytorch.load_model("models:/{name}@{alias}")',
             "probabilities = model(images)",
             "```",
             "",
-            f"From `results/{source.key}`; without MLflow: `nasflow export "
+            f"Its files are in `results/{source.key}`. To use it without MLflow: `nasflow export "
             f"results/{source.key}/network --to onnx --out network.onnx`",
         ]
     )

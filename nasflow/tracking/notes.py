@@ -6,68 +6,128 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from nasflow.config.compare import algorithm_of
 from nasflow.storage.files import read_json
 from nasflow.tracking.pictures import name_of
 from nasflow.tracking.source import Source, found_in
 
-LATEST = 50  # rounds in a table; MLflow's tags end at 8,000 characters
-PICTURED = 6  # rounds whose shares are shown
+LATEST = 50  # rounds in a table
+LONGEST = 8_000  # characters of a description, which is a tag: MLflow cuts longer ones
+PICTURED = 6  # rounds that moved the centre whose picture is shown
+PARTICLES = ("nasgd", "nasagd")  # algorithms whose rounds have particles, and a picture of them
 EXPERIMENT = (
-    "Neural architecture search by nasflow. A row is a search (algorithm and seed); the rows under "
-    "it are its rounds and trainings. **Algorithms**: with the rows closed, the chart icon beside "
-    "the list draws all searches together; see `test_accuracy`, `parameters`, "
-    "`effort/seconds_total`. **Rounds**: open a row, tick its rounds, *Compare*."
+    "Neural architecture search by nasflow. Each row of the list is one search: an algorithm with "
+    "one seed. The rows below it are the stages of the search: pretraining, rounds and final "
+    "training. **To compare algorithms**: leave the rows closed and click the chart icon beside "
+    "the list. It draws all searches together; look at `test_accuracy`, `parameters` and "
+    "`effort/seconds_total`. **To compare rounds**: open a row, tick its rounds and click "
+    "*Compare*."
 )
+REASONS = {
+    "recentred": "a child won",
+    "max_steps": "no child led by enough within search.max_steps steps",
+    "kept": "no child was better than its parent",
+    "budget": "the budget was used up",
+    "exhausted": "no child was allowed",
+    "diverged": "all networks diverged",
+    "parent_diverged": "the centre diverged, and the best child went on",
+}
 
 
 def of_stage(source: Source, run: str, drawn: Sequence[str]) -> str:
-    """The description of a stage's run, with its pictures."""
-    return "\n\n".join([_sentence(source), *(_picture(source, run, key) for key in drawn)])
+    """Return the description of a stage's run, with its pictures.
+
+    Args:
+        source: the stage.
+        run: the id of its run.
+        drawn: the keys of its pictures, such as `charts/loss`, in the order to show them.
+    """
+    return "\n\n".join([_sentences(source), *(_picture(source, run, key) for key in drawn)])
 
 
 def of_search(search: Source, experiment: str, ids: Mapping[str, str]) -> str:
-    """The description of a search: its story, its rounds with links to their runs, pictures of
-    those that moved the centre. `ids`: key of a stage -> its run."""
+    """Return the description of a search's run.
+
+    It has the outcome, a table of the rounds with links to their runs, and a picture for each of
+    the last rounds that moved the centre.
+
+    Args:
+        search: any stage of the search.
+        experiment: MLflow's id of the experiment.
+        ids: the id of each stage's run by the key of the stage.
+    """
     stages = list(found_in(search.search, search.experiment, search.algorithm, search.seed))
     rounds = [stage for stage in stages if stage.round is not None]
-    lines = [
-        _outcome(search.search),
-        "Curves over rounds: 0 is the pre-trained network, r the winner of round r, the number "
-        "after the last round the trained winner.",
+    rows = [_row(stage, experiment, ids.get(stage.key)) for stage in rounds[-LATEST:]]
+    head, pictures = _head(search.search), _moves(rounds, ids)
+    while rows and len("\n".join([*head, *rows, *pictures])) > LONGEST:
+        rows = rows[1:]
+    return "\n".join([*head, *rows, *pictures])
+
+
+def _head(search: Path) -> list[str]:
+    return [
+        _outcome(search),
+        "The curves go over rounds: 0 is the pre-trained network, r is the winner of round r, and "
+        "the last number is the winner after its final training.",
         "",
-        "| round | morphism | ended by | parameters | validation accuracy |",
+        f"The table has the latest rounds, at most {LATEST}. The morphism is the edit that made "
+        "the winner; `parent` says that no child won.",
+        "",
+        "| round | morphism | reason for its end | parameters | validation accuracy |",
         "|--:|---|---|--:|--:|",
-        *(_row(stage, experiment, ids.get(stage.key)) for stage in rounds[-LATEST:]),
     ]
+
+
+def _moves(rounds: Sequence[Source], ids: Mapping[str, str]) -> list[str]:
+    """Lines with a picture for each of the last rounds that moved the centre."""
+    lines = []
     moved = [stage for stage in rounds if stage.status["winner"] and stage.key in ids]
     for stage in moved[-PICTURED:]:
-        lines += ["", f"Round {stage.round}: {stage.status['morphism']}", ""]
-        lines.append(_picture(stage, ids[stage.key], "charts/particle shares"))
-    return "\n".join(lines)
+        flowed = algorithm_of(stage.algorithm) in PARTICLES
+        key = "charts/particle shares" if flowed else "charts/training loss"
+        lines += ["", f"Round {stage.round}, won by a child of `{stage.status['morphism']}`:", ""]
+        lines.append(_picture(stage, ids[stage.key], key))
+    return lines
 
 
-def _sentence(source: Source) -> str:
+def _sentences(source: Source) -> str:
     status = source.status
-    accuracy = f"validation accuracy {status['validation_accuracy']:.4f}"
+    accuracy = f"Its accuracy on the validation images is {status['validation_accuracy']:.4f}."
     if source.round is None:
-        return f"{status['steps']} steps, {accuracy}. Curves over steps."
+        return (
+            f"The network was trained for {status['steps']} steps. {accuracy} The curves go over "
+            "steps."
+        )
+    reason = f"`{status['reason']}`"
+    if status["reason"] in REASONS:
+        reason += f" ({REASONS[status['reason']]})"
     return (
-        f"Ended by `{status['reason']}` after {status['steps']} steps among "
-        f"{status['children']} children; node {status['winner']} "
-        f"({status['morphism'] or 'parent'}) won, {accuracy}. Curves over the steps of the "
-        "round, one per sibling: number of the node and its morphism; 0 is the parent."
+        f"This round ended by {reason} after {status['steps']} steps. "
+        f"{status['children']} children took part. {_winner(source)} {accuracy} The curves "
+        "go over the steps of the round, one curve for each sibling. The name of a curve ends with "
+        "the sibling's number and the morphism that made it; `parent`, number 0, is the network "
+        "that the round started from."
     )
+
+
+def _winner(source: Source) -> str:
+    status = source.status
+    if not status["winner"]:
+        return "The search goes on with the parent."
+    return f"The search goes on with child {status['winner']} (`{status['morphism']}`)."
 
 
 def _outcome(search: Path) -> str:
     metrics = search / "final" / "metrics.json"
     if not metrics.exists():
-        return "Under way."
+        return "This search is not finished."
     found = read_json(metrics)
     return (
-        f"**{found['test_accuracy']:.2%} test accuracy** with {found['parameters']:,} parameters; "
-        f"{found['recentred']} of {found['rounds']} rounds moved the centre, "
-        f"{found['architectures']} children seen, {found['seconds']['total']:,.0f} s in all."
+        f"**{found['test_accuracy']:.2%} test accuracy** with {found['parameters']:,} parameters. "
+        f"A child became the new centre in {found['recentred']} of {found['rounds']} rounds. "
+        f"{found['architectures']} children were trained. All stages together took "
+        f"{found['seconds']['total']:,.0f} s."
     )
 
 

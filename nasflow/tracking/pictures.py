@@ -1,8 +1,9 @@
 """The pictures of a finished stage for its mirror: charts and architectures.
 
-MLflow's page `Model metrics` shows as cards, in sections by the part of their key before a slash,
-what lies in the run's folder images/ under names that say key, step and time (MLflow's own, of
-`log_image`): a PNG, and a WebP that the card shows.
+MLflow's page `Model metrics` shows the pictures that lie in the run's folder images/ as cards. The
+part of a picture's key before the slash is the section of its card. The name of a file holds the
+key, the step and the time; this form is MLflow's own, of its function `log_image`. Each picture
+lies there twice: as a PNG, and as a smaller WebP that the card shows.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ from nasflow.tracking.source import Source
 if TYPE_CHECKING:
     from nasflow.charts.charts import Figure
 
-SHOWN = "mlflow.loggedImages"  # tag without which MLflow looks for no images
-STEPS = 120  # of a chart of a round
-WIDTH, HEIGHT = 400, 145  # points: a card is 1.6 times as wide as high, legend and axis in it
-SCALE = 1.6  # pixels a point: a description shows what fits into 800
+SHOWN = "mlflow.loggedImages"  # without this tag MLflow looks for no images
+STEPS = 120  # steps that a chart shows
+WIDTH, HEIGHT = 400, 145  # points; a card, with legend and axis, is 1.6 times as wide as high
+SCALE = 1.6  # pixels per point; a description shows pictures up to 800 pixels wide
 LEGEND = {"orient": "bottom", "columns": 3, "labelLimit": 110, "title": None}
 CHARTS = {"shares": "particle shares", "loss": "validation loss", "energy": "total energy"}
 
 
 def pictures(source: Source) -> dict[str, bytes]:
-    """Key such as `charts/particle shares` -> PNG, in the order to look at them."""
+    """Draw the pictures of a stage.
+
+    Returns:
+        The PNG of each picture by its key, such as `charts/particle shares`, in the order to show
+        them.
+    """
     if source.round is not None:
         return _of_round(source.folder) | _of_network(source.folder / "winner", _before(source))
     if source.folder.name == "final":
@@ -40,28 +46,36 @@ def pictures(source: Source) -> dict[str, bytes]:
 
 
 def diagrams(source: Source) -> dict[str, bytes]:
-    """File name -> SVG of the network that the stage left."""
-    stem = source.folder / ("network" if source.round is None else "winner")
+    """Draw the network that the stage left, as SVG by its file name."""
     from nasflow.architecture.diagram import diagram
 
+    stem = source.folder / ("network" if source.round is None else "winner")
     return {"architecture.svg": diagram(_architecture(stem)).encode()}
 
 
 def name_of(source: Source, key: str) -> str:
-    """Path of a picture among the artifacts: the same whenever it is drawn."""
+    """Return a picture's path among the artifacts; it is the same whenever it is drawn."""
     end = curves.clock(source.status).at(source.status["steps"])
     unique = uuid.uuid5(uuid.NAMESPACE_URL, f"nasflow:{source.key}/{key}")
     return f"images/{key.replace('/', '~')}+step+0+timestamp+{end}+{unique}.png"
 
 
 def files(source: Source, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Path among the artifacts -> content."""
+    """Make the files of pictures.
+
+    Args:
+        source: the stage.
+        drawn: the PNG of each picture by its key, as `pictures` returns them.
+
+    Returns:
+        The content of each file by its path among the artifacts: a PNG and a WebP per picture.
+    """
     from PIL import Image
 
     found: dict[str, bytes] = {}
     for key, png in drawn.items():
         name, small, whole = name_of(source, key), io.BytesIO(), Image.open(io.BytesIO(png))
-        square = Image.new("RGB", (whole.width, max(whole.size)), "white")  # cards show its top
+        square = Image.new("RGB", (whole.width, max(whole.size)), "white")  # a card shows the top
         square.paste(whole)
         square.save(small, "WEBP", quality=85)
         found |= {name: png, name.removesuffix(".png") + "+compressed.webp": small.getvalue()}
@@ -113,7 +127,7 @@ def _of_final(source: Source) -> dict[str, bytes]:
 
 
 def _png(figure: Figure) -> bytes:
-    """For a card, with its legend below; a matrix keeps its height."""
+    """Draw a figure for a card, with its legend below; a confusion matrix keeps its height."""
     import vl_convert
 
     from nasflow.charts import charts
@@ -126,7 +140,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _still(spec: dict[str, Any]) -> dict[str, Any]:
-    """Without the unseen points that a page hovers over."""
+    """Leave out the invisible points that carry the tooltips of a page."""
     if "layer" not in spec:
         return spec
     seen = [layer for layer in spec["layer"] if layer["mark"].get("opacity") != 0]
@@ -134,7 +148,7 @@ def _still(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_network(stem: Path, before: Path | None) -> dict[str, bytes]:
-    """The architecture, what differs from that before it marked."""
+    """Draw the architecture, and mark in it what differs from the one before."""
     import vl_convert
 
     from nasflow.architecture.diagram import diagram
@@ -156,7 +170,7 @@ def _on_white(png: bytes) -> bytes:
 
 
 def _before(source: Source) -> Path:
-    """The network that a round started from."""
+    """Return the stem of the network that a round started from."""
     assert source.round is not None
     number = source.round - 1
     name = f"search/round_{number}/winner" if number else "pretrain/network"

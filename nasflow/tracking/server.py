@@ -1,6 +1,7 @@
-"""The MLflow server or database behind a tracking URI: does it answer, whose turn is it, start one.
+"""The MLflow server or database behind a tracking URI: whether it answers, which process may write,
+and how a server is started.
 
-No import of mlflow: a server that is away is found out in at most 3 s, before mlflow is loaded.
+This module does not import mlflow, which takes seconds: whether a server is away shows before that.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from nasflow.storage.files import MIRRORED
 
 SQLITE = "sqlite:///"
 PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
-TURN = 30.0  # seconds to wait for another writer of ours
-ANSWER = 3.0  # seconds for a server or a database to answer
-# Read by mlflow at its import and by its server. MLflow's own defaults retry for 247 s a call, send
-# telemetry, run jobs without authentication and unpickle what is uploaded.
+TURN = 30.0  # seconds to wait for another writer of nasflow
+ANSWER = 3.0  # seconds to wait for a server or a database at each attempt to read from it
+# mlflow reads these at its import, and its server reads them too. With MLflow's own defaults a call
+# retries for 247 s, telemetry is sent, jobs run without authentication, and uploads are unpickled.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
@@ -37,23 +38,27 @@ ENVIRONMENT = {
 
 
 def database(uri: str) -> Path | None:
-    """The file of an SQLite URI; None for a server."""
+    """Return the file of an SQLite URI, None for the URI of a server."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
 def artifacts(database: Path) -> Path:
-    """Artifacts stand beside their database, so that both move together."""
+    """Return the folder of a database's artifacts: beside it, so that both are moved together."""
     return database.with_name(MIRRORED)
 
 
 def prepare_environment() -> None:
-    """Variables that the user has set are kept."""
+    """Set the variables of ENVIRONMENT, except those that the user has set."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def absence(uri: str) -> str | None:
-    """Why nothing can be written now, or None. A database that is not there yet can be written."""
+    """Say why nothing can be written now, or return None where it can.
+
+    A database that does not exist yet can be written: it will be made. A server that sends
+    its answer byte by byte can hold this call for longer than ANSWER.
+    """
     try:
         path = database(uri)
         if path is None:
@@ -64,13 +69,21 @@ def absence(uri: str) -> str | None:
                 connection.execute("BEGIN IMMEDIATE")
         return None
     except urllib.error.HTTPError as error:
-        return f"{uri} answers {error.code}" if error.code >= 500 else None
+        return f"{uri}: the server answers {error.code}" if error.code >= 500 else None
     except (OSError, ValueError, http.client.HTTPException, sqlite3.Error) as error:
         return f"{uri}: {error}"
 
 
 def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
-    """Each experiment of a local database and where its searches are shown."""
+    """List the experiments of a local database.
+
+    Args:
+        path: the database.
+        address: the address of the server that shows it, `http://HOST:PORT`.
+
+    Returns:
+        For each experiment its name and the address of the page with its searches.
+    """
     with closing(sqlite3.connect(f"file:{path}?mode=ro", timeout=ANSWER, uri=True)) as connection:
         rows = connection.execute(
             "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
@@ -80,7 +93,11 @@ def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def turn(lock: Path) -> Iterator[None]:
-    """Exclusive among the processes of this machine; released by the system if the holder dies."""
+    """Hold a lock that one process of this machine can have; the system frees it if that ends.
+
+    Raises:
+        TimeoutError: if another process held the lock for TURN seconds.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a") as file:
         limit = time.monotonic() + TURN
@@ -90,30 +107,45 @@ def turn(lock: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > limit:
-                    raise TimeoutError(f"{lock} is held by another process") from None
+                    raise TimeoutError(f"{lock}: held by another process") from None
                 time.sleep(0.05)
         yield
 
 
 def lock_of(uri: str, results: Path) -> Path:
-    """Beside the database; for a server in the results folder."""
+    """Return the path of the lock: beside the database, or in the results folder for a server."""
     path = database(uri)
     return results / "mlflow.lock" if path is None else path.with_name(path.name + ".lock")
 
 
 def local(uri: str) -> Path:
-    """The database of an SQLite URI; ValueError where none is."""
+    """Return the database of an SQLite URI.
+
+    Raises:
+        ValueError: if the URI is that of a server, or if there is no database yet.
+    """
     path = database(uri)
     if path is None:
-        raise ValueError(f"tracking.uri: {uri} is a server already; open it in a browser")
+        raise ValueError(f"tracking.uri: {uri} is already a server; open it in a browser")
     if not path.exists():
-        raise ValueError(f"{path}: not there yet; `nasflow track --all results` makes it")
+        raise ValueError(f"{path}: no such database yet; `nasflow track --all results` makes it")
     return path
 
 
 def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
-    """Become MLflow's server (the web page) over a local database. It has no login: leave it on the
-    loopback address; under another name MLflow wants MLFLOW_SERVER_ALLOWED_HOSTS=name:port."""
+    """Become MLflow's server, which shows a local database as web pages.
+
+    The server has no login, so leave it on the loopback address. To reach it under another name,
+    set MLFLOW_SERVER_ALLOWED_HOSTS=name:port, which MLflow asks for.
+
+    Args:
+        uri: the SQLite URI of the database.
+        host: the address to listen on.
+        port: the port to listen on.
+
+    Raises:
+        ValueError: if there is no database, as `local` says.
+    """
     path = local(uri)
     prepare_environment()
     options = {

@@ -1,4 +1,4 @@
-"""A finished stage as its mirror sees it: folder of records, place in a search, digest."""
+"""A finished stage as its mirror sees it: its folder of records, its place, and its digest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from typing import Any
 from nasflow.records import curves
 from nasflow.storage.files import read_json
 
-LAYOUT = b"2"  # part of the digest: a change of names or curves replaces all mirrored runs
+LAYOUT = b"2"  # part of the digest; raise it where names or curves change: all runs are replaced
 FILES = ("*.json", "*.parquet", "summary.txt")
 
 
 @dataclass(frozen=True)
 class Source:
-    """S/pretrain, S/search/round_r or S/final, where S = results/experiment/algorithm/seed_s."""
+    """One finished stage of a search S = results/EXPERIMENT/ALGORITHM/seed_S.
 
-    folder: Path  # absolute
+    Attributes:
+        folder: S/pretrain, S/search/round_r or S/final, as an absolute path.
+        experiment: the name of the experiment.
+        algorithm: the name of the algorithm or of the ablation.
+        seed: the seed of the search.
+        round: the number r of a round, None for a training.
+    """
+
+    folder: Path
     experiment: str
     algorithm: str
     seed: int
@@ -28,46 +36,50 @@ class Source:
 
     @property
     def search(self) -> Path:
+        """The folder S of the search."""
         return self.folder.parent if self.round is None else self.folder.parent.parent
 
     @property
     def results(self) -> Path:
+        """The folder that holds all experiments."""
         return self.search.parents[2]
 
     @property
     def key(self) -> str:
-        """`digits/nasgd/seed_0/search/round_3`"""
+        """What names the stage in the mirror: `digits/nasgd/seed_0/search/round_3`."""
         return self.folder.relative_to(self.results).as_posix()
 
     @property
     def search_key(self) -> str:
-        """`digits/nasgd/seed_0`"""
+        """What names the search in the mirror: `digits/nasgd/seed_0`."""
         return self.search.relative_to(self.results).as_posix()
 
     @property
     def files(self) -> list[Path]:
-        """What is mirrored as a file: records and descriptions, not weights."""
+        """The files that are mirrored: records and descriptions, but no weights."""
         found = (path for pattern in FILES for path in self.folder.glob(pattern))
         return sorted(path for path in found if path.name != "tracking.json")
 
     @cached_property
     def status(self) -> dict[str, Any]:
+        """The content of the stage's status.json."""
         status: dict[str, Any] = read_json(self.folder / "status.json")
         return status
 
     @property
     def title(self) -> str:
-        """`pretrain`, `round 03 · widen`, `final training`"""
+        """The name of the run: `pretrain`, `round 03 · widen` or `final training`."""
         if self.round is None:
             return "final training" if self.folder.name == "final" else "pretrain"
         return f"round {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
+        """Read the points of the stage's curves."""
         read = curves.of_training if self.round is None else curves.of_round
         return read(self.folder)
 
     def digest(self) -> str:
-        """sha256 over the names and contents of the files."""
+        """Return the sha256 over the names and contents of the files."""
         state = hashlib.sha256(LAYOUT)
         for path in self.files:
             state.update(f"\n{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
@@ -75,14 +87,14 @@ class Source:
 
 
 def found(results: Path) -> Iterator[Source]:
-    """The finished stages (those with a status.json), in the order of each search."""
+    """Yield the finished stages of all searches: those with a status.json, each search in order."""
     for search in sorted(results.absolute().glob("*/*/seed_*")):
         place = (search.parent.parent.name, search.parent.name, int(search.name[len("seed_") :]))
         yield from found_in(search, *place)
 
 
 def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterator[Source]:
-    """Those of one search."""
+    """Yield the finished stages of one search, in order; the arguments are those of `Source`."""
     place = (experiment, algorithm, seed)
     if (search / "pretrain" / "status.json").exists():
         yield Source(search / "pretrain", *place)
@@ -90,3 +102,12 @@ def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterat
         yield Source(path.parent, *place, number)
     if (search / "final" / "status.json").exists():
         yield Source(search / "final", *place)
+
+
+def origin(key: str, results: Path) -> dict[str, str]:
+    """Return the tags that lead from a run back to the files.
+
+    MLflow shows `mlflow.source.name` as a column of its table of runs.
+    """
+    path = f"{results.name}/{key}"
+    return {"nasflow.key": key, "nasflow.source": path, "mlflow.source.name": path}

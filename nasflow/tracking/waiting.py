@@ -1,9 +1,9 @@
-"""How long a call has waited for somebody else: for a server, a lock, a disk.
+"""How long a call has waited for something outside this process: a server, a lock, a disk.
 
-Seconds in which a thread of this process computes, or is ready to and gets no processor, are none
-of waiting: on a busy machine work takes longer, and nobody is away for that. Linux counts both, for
-each thread (/proc/self/task/*/schedstat: nanoseconds on a processor, and in the queue for one);
-elsewhere only the first is known.
+Seconds in which a thread of this process computes do not count as waiting. Neither do seconds in
+which it could compute but gets no processor: on a busy machine work takes longer, and that does not
+mean that a server is away. Linux counts both for each thread (/proc/self/task/*/schedstat holds the
+nanoseconds on a processor and in the queue for one). On other systems only the first is known.
 """
 
 from __future__ import annotations
@@ -16,15 +16,23 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LOOK = 0.05  # seconds
+LOOK = 0.05  # seconds between two looks at the call
 TASKS = Path("/proc/self/task")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What the call answers; TimeoutError once it has waited for longer.
+    """Return what a call returns, unless it waits for too long.
 
-    A thread: SQLite waits for a lock where no signal reaches it. It is left behind then, and ends
-    with the process. The call must raise nothing."""
+    The call runs in a thread, because SQLite waits for a lock where no signal reaches it. A thread
+    that waits for too long is left behind and ends with the process.
+
+    Args:
+        seconds: how long the call may wait; work does not count.
+        call: the call. It must not raise an exception.
+
+    Raises:
+        TimeoutError: if the call has waited for longer.
+    """
     answers: list[T] = []
     thread = Thread(target=lambda: answers.append(call()), daemon=True)
     thread.start()
@@ -40,7 +48,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _busy() -> float:
-    """Seconds of all threads together, on a processor or in the queue for one."""
+    """Seconds that all threads together were on a processor or in the queue for one."""
     total, found = 0.0, False
     for task in TASKS.glob("*/schedstat"):
         try:
