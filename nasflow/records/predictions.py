@@ -34,7 +34,7 @@ def prediction_rows(logits: Tensor, labels: Tensor) -> list[Row]:
     return [{"image": i, **dict(zip(names, row, strict=True))} for i, row in enumerate(rows)]
 
 
-def judged(rows: Sequence[Row]) -> tuple[float, float]:
+def score(rows: Sequence[Row]) -> tuple[float, float]:
     """Return the mean loss in nats, and the accuracy between 0 and 1, of prediction rows."""
     right = sum(row["label"] == row["predicted"] for row in rows)
     return sum(row["loss"] for row in rows) / len(rows), right / len(rows)

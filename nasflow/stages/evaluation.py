@@ -1,23 +1,42 @@
-"""The one look at the test set."""
+"""The stage that looks at the test set, once."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from nasflow.config.experiment import Augment
+from nasflow.config.data import Augment
 from nasflow.data.image_facts import NAME, image_facts
+from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
-from nasflow.records.predictions import judged, prediction_rows
+from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
 from nasflow.search.status import size
-from nasflow.stages.stage_inputs import sections_of
+from nasflow.stages.stage_inputs import section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
-from nasflow.training.ranks import own_device
+from nasflow.training.batches import Split
+from nasflow.training.optim import no_update
 from nasflow.training.siblings import Siblings
+
+Json = dict[str, Any]  # what a status file holds
+COUNTED = ("rounds", "recentred", "architectures", "steps")
+
+
+class Tested(NamedTuple):
+    """What the network says about the test images.
+
+    Attributes:
+        rows: of predictions.parquet, one for each image.
+        mirrored: accuracy of the mean over an image and its mirror image; None where training
+            images are not mirrored.
+    """
+
+    rows: list[Json]
+    mirrored: float | None
 
 
 def evaluate(
@@ -31,17 +50,27 @@ def evaluate(
     device: str,
     threads: int,
 ) -> None:
-    """The one look at the test set, a row an image in predictions.parquet. Where training images
-    are mirrored, the accuracy of the mean over an image and its mirror image is told apart."""
-    began, device = time.monotonic(), own_device(device)
-    split, facts = read_split(data, "test", device), read_facts(data)
-    trained = read_checkpoint(network).network.to(device)
-    mirrored = None
-    with Siblings([trained], lambda *_: None, workers=threads) as live:
-        rows = prediction_rows(live.logits(split), split.labels.cpu())
-        if sections_of(config, augment=Augment)["augment"]["flip"]:
-            mirrored = live.evaluate(split, mirror=True)[0][1]
-    loss, accuracy = judged(rows)
+    """Look at the test set once, and write the metrics of the whole search.
+
+    Where training images are mirrored, the accuracy of the mean over an image and its mirror image
+    is told separately.
+
+    Args:
+        config: the section augment as JSON.
+        data: folder of the prepared images.
+        network: stem of the checkpoint of the trained network.
+        search: summary.json of the search.
+        pretrain: status.json of the pretraining.
+        out: metrics.json to write; other files come to lie beside it.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+    """
+    with stage(device) as device:
+        began = time.monotonic()
+        split, facts = read_split(data, "test", device), read_facts(data)
+        trained = read_checkpoint(network).network.to(device)
+        augment = section(Augment, sections_of(config), "augment")
+        tested = _test(trained, split, augment, threads)
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
     seconds = {
@@ -51,28 +80,42 @@ def evaluate(
         "evaluate": time.monotonic() - began,
     }
     metrics = {
+        **_metrics(tested, trained, found, before, final),
+        **by_class(tested.rows, facts["classes"]),
+        "seconds": seconds | {"total": sum(seconds.values())},
+    }
+    text = summary_text(metrics, found, facts, trained.architecture, out.parent)
+    files = {
+        "predictions.parquet": write_table(out.with_name("predictions.parquet"), tested.rows),
+        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
+        NAME: write_json(out.with_name(NAME), {"schema": 1, **image_facts(facts)}),
+    }
+    write_json(out, metrics | {"files": files})
+
+
+def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tested:
+    with Siblings([network], no_update, workers=threads) as live:
+        rows = prediction_rows(live.logits(split), split.labels.cpu())
+        mirrored = live.evaluate(split, mirror=True)[0].accuracy if augment.flip else None
+    return Tested(rows, mirrored)
+
+
+def _metrics(tested: Tested, network: Network, found: Json, before: Json, final: Json) -> Json:
+    loss, accuracy = score(tested.rows)
+    return {
         "schema": 1,
         "algorithm": found["algorithm"],
         "test_accuracy": accuracy,
         "test_error": 1.0 - accuracy,
         "test_loss": loss,
-        "test_images": len(split),
-        "test_accuracy_mirrored": mirrored,
+        "test_images": len(tested.rows),
+        "test_accuracy_mirrored": tested.mirrored,
         "validation_accuracy": final["validation_accuracy"],
         "validation_loss": final["validation_loss"],
         "pretrained_validation_accuracy": before["validation_accuracy"],
-        **size(trained.architecture),
-        **{key: found[key] for key in ("rounds", "recentred", "architectures", "steps")},
+        **size(network.architecture),
+        **{key: found[key] for key in COUNTED},
         "search_epochs": found["network_epochs"],
         "pretrain_epochs": before["epochs"],
         "final_epochs": final["epochs"],
-        **by_class(rows, facts["classes"]),
-        "seconds": seconds | {"total": sum(seconds.values())},
     }
-    text = summary_text(metrics, found, facts, trained.architecture, out.parent)
-    files = {
-        "predictions.parquet": write_table(out.with_name("predictions.parquet"), rows),
-        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
-        NAME: write_json(out.with_name(NAME), {"schema": 1, **image_facts(facts)}),
-    }
-    write_json(out, metrics | {"files": files})

@@ -1,4 +1,4 @@
-"""What people look at: the comparison, and the page of an experiment."""
+"""The stages that write pages for people: the comparison, and the report of an experiment."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow.config.experiment import Experiment, parse
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import parse
 from nasflow.storage.files import write, write_json, write_page
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
-    """Tables, figures and the page of a comparison of finished searches."""
+    """Write tables, figures and the page of a comparison of finished searches.
+
+    Args:
+        config: the whole experiment as JSON.
+        results: folder of the experiment.
+        methods: algorithms and ablations to compare.
+        out: folder to write.
+    """
     from nasflow.comparison.comparing import compared  # imports pandas and matplotlib
 
     experiment = parse(Experiment, json.loads(config))
@@ -21,7 +29,13 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
 
 
 def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
-    """The page of an experiment, by default as report.html in its folder."""
+    """Write the page of an experiment.
+
+    Args:
+        results: folder of the experiment.
+        config: the whole experiment as JSON; without it the page says less.
+        out: file to write; by default report.html in the folder of the experiment.
+    """
     from nasflow.report.page import page  # imports altair
 
     write_page(out or results / "report.html", page(results, json.loads(config or "null")))

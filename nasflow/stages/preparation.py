@@ -1,4 +1,4 @@
-"""The images, read once, and the kernels, compiled once."""
+"""The stage that reads the images once, and compiles the kernels once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from nasflow.config.experiment import Data, parse
+from nasflow.config.data import Data
+from nasflow.config.reading import parse
 from nasflow.data import inventory, split_file
 from nasflow.data.listing import listing
 from nasflow.network.network import compile_kernels
@@ -14,8 +15,14 @@ from nasflow.storage.splits import write_splits
 
 
 def prepare(*, config: str, out: Path) -> None:
-    """Read the source, split it, write the three splits and which image is in which; compile the
-    kernels, so that no stage whose seconds count does."""
+    """Read the source, split it, and write the splits and which image is in which of them.
+
+    It also compiles the kernels, so that no stage does whose seconds count.
+
+    Args:
+        config: the section data as JSON.
+        out: folder to write.
+    """
     from nasflow.data.datasets import describe, load_splits  # imports what the source needs
 
     section = parse(Data, json.loads(config), "data")

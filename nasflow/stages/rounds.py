@@ -1,30 +1,69 @@
-"""A round of any algorithm, from its parent's checkpoint."""
+"""The stage of one round, of any algorithm, from the checkpoint of its parent."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nasflow.config.experiment import Augment, Baselines, Budget, Search, algorithm_of, parse
-from nasflow.network.network import at_rest
-from nasflow.search import baselines
-from nasflow.search import budget as policy
-from nasflow.search.particle_round import run_round
-from nasflow.search.round import Limits, Round, Setting
-from nasflow.search.status import NO_TOTALS, round_status
+from nasflow.config.baselines import Baselines
+from nasflow.config.budget import Budget
+from nasflow.config.compare import algorithm_of
+from nasflow.config.data import Augment
+from nasflow.config.kinds import BASELINES, Algorithm
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
+from nasflow.config.section import plain
+from nasflow.search.baselines import steps_wanted
+from nasflow.search.budget import cycle_steps, epoch_steps
+from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
+from nasflow.search.round import Round, RoundEnd
+from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import check_batch, ready, sections_of
-from nasflow.storage.attempt import attempt, inputs
+from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
+from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_split
 from nasflow.storage.tables import write_table
+from nasflow.training.batches import Split
 from nasflow.training.ranks import joined
+
+
+class Task(NamedTuple):
+    """What a round is a function of, besides its images and its parent.
+
+    Attributes:
+        method: an algorithm or an ablation, such as `nasgd-log`.
+        algorithm: its algorithm.
+        sections: of the configuration.
+        search: the section `search`, as the algorithm has it.
+        budget: the bounds of the search.
+        seed: of the search.
+        number: of the round, from 1.
+    """
+
+    method: str
+    algorithm: Algorithm
+    sections: Sections
+    search: Search
+    budget: Budget
+    seed: int
+    number: int
+
+    @property
+    def names(self) -> dict[str, str | int]:
+        """What tells the round from others."""
+        return {"algorithm": self.method, "seed": self.seed, "round": self.number}
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.method} seed {self.seed} round {self.number}"
 
 
 def search_round(
@@ -40,83 +79,113 @@ def search_round(
     device: str,
     threads: int,
 ) -> None:
-    """One round of an algorithm or an ablation (`nasgd-log`) from the parent's checkpoint, on every
-    rank that torchrun started; the first one writes."""
-    device = ready(device)
-    began = time.monotonic()
-    sections = sections_of(config, search=Search, baselines=Baselines, augment=Augment)
-    base = algorithm_of(algorithm)
-    run = baselines.ROUNDS.get(base, run_round)
-    search = sections["search"] | (sections["baselines"] if base in baselines.ROUNDS else {})
-    train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-    for key, split in (("batch_size", train_split), ("validation_batch_size", validation)):
-        check_batch(f"search.{key}", search[key], len(split))
-    network, k, optimizer = read_checkpoint(parent)
-    if optimizer != search["optimizer"]:  # velocities of another optimiser mean nothing here
-        network = at_rest(network)
-    before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
-    epoch = len(train_split) // search["batch_size"]
-    cycle = search["epochs_neigh"] * epoch
-    bounds = parse(Budget, json.loads(budget), "budget")
-    seconds = (bounds.seconds or float("inf")) - before["seconds"]
-    names = {"algorithm": algorithm, "seed": seed, "round": round}
-    read = inputs(data / "data.json", paths(parent)[-1])
-    identity = {"stage": "search_round", **names, "config": sections, "inputs": read}
-    with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
-        limits = Limits(
-            policy.steps_left(bounds, k, cycle, epoch),
-            policy.network_steps_left(bounds, before["network_epochs"], epoch),
-            seconds - keeper.earlier,
-        )
-        setting = Setting(
-            base,
-            search,
-            sections["augment"],
-            train_split,
-            validation,
-            seed=seed,
-            number=round,
-            workers=max(1, threads // ranks.here),
-            limits=limits,
-            ranks=ranks,
-        )
-        title = f"{algorithm} seed {seed} round {round}"
-        of = f"/{bounds.rounds}" if bounds.rounds else ""
-        with progress(title + of, quiet=not ranks.first) as show:
-            result = run(network.to(device), k, setting, show, keeper)
-        if not ranks.first:
-            return
-        files = {
-            name: write_table(out / name, rows)
-            for name, rows in (
-                ("particles.parquet", result.particles),
-                ("architectures.parquet", result.architectures),
+    """Run one round from the checkpoint of its parent.
+
+    It runs on every rank that torchrun started; the first one writes.
+
+    Args:
+        config: the sections search, baselines and augment as JSON.
+        algorithm: an algorithm or an ablation, such as `nasgd-log`.
+        data: folder of the prepared images.
+        parent: stem of the checkpoint to start from.
+        budget: the section budget as JSON.
+        seed: of the search.
+        round: its number in the search, from 1.
+        out: folder to write.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+    """
+    task = _task(config, algorithm, budget, seed, round)
+    with stage(device) as device:
+        began = time.monotonic()
+        train, validation = (read_split(data, s, device) for s in ("train", "validation"))
+        _check(task, train, validation)
+        before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
+        identity = _identity(task, data, parent)
+        with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
+            network, k, optimizer = read_checkpoint(parent)
+            setting = round_setting(
+                task.algorithm,
+                task.sections,
+                task.budget,
+                Begin(task.number, k, before, keeper.earlier),
+                train,
+                validation,
+                seed=seed,
+                workers=max(1, threads // ranks.here),
+                ranks=ranks,
             )
-        }
-        winner = write_checkpoint(out / "winner", result.network, result.k, search["optimizer"])
-        files["winner.json"] = winner
-        status = round_status(result, before, names, cycle, epoch)
-        taken = time.monotonic() - began + keeper.earlier
-        status["totals"]["seconds"] = before["seconds"] + taken
-        status |= {"seconds": taken, "started": keeper.started}
-        status |= {"machine": keeper.machine, "files": files}
-        write_json(out / "status.json", status)
-    for trouble in _troubles(result, base, search, epoch):
-        print(f"nasflow: {title}: {trouble}", file=sys.stderr)
+            of = f"/{task.budget.rounds}" if task.budget.rounds else ""
+            with progress(task.title + of, quiet=not ranks.first) as show:
+                entered = entering(network, optimizer, task.search).to(device)
+                result = round_function(task.algorithm)(entered, k, setting, show, keeper)
+            if not ranks.first:
+                return
+            _write(result, task, before, len(train), out, keeper, began)
+    for trouble in _troubles(result, task, len(train)):
+        print(f"nasflow: {task.title}: {trouble}", file=sys.stderr)
 
 
-def _troubles(
-    result: Round, algorithm: str, search: Mapping[str, Any], epoch: int
-) -> Iterator[str]:
-    """What whoever reads the round's result must know, a line each."""
-    if result.reason == "diverged":
-        section = "baselines" if algorithm in baselines.ROUNDS else "search"
+def _task(config: str, method: str, budget: str, seed: int, number: int) -> Task:
+    raw, algorithm = sections_of(config), algorithm_of(method)
+    sections = Sections(
+        section(Search, raw, "search"),
+        section(Baselines, raw, "baselines"),
+        section(Augment, raw, "augment"),
+    )
+    bounds = parse(Budget, json.loads(budget), "budget")
+    return Task(method, algorithm, sections, sections.of(algorithm), bounds, seed, number)
+
+
+def _check(task: Task, train: Split, validation: Split) -> None:
+    check_batch("search.batch_size", task.search.batch_size, len(train))
+    check_batch("search.validation_batch_size", task.search.validation_batch_size, len(validation))
+
+
+def _identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
+    """What the result is a function of."""
+    sections = {name: plain(part) for name, part in task.sections._asdict().items()}
+    read = inputs(data / "data.json", paths(parent)[-1])
+    return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
+
+
+def _write(
+    result: Round,
+    task: Task,
+    before: dict[str, float],
+    images: int,
+    out: Path,
+    keeper: Attempt,
+    began: float,
+) -> None:
+    """Write the tables, the winner and, last, the status."""
+    tables = {
+        "particles.parquet": result.particles,
+        "architectures.parquet": result.architectures,
+    }
+    files = {name: write_table(out / name, rows) for name, rows in tables.items()}
+    optimizer = task.search.optimizer
+    files["winner.json"] = write_checkpoint(out / "winner", result.network, result.k, optimizer)
+    cycle, epoch = cycle_steps(task.search, images), epoch_steps(task.search, images)
+    totals = round_totals(result, before, task.number, cycle, epoch)
+    taken = time.monotonic() - began + keeper.earlier
+    totals["seconds"] += taken
+    status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
+    status |= {"seconds": taken, "started": keeper.started}
+    write_json(out / "status.json", status | {"machine": keeper.machine, "files": files})
+
+
+def _troubles(result: Round, task: Task, images: int) -> Iterator[str]:
+    """What a person who reads the result of the round must know, one line each."""
+    baseline = task.algorithm in BASELINES
+    if result.reason == RoundEnd.DIVERGED:
+        section = "baselines" if baseline else "search"
         yield (
             f"all {len(result.architectures)} networks diverged; their parent stays and the search "
             f"ends; lower {section}.lambda_start"
         )
-    elif algorithm in baselines.ROUNDS and result.reason != "exhausted":
-        wanted = baselines.steps_wanted(search, epoch)
+    elif baseline and result.reason != RoundEnd.EXHAUSTED:
+        wanted = steps_wanted(task.search, epoch_steps(task.search, images))
         if result.steps < wanted:
             yield (
                 f"ended by the budget after {result.steps} of {wanted} steps; give it more of what "

@@ -1,112 +1,162 @@
-"""One network, trained: g_0 before the search, and its winner behind it."""
+"""The stages that train one network: the base network before the search, its winner after it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from nasflow.architecture.architecture import chain
-from nasflow.config.experiment import Augment, Base, Final, Pretrain
-from nasflow.network.network import Network, initialise
-from nasflow.randomness import generator
-from nasflow.search import allowance
+from nasflow.config.base import Base
+from nasflow.config.data import Augment
+from nasflow.config.section import plain
+from nasflow.config.training import Final, Pretrain
+from nasflow.network.base import base_network
+from nasflow.network.network import Network
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import Json, check_batch, ready, sections_of
-from nasflow.storage.attempt import attempt, inputs
+from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
+from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
-from nasflow.training.train import train
+from nasflow.training.duration import Spent, length
+from nasflow.training.train import Trained, train
+
+
+class Task(NamedTuple):
+    """What the two stages have in common.
+
+    Attributes:
+        name: pretrain or final.
+        network: what is trained.
+        section: how.
+        augment: how training images are varied.
+        base: the section `base`, of which the pretraining is a function too.
+        manifests: the files that the network and the images come from.
+        spent: what pretraining and search took of a budget that the final training shares.
+    """
+
+    name: str
+    network: Network
+    section: Pretrain | Final
+    augment: Augment
+    base: Base | None
+    manifests: Sequence[Path]
+    spent: Spent | None
 
 
 def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
-    """g_0 from random weights, or the network at base.network, trained."""
-    sections = sections_of(config, base=Base, pretrain=Pretrain, augment=Augment)
+    """Train g_0 from random weights, or the network at base.network.
+
+    Args:
+        config: the sections base, pretrain and augment as JSON.
+        data: folder of the prepared images.
+        seed: of the search.
+        out: stem of the checkpoint to write.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+    """
+    sections = sections_of(config)
+    base = section(Base, sections, "base")
     facts = read_facts(data)
-    base = sections["base"]
     image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
     manifests = [data / "data.json"]
-    if base["network"] is None:
-        head = "flat_head" if base["head"] == "flatten" else "head"
-        g = chain(tuple(base["widths"]), base["kernel"], image, classes, head)
-        network = initialise(g, generator("init", seed))
+    if base.network is None:
+        network = base_network(base, image, classes, seed)
     else:
-        network = read_checkpoint(Path(base["network"])).network
-        manifests.append(paths(Path(base["network"]))[-1])
-        _check_fits(network, image, classes, base["network"])
-    _train_stage("pretrain", network, sections, data, manifests, seed, out, device, threads)
+        network = read_checkpoint(Path(base.network)).network
+        manifests.append(paths(Path(base.network))[-1])
+        _check_fits(network, image, classes, base.network)
+    own, augment = section(Pretrain, sections, "pretrain"), section(Augment, sections, "augment")
+    task = Task("pretrain", network, own, augment, base, manifests, None)
+    _train_stage(task, data, seed, out, device, threads)
 
 
 def final_train(
     *, config: str, data: Path, parent: Path, seed: int, out: Path, device: str, threads: int
 ) -> None:
-    """The winner, trained to convergence from its weights: as `final` says, or for what pretraining
-    and search left of its total budget."""
-    sections = sections_of(config, final=Final, augment=Augment)
-    network = read_checkpoint(parent).network
-    final, manifests = sections["final"], [data / "data.json", paths(parent)[-1]]
-    spent = {}
-    if final["total_epochs"] is not None or final["total_seconds"] is not None:
-        spent = read_json(parent.with_name("summary.json"))["spent"]
-    _train_stage(
-        "final", network, sections, data, manifests, seed, out, device, threads, spent=spent
-    )
+    """Train the winner to convergence from its weights.
+
+    It lasts as `final` says, or for what pretraining and search left of its total budget.
+
+    Args:
+        config: the sections final and augment as JSON.
+        data: folder of the prepared images.
+        parent: stem of the checkpoint of the winner.
+        seed: of the search.
+        out: stem of the checkpoint to write.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+    """
+    sections = sections_of(config)
+    final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
+    spent = None
+    if final.total_epochs is not None or final.total_seconds is not None:
+        spent = Spent(**read_json(parent.with_name("summary.json"))["spent"])
+    network, manifests = read_checkpoint(parent).network, [data / "data.json", paths(parent)[-1]]
+    task = Task("final", network, final, augment, None, manifests, spent)
+    _train_stage(task, data, seed, out, device, threads)
 
 
-def _train_stage(
-    name: str,
-    network: Network,
-    sections: Json,
-    data: Path,
-    manifests: Sequence[Path],
-    seed: int,
-    out: Path,
-    device: str,
-    threads: int,
-    spent: Json | None = None,
+def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
+    with stage(device) as device:
+        began, own = time.monotonic(), task.section
+        train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+        images = len(train_split)
+        if isinstance(own, Final) and own.use_validation:
+            images += len(validation)
+        check_batch(f"{task.name}.batch_size", own.batch_size, images)
+        lasts = length(own, images, task.network.architecture.flops, task.spent)
+        with attempt(out.parent, _identity(task, lasts, seed), device) as keeper:
+            with progress(f"{task.name} seed {seed}") as show:
+                trained = train(
+                    task.network.to(device),
+                    train_split,
+                    validation,
+                    own,
+                    task.augment,
+                    lasts,
+                    purpose=task.name,
+                    seed=seed,
+                    workers=threads,
+                    progress=show,
+                    keeper=keeper,
+                    elapsed=lambda: keeper.seconds,
+                )
+            _write(trained, task, seed, out, keeper, began)
+
+
+def _identity(task: Task, lasts: object, seed: int) -> dict[str, object]:
+    """What the result is a function of."""
+    sections = {
+        task.name: plain(task.section),
+        "augment": plain(task.augment),
+        "base": plain(task.base) if task.base else None,
+    }
+    read = inputs(*task.manifests)
+    return {"stage": task.name, "seed": seed, "config": sections, "length": lasts, "inputs": read}
+
+
+def _write(
+    trained: Trained, task: Task, seed: int, out: Path, keeper: Attempt, began: float
 ) -> None:
-    """`spent`: by pretraining and search, of the final training's total."""
-    device = ready(device)
-    began, stage = time.monotonic(), sections[name]
-    train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
-    images = len(train_split) + len(validation) * stage.get("use_validation", False)
-    check_batch(f"{name}.batch_size", stage["batch_size"], images)
-    if spent:
-        stage = sections[name] = allowance.left(stage, spent, images)
-    identity = {"stage": name, "seed": seed, "config": sections, "inputs": inputs(*manifests)}
-    with attempt(out.parent, identity, device) as keeper:
-        with progress(f"{name} seed {seed}") as show:
-            trained, rows, facts = train(
-                network.to(device),
-                train_split,
-                validation,
-                stage,
-                sections["augment"],
-                purpose=name,
-                seed=seed,
-                workers=threads,
-                progress=show,
-                keeper=keeper,
-                clock=lambda: keeper.seconds,
-            )
-        manifest = write_checkpoint(out, trained, 0, stage["optimizer"])
-        history = write_table(out.with_name("history.parquet"), rows)
-        status = {
-            "schema": 1,
-            "stage": name,
-            "seed": seed,
-            **facts,
-            **size(trained.architecture),
-            "seconds": time.monotonic() - began + keeper.earlier,
-            "started": keeper.started,
-            "machine": keeper.machine,
-            "files": {"history.parquet": history, f"{out.name}.json": manifest},
-        }
-        write_json(out.with_name("status.json"), status)
+    manifest = write_checkpoint(out, trained.network, 0, task.section.optimizer)
+    history = write_table(out.with_name("history.parquet"), trained.rows)
+    status = {
+        "schema": 1,
+        "stage": task.name,
+        "seed": seed,
+        **trained.facts,
+        **size(trained.network.architecture),
+        "seconds": time.monotonic() - began + keeper.earlier,
+        "started": keeper.started,
+        "machine": keeper.machine,
+        "files": {"history.parquet": history, f"{out.name}.json": manifest},
+    }
+    write_json(out.with_name("status.json"), status)
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

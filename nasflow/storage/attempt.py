@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from nasflow.storage.surroundings import surroundings
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import Snapshot
 
-STATE = 4  # to be raised when the loops, or the form of their state, change
+STATE = 5  # to be raised when the loops, or the form of their state, change
 FOLDER, STARTS = ".resume", "starts.json"
 MOST_STARTS = 3  # starts from one state before it is suspected to cause the failures
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"
@@ -36,7 +36,7 @@ SECONDS = "NASFLOW_CHECKPOINT_SECONDS"
 
 @contextmanager
 def attempt(
-    folder: Path, identity: dict[str, Any], device: str, ranks: Ranks = ALONE
+    folder: Path, identity: Mapping[str, object], device: str, ranks: Ranks = ALONE
 ) -> Iterator[Attempt]:
     """Run a stage: lock its folder, find a kept state, and remove all states on success.
 
@@ -81,7 +81,7 @@ class Attempt:
     def __init__(
         self,
         folder: Path,
-        identity: dict[str, Any],
+        identity: Mapping[str, object],
         device: str,
         every: float,
         signals: Interruption,
