@@ -1,10 +1,10 @@
 """A morphism as an affine map on parameters: x' = L x + c, v' = L v.
 
 Here x are all parameters of the parent, and v their velocities (what the update rule keeps from
-step to step); x' and v' are those of the child. L only ever selects: each entry of a tensor of the child is either an entry of
-the parent's tensor of the same name, or new. So a rewrite is described by two things for each
-tensor that it changes: the parent's index along each axis (-1 for a new entry), and the constant c,
-which holds the new entries.
+step to step); x' and v' are those of the child. L only ever selects: each entry of a tensor of the
+child is either an entry of the parent's tensor of the same name, or new. So a rewrite is described
+by two things for each tensor that it changes: the parent's index along each axis (-1 for a new
+entry), and the constant c, which holds the new entries.
 
 A tensor that the rewrite does not name is copied under its name. The ids of nodes are stable, so
 that the names of untouched layers are the same in parent and child. Velocities are zero where c
