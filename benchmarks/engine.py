@@ -253,7 +253,7 @@ def main() -> None:
         "exchange": exchange,
         "peak": peak,
     }.items():
-        command = commands.add_parser(name, help=run.__doc__)
+        command = commands.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
         command.set_defaults(run=run)
         if name in ("step", "memory"):
             command.add_argument("--widths", type=int, nargs="+", default=[8, 16, 64])
