@@ -243,7 +243,7 @@ def histories(folders: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarra
 
 
 def unaveraged(V: np.ndarray, window: int, burn_in: int = 0) -> np.ndarray:
-    """Undo the average: compute the losses, (steps, m), of which `Average` made V."""
+    """Undo the average: compute the losses, (steps, m), from which `Average` made V."""
     keep, before = 1.0 - 1.0 / window, np.zeros(V.shape[1])
     unit, losses = Average(1, window, burn_in), []
     for step, row in enumerate(V):

@@ -96,7 +96,7 @@ def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide
     channels = z.shape[3]
     x, y = rows_of(z), rows_of(g)
     rows, length = x.shape
-    scale, shift, centre = tile(a, length), tile(b, length), tile(mean, length)
+    scale, shift, average = tile(a, length), tile(b, length), tile(mean, length)
     total, product = np.zeros(length, np.float32), np.zeros(length, np.float32)
     for r in range(0, rows - rows % 2, 2):
         for c in range(length):
@@ -104,13 +104,13 @@ def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide
             u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
             v = widen(y[r + 1, c]) if q * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u + v
-            product[c] += u * (p - centre[c]) + v * (q - centre[c])
+            product[c] += u * (p - average[c]) + v * (q - average[c])
     for r in range(rows - rows % 2, rows):
         for c in range(length):
             p = widen(x[r, c])
             u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u
-            product[c] += u * (p - centre[c])
+            product[c] += u * (p - average[c])
     return fold(total, channels), fold(product, channels)
 
 
@@ -278,8 +278,8 @@ def backward(g: Map, z: Map, kept: tuple[Channels, Channels, Wide, Wide], rule: 
     """
     training, pool, _, _ = rule
     a, b, mean, inverse = kept
-    centre = mean.astype(np.float32)
-    total, product = sums_pool(g, z, a, b, centre) if pool else sums(g, z, a, b, centre)
+    average = mean.astype(np.float32)
+    total, product = sums_pool(g, z, a, b, average) if pool else sums(g, z, a, b, average)
     k1, k2 = np.zeros(len(a)), np.zeros(len(a))
     if training:
         count = z.size // z.shape[3]
