@@ -1,7 +1,9 @@
-"""Who runs against whom: the plain loop, the sibling engine, and torch's matrix product.
+"""The contestants of the speed benchmark: a plain loop, the sibling engine, and a matrix product.
 
-A contestant is a process of its own: the engine changes allocator settings of its process, which
-the plain loop must not have.
+The plain loop trains the same networks one after the other by torch's own operations. The matrix
+product of torch shows how fast the machine can compute at all. Each contestant is a process of its
+own, because the engine changes allocator settings of its process, which the plain loop must not
+have.
 """
 
 from __future__ import annotations
@@ -33,7 +35,14 @@ Run = Callable[[int], None]
 
 
 def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network]:
-    """A base net of width, 2 width and 4 width filters on size x size images, and its children."""
+    """Make a network with three convolutions, and children of it.
+
+    Args:
+        width: the filters of the first convolution; the others have twice and four times as many.
+        siblings: the number of networks, the first one included; there may be fewer children where
+            not enough different ones exist.
+        size: the side of the images.
+    """
     search = plain(parse(Search, {}, "search"))
     base = initialise(
         chain((width, 2 * width, 4 * width), 3, (3, size, size), 10), generator("init", 0)
@@ -41,7 +50,7 @@ def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network
     children = sample(
         base,
         siblings - 1,
-        n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small net has few children of one
+        n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small network has few children by one
         morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
         constraints=search["constraints"] | {"max_flops": None},
         rng=generator("morphism", 0),
@@ -50,13 +59,18 @@ def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network
 
 
 def batch(count: int, size: int = 32) -> Batch:
+    """Draw random images, (count, 3, size, size) in channels-last format, and labels (count,)."""
     draw = torch.Generator().manual_seed(count)
     images = torch.randn(count, size, size, 3, generator=draw).permute(0, 3, 1, 2)
     return images, torch.randint(0, 10, (count,), generator=draw)
 
 
 def plain_loop(networks: list[Network], threads: int) -> Run:
-    """One network after the other in NCHW, torch's own operations on its own threads."""
+    """Train one network after the other by torch's own operations, in NCHW, on torch's threads.
+
+    Returns:
+        A function that does a number of steps.
+    """
     torch.set_num_threads(threads)
     X, Y = ((x.contiguous(), y) for x, y in (batch(TRAINING), batch(VALIDATION)))
     for n in networks:
@@ -79,7 +93,11 @@ def plain_loop(networks: list[Network], threads: int) -> Run:
 def engine(
     networks: list[Network], workers: int, ranks: Ranks = ALONE, precision: str = "float32"
 ) -> Run:
-    """Siblings, spread over ranks and workers."""
+    """Train the networks as siblings, spread over ranks (processes) and workers (threads).
+
+    Returns:
+        A function that does a number of steps.
+    """
     size = networks[0].architecture.size[0]
     X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
     live = Siblings(networks, STEP, ranks=ranks, workers=workers, precision=precision)
@@ -92,7 +110,7 @@ def engine(
 
 
 class Contestant:
-    """One or more processes (ranks) that step together."""
+    """One or more processes (ranks) that do their steps together."""
 
     def __init__(
         self,
@@ -121,7 +139,7 @@ class Contestant:
             assert process.stdout.readline() == "ready\n"
 
     def seconds(self, steps: int) -> float:
-        """A step's, of the slowest rank."""
+        """Measure the seconds for each step, of the slowest rank."""
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.write(f"{steps}\n")
@@ -130,12 +148,13 @@ class Contestant:
         return max(times) / steps
 
     def close(self) -> None:
+        """End the processes."""
         for process in self._processes:
             process.communicate()
 
 
 def place(rank: int, size: int, port: int) -> dict[str, str]:
-    """The environment of one of `size` ranks on this machine."""
+    """Return the environment variables of one of `size` ranks on this machine."""
     return {
         **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
@@ -143,7 +162,7 @@ def place(rank: int, size: int, port: int) -> dict[str, str]:
 
 
 def gemm_rate(threads: int, size: int = 2048) -> float:
-    """FLOPs a second of torch's product of two square float32 matrices, the best of ten."""
+    """Measure torch's product of two square float32 matrices: FLOPs per second, best of ten."""
     torch.set_num_threads(threads)
     a, b = (torch.randn(size, size) for _ in range(2))
     best = float("inf")
@@ -155,12 +174,12 @@ def gemm_rate(threads: int, size: int = 2048) -> float:
 
 
 def main() -> None:
-    """Answer every number of steps on the standard input with the seconds that they took."""
+    """Read numbers of steps from the standard input; answer each with the seconds that it took."""
     parser = argparse.ArgumentParser(description="One contestant.")
     parser.add_argument("kind", choices=("loop", "engine"))
     parser.add_argument("width", type=int)
     parser.add_argument("workers", type=int)
-    parser.add_argument("precision", choices=("float32", "bfloat16"), help="the engine's")
+    parser.add_argument("precision", choices=("float32", "bfloat16"), help="of the engine")
     arguments = parser.parse_args()
     networks = family(arguments.width)
     with joined() as ranks:

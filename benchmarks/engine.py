@@ -1,13 +1,14 @@
-"""How fast the engine is: a table a subcommand.
+"""How fast the engine is: each subcommand prints one table.
 
     python benchmarks/engine.py step        # siblings against a plain loop and the GEMM rate
-    python benchmarks/engine.py particles   # the particles' step against their number
+    python benchmarks/engine.py particles   # one step of the particles, by their number
     python benchmarks/engine.py memory      # peak of a step against weights and activations
     python benchmarks/engine.py round       # a round of the pipeline: steps, process, Snakemake
-    python benchmarks/engine.py scale       # against children, image size and ranks (docs/scale.md)
+    python benchmarks/engine.py scale       # by children, image size and ranks (docs/scale.md)
 
 Contestants are processes of their own (contestants.py) that wait for one another and run in turn.
-Times are medians over turns, ratios medians of the turns' ratios. Two quiet cores, please.
+Times are medians over turns; ratios are medians of the ratios within each turn. The numbers mean
+something only on two cores that do nothing else.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from nasflow.training.ranks import joined
 
 
 def step(arguments: argparse.Namespace) -> None:
-    """The sibling step of width 8, 16 and 64."""
+    """One step of all siblings, at widths 8, 16 and 64."""
     print("| width | contestant | ms a step | times the plain loop | GFLOP/s | of GEMM's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for width in arguments.widths:
@@ -54,7 +55,9 @@ def step(arguments: argparse.Namespace) -> None:
             "siblings, 2 workers": Contestant("engine", width, 2),
             "siblings, 2 ranks": Contestant("engine", width, 1, ranks=2, port=29700 + width),
         }
-        if torch.cpu.get_capabilities().get("avx512_bf16"):  # elsewhere slower than float32
+        if torch.cpu.get_capabilities().get(
+            "avx512_bf16"
+        ):  # on other CPUs it is slower than float32
             half = Contestant("engine", width, 2, precision="bfloat16")
             rivals["siblings, 2 workers, bfloat16"] = half
         times: dict[str, list[float]] = {name: [] for name in rivals}
@@ -76,7 +79,7 @@ def step(arguments: argparse.Namespace) -> None:
 
 
 def particles(arguments: argparse.Namespace) -> None:
-    """One step of all particles among nine nodes, with its scaling."""
+    """One step of all particles on nine nodes, with the automatic scaling."""
     print("| N | NASGD, us | NASAGD, us |\n| --- | --- | --- |")
     for exponent in range(2, 10):
         row = []
@@ -86,8 +89,11 @@ def particles(arguments: argparse.Namespace) -> None:
 
 
 def memory(arguments: argparse.Namespace) -> None:
-    """Peak memory of steps beyond that of the imports and the data, against the sum of weights,
-    velocities, averages and the activations of the networks that are trained at a time."""
+    """Peak memory of training steps, against the memory of the numbers that they need.
+
+    The memory of imports and data is not counted. What is needed is the sum of weights, velocities,
+    gradients and the activations of those networks that are trained at the same time.
+    """
     print("| width | workers | peak MB | weights, velocities, activations MB | ratio |")
     print("| --- | --- | --- | --- | --- |")
     for width in arguments.widths:
@@ -99,10 +105,11 @@ def memory(arguments: argparse.Namespace) -> None:
 
 
 def peak(arguments: argparse.Namespace) -> None:
-    engine(family(4)[:1], 1)(1)  # code, kernels and threads that any step loads
+    """Measure one row of `memory` in a process of its own, and print it as JSON, in MB."""
+    engine(family(4)[:1], 1)(1)  # loads the code, kernels and threads that every step needs
     networks = family(arguments.width)
     run = engine(networks, arguments.workers)
-    held = sum(2 * 4 * n.architecture.parameters for n in networks)  # x and v, there already
+    held = sum(2 * 4 * n.architecture.parameters for n in networks)  # x and v exist already
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     run(20)
@@ -113,13 +120,17 @@ def peak(arguments: argparse.Namespace) -> None:
 
 
 def _memory(name: str) -> int:
+    """An entry of /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def _activations(network: Network) -> int:
-    """Numbers that a training step keeps: the output of every convolution before and after
-    BatchNorm and ReLU (a quarter where a pool follows at once), and of every other node."""
+    """How many numbers a training step keeps for its backward pass.
+
+    These are the output of every convolution before and after BatchNorm and ReLU (after them only a
+    quarter if a pool follows directly), and the output of every other node.
+    """
     g = network.architecture
     total = 0
     for node in g.nodes[1:]:
@@ -129,14 +140,16 @@ def _activations(network: Network) -> int:
 
 
 def one_round(arguments: argparse.Namespace) -> None:
-    """A round on digits with as many steps, and one with half of them: what a step takes, and what
-    is there besides, in the stage and around it."""
+    """A round on digits: the seconds of its steps, of the rest of the stage, and around the stage.
+
+    A second round with half as many steps tells the time of the steps from that of the rest.
+    """
     (half, _), (stage, whole) = (_round(steps) for steps in (arguments.steps // 2, arguments.steps))
     training = 2.0 * (stage - half)
-    print("| part | seconds | share |\n| --- | --- | --- |")
+    print("| part | seconds | fraction |\n| --- | --- | --- |")
     for name, value in {
         f"{arguments.steps} steps": training,
-        "children, judging, files": stage - training,
+        "children, evaluation, files": stage - training,
         "process and Snakemake": whole - stage,
         "all": whole,
     }.items():
@@ -144,7 +157,7 @@ def one_round(arguments: argparse.Namespace) -> None:
 
 
 def _round(steps: int) -> tuple[float, float]:
-    """Seconds of the stage, by its own clock, and of the command that ran it."""
+    """Seconds of the stage, as it measures them, and of the command that ran it."""
     root, search = Path(__file__).parents[1], "results/overhead/nasgd/seed_0"
     quiet = {"max_steps": steps, "warmup_steps": steps, "constraints": {"max_flops": None}}
     config = {
@@ -171,7 +184,7 @@ def _round(steps: int) -> tuple[float, float]:
 
 
 def scale(arguments: argparse.Namespace) -> None:
-    """What docs/scale.md adds up: a step, its children, its particles and its exchange."""
+    """The parts that docs/scale.md adds up: a step, its children, its particles, its exchange."""
     print("| siblings | image | ms a step | GFLOP/s | ms a child made | us a particle step |")
     print("| --- | --- | --- | --- | --- | --- |")
     family(4)
@@ -201,6 +214,7 @@ def scale(arguments: argparse.Namespace) -> None:
 
 
 def exchange(arguments: argparse.Namespace) -> None:
+    """Measure how long ranks take to exchange their losses: the median, in microseconds."""
     with joined() as ranks:
         mine = {i: (1.0,) * 4 for i in range(ranks.rank, arguments.siblings, ranks.size)}
         times = [
@@ -216,7 +230,7 @@ def _seconds(run: Callable[[int], object], steps: int) -> float:
 
 
 def _particle_step(algorithm: str, nodes: int, number: int) -> float:
-    """Microseconds, with the scaling."""
+    """The microseconds of one step of all particles, with the automatic scaling."""
     search = plain(parse(Search, {"particles": number}, "search"))
     live = Particles(algorithm, np.ones((nodes, nodes)) - np.eye(nodes), search)
     rng, V, error = generator("benchmark"), np.linspace(1.0, 1.1, nodes), np.full(nodes, 0.01)
@@ -239,13 +253,13 @@ def main() -> None:
         "exchange": exchange,
         "peak": peak,
     }.items():
-        command = commands.add_parser(name, help=run.__doc__)
+        command = commands.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
         command.set_defaults(run=run)
         if name in ("step", "memory"):
             command.add_argument("--widths", type=int, nargs="+", default=[8, 16, 64])
         if name == "step":
             command.add_argument("--turns", type=int, default=7)
-            command.add_argument("--steps", type=int, default=4, help="of a turn")
+            command.add_argument("--steps", type=int, default=4, help="steps in one turn")
         if name == "round":
             command.add_argument("--steps", type=int, default=1000)
         if name == "exchange":

@@ -1,5 +1,8 @@
 """Searches of NAS-Bench-201 at equal numbers of queries, as a Markdown table.
 
+A query asks for one training of one architecture. The accuracies come from the benchmark's table,
+so that nothing is trained.
+
 python -m benchmarks.landscape --write docs/landscape.md
 """
 
@@ -24,7 +27,7 @@ MARKS = ("<!-- table -->", "<!-- end of table -->")
 
 
 def greedy(V: Vector) -> Counts:
-    """All particles on the node of the lowest loss: what is left when nothing flows."""
+    """Put all particles on the node with the lowest loss, as a search does that has no flow."""
     return np.where(np.arange(len(V)) == np.argmin(V), 1000, 1)
 
 
@@ -53,7 +56,11 @@ OURS: dict[str, Search[str]] = {
 
 
 def accuracies(search: Search[str], table: Landscape[str], seeds: int) -> Accuracies:
-    """Mean accuracy over all trainings of the incumbent, %, (seeds, budgets)."""
+    """Run a search with many seeds, and measure its best architecture so far at each budget.
+
+    Returns:
+        Accuracies in %, (seeds, budgets), each the mean over all trainings of the architecture.
+    """
     rows = []
     for seed in range(seeds):
         incumbents = explore(search, table, max(BUDGETS), seed).incumbents
@@ -62,14 +69,20 @@ def accuracies(search: Search[str], table: Landscape[str], seeds: int) -> Accura
 
 
 def ceiling(table: Landscape[str], seeds: int) -> float:
-    """The same for a search that queries the whole table, %."""
+    """Measure the mean accuracy, in %, of a search that queries the whole table."""
     size = len(table.architectures)
     last = (explore(random_search, table, size, seed).incumbents[-1] for seed in range(seeds))
     return float(np.mean([100.0 - table.value(architecture) for architecture in last]))
 
 
 def markdown(results: dict[str, Accuracies]) -> str:
-    """Mean ± standard error by budget; for ours also the paired difference to the best baseline."""
+    """Write two tables: means ± standard errors, and the differences to the best baseline.
+
+    The differences are paired by seed, and are given for our searches only.
+
+    Args:
+        results: for each search the accuracies in %, (seeds, budgets).
+    """
     best = [max((results[n] for n in BASELINES), key=lambda r: r[:, b].mean()) for b in range(4)]
     lines = ["| queries | " + " | ".join(map(str, BUDGETS)) + " |", "| --- |" + " --- |" * 4]
     for name, result in results.items():
@@ -89,7 +102,7 @@ def _number(values: Accuracies, sign: str = "") -> str:
 
 
 def report(dataset: str, seeds: int) -> str:
-    """The table of one data set with its optimum and ceiling."""
+    """Write the tables of one data set, with its optimum and the ceiling of all searches."""
     table = landscape(dataset)
     optimum = 100.0 - min(map(table.value, table.architectures))
     results = {n: accuracies(s, table, seeds) for n, s in (BASELINES | OURS).items()}

@@ -1,10 +1,11 @@
-"""What each part of the final training's recipe is worth, on a network and data of your own.
+"""What each part of the recipe of the final training is worth, on a network and data of your own.
 
     python benchmarks/recipes.py results/E/A/seed_0/search/winner results/E/data --flops 4e13
 
-Every recipe trains the same network from the same weights with the same compute; the table gives
-its error on the validation split, which the training never sees, and steps a second. Recipes are
-`reference` but for what their name says. Prints a Markdown table; a JSON line a run goes to --out.
+Every recipe trains the same network from the same weights with the same compute. A recipe differs
+from `reference` only in what its name says. The Markdown table gives the error on the validation
+split, which the training never sees, and the steps per second. One line of JSON for each run is
+appended to the file --out.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def measure(arguments: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
-    """One run: its error, its loss, its steps a second."""
+    """Do one run, and return its error, its loss and its steps per second (`rate`)."""
     changes = {"shards": 1, "flops": arguments.flops} | REFERENCE | RECIPES[name]
     stage = plain(parse(Final, changes, "final"))
     network = read_checkpoint(arguments.network).network.to(arguments.device)
@@ -83,10 +84,10 @@ def measure(arguments: argparse.Namespace, name: str, seed: int) -> dict[str, An
 
 
 def main() -> None:
-    """All recipes in turn for every seed, then the table."""
+    """Run all recipes in turn for every seed, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("network", type=Path, help="checkpoint stem")
-    parser.add_argument("data", type=Path, help="folder that prepare wrote")
+    parser.add_argument("network", type=Path, help="the checkpoint, without its ending")
+    parser.add_argument("data", type=Path, help="the folder that the stage `prepare` wrote")
     parser.add_argument("--flops", type=float, default=4e13)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))

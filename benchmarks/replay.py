@@ -1,10 +1,12 @@
-"""Recorded rounds, played again under other options, without training: seconds.
+"""Recorded rounds, played again under other options; without training, this takes seconds.
 
     python benchmarks/replay.py results/E --window 60 --option burn_in=0,30 --option confidence=2,3
 
-The losses of all steps are those of the records, so a replay is at most as long as its round was.
-`right` is a replay that ends with the child that has the lowest loss over the last 30 steps of the
-record; the lead it misses otherwise is `regret`. `--window` and `--burn-in` are the record's own.
+The losses of all steps come from the record of the round, so that a replay is at most as long as
+the round was. The truth is the mean loss of each network over the last 30 steps of the record. A
+replay is `right` if it ends with the network whose mean loss is the lowest; `regret` is by how many
+nats the mean loss of its child is higher. `--window` and `--burn-in` must be those with which the
+round was recorded.
 """
 
 from __future__ import annotations
@@ -21,16 +23,20 @@ from selection import DEFAULT, histories, unaveraged
 from nasflow.randomness import generator
 from nasflow.studies.simulation import play
 
-LAST = 30  # steps of a record that say which child was best
+LAST = 30  # the steps at the end of a record that say which child was best
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="+", help="with particles.parquet below")
+    parser.add_argument(
+        "folder", type=Path, nargs="+", help="with particles.parquet somewhere below"
+    )
     parser.add_argument("--window", type=int, default=DEFAULT["window"])
     parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
-    parser.add_argument("--option", action="append", default=[], help="key=value,value of search")
-    parser.add_argument("--times", type=int, default=10, help="replays of a round")
+    parser.add_argument(
+        "--option", action="append", default=[], help="key=value,value of the section search"
+    )
+    parser.add_argument("--times", type=int, default=10, help="replays of each round")
     arguments = parser.parse_args()
     rounds = records(arguments.folder, arguments.window, arguments.burn_in)
     if not rounds:
@@ -49,7 +55,11 @@ def main() -> None:
 
 
 def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Losses (steps, m) and clocks (steps,) of all rounds longer than twice LAST, each once."""
+    """Collect all recorded rounds that are longer than twice LAST, each once.
+
+    Returns:
+        For each round its losses, (steps, m), and its tau, (steps,).
+    """
     found = {}
     for _, V, tau in histories(folders):
         if len(V) > 2 * LAST:
@@ -61,19 +71,19 @@ def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.nda
 def replayed(
     rounds: list[tuple[np.ndarray, np.ndarray]], search: dict[str, Any], times: int
 ) -> str:
-    """The cells of one row."""
-    shares, regrets = [], []
+    """Replay all rounds under one choice of options, and write the cells of its row."""
+    lengths, regrets = [], []
     for number, (losses, tau) in enumerate(rounds):
         ends = losses[-LAST:].mean(0)
         for time in range(times):
             rng = generator("replayed particles", number, time)
             winner, steps = play(rng, losses, tau, "nasgd", search)
-            shares.append(steps / len(losses))
+            lengths.append(steps / len(losses))
             if winner is not None:
                 regrets.append(ends[winner] - ends.min())
-    ended, right = len(regrets) / len(shares), np.mean(np.array(regrets) == 0.0)
+    ended, right = len(regrets) / len(lengths), np.mean(np.array(regrets) == 0.0)
     mean = np.mean(regrets)
-    return f"{100 * ended:.0f} | {100 * right:.0f} | {mean:.4f} | {100 * np.mean(shares):.0f} %"
+    return f"{100 * ended:.0f} | {100 * right:.0f} | {mean:.4f} | {100 * np.mean(lengths):.0f} %"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """How often a round picks the best child: the tables of docs/selection.md.
 
-python benchmarks/selection.py simulated --gap 0.05
-python benchmarks/selection.py noise results/cifar10_cpu
-python benchmarks/selection.py trials --data DATA --parent CHECKPOINT --out trials.jsonl
-python benchmarks/selection.py recorded trials.jsonl
+    python benchmarks/selection.py simulated --gap 0.05
+    python benchmarks/selection.py noise results/cifar10_cpu
+    python benchmarks/selection.py trials --data DATA --parent CHECKPOINT --out trials.jsonl
+    python benchmarks/selection.py recorded trials.jsonl
+
+A stop rule says when a round ends and with which child. The rule `auto` is the default of nasflow,
+and `paper` is that of the paper. Losses and gaps are in nats. Batches are `paired` if all networks
+of a round see the same images at a step, and `independent` otherwise.
 """
 
 from __future__ import annotations
@@ -13,13 +17,16 @@ import json
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nasflow.config.experiment import Search, parse, plain
 from nasflow.particles.average import Average
 from nasflow.studies import simulation
+
+if TYPE_CHECKING:
+    from nasflow.training.batches import Split
 
 DEFAULT = plain(parse(Search, {}, "search"))
 PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
@@ -48,9 +55,11 @@ Setting = tuple[str, dict[str, Any], str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    simulated_parser = commands.add_parser("simulated", help="rounds with one truly better child")
+    simulated_parser = commands.add_parser("simulated", help="rounds in which one child is better")
     simulated_parser.set_defaults(run=simulated)
-    simulated_parser.add_argument("--gap", type=float, default=0.05, help="nats")
+    simulated_parser.add_argument(
+        "--gap", type=float, default=0.05, help="lead of that child, nats"
+    )
     simulated_parser.add_argument(
         "--grow", type=float, default=0.0, help="steps until the gap is whole"
     )
@@ -61,42 +70,67 @@ def main() -> None:
     simulated_parser.add_argument(
         "--only", default="*", help="pattern of rule and batches: 'auto* paired'"
     )
-    noise_parser = commands.add_parser("noise", help="of the losses in recorded rounds")
+    noise_parser = commands.add_parser("noise", help="the noise of losses in recorded rounds")
     noise_parser.set_defaults(run=noise)
     noise_parser.add_argument(
-        "folder", type=Path, nargs="+", help="folders with particles.parquet below"
+        "folder", type=Path, nargs="+", help="folders with particles.parquet somewhere below"
     )
     noise_parser.add_argument("--window", type=int, default=DEFAULT["window"])
     noise_parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
-    trials_parser = commands.add_parser("trials", help="run rounds, train all their siblings on")
-    trials_parser.set_defaults(run=trials)
-    trials_parser.add_argument("--data", type=Path, required=True, help="folder of stage prepare")
-    trials_parser.add_argument(
-        "--parent", type=Path, nargs="+", required=True, help="checkpoint stems"
+    _add_trials(commands)
+    recorded_parser = commands.add_parser(
+        "recorded", help="play stop rules on the losses of trials"
     )
-    trials_parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
-    trials_parser.add_argument("--search", type=json.loads, default={}, help="keys of search, JSON")
-    trials_parser.add_argument(
-        "--augment", type=json.loads, default={}, help="keys of augment, JSON"
-    )
-    trials_parser.add_argument("--trials", type=int, default=10)
-    trials_parser.add_argument("--first", type=int, default=0, help="number of the first trial")
-    trials_parser.add_argument("--extra", type=int, default=200, help="steps of training on")
-    trials_parser.add_argument("--tau", type=float, default=0.1, help="clock at their start")
-    trials_parser.add_argument("--seeds", type=int, default=3)
-    trials_parser.add_argument(
-        "--judge", type=float, default=0.67, help="share of the validation images"
-    )
-    trials_parser.add_argument("--threads", type=int, default=1)
-    recorded_parser = commands.add_parser("recorded", help="stop rules on the losses of trials")
     recorded_parser.set_defaults(run=recorded)
-    recorded_parser.add_argument("file", type=Path, nargs="+", help="pooled")
+    recorded_parser.add_argument(
+        "file", type=Path, nargs="+", help="files of trials, taken together"
+    )
     arguments = vars(parser.parse_args())
     arguments.pop("run")(**{k: v for k, v in arguments.items() if k != "command"})
 
 
+def _add_trials(commands: Any) -> None:
+    trials_parser = commands.add_parser("trials", help="run rounds, then train all siblings longer")
+    trials_parser.set_defaults(run=trials)
+    trials_parser.add_argument(
+        "--data", type=Path, required=True, help="the folder that the stage `prepare` wrote"
+    )
+    trials_parser.add_argument(
+        "--parent", type=Path, nargs="+", required=True, help="checkpoints, without their endings"
+    )
+    trials_parser.add_argument(
+        "--out", type=Path, required=True, help="file that JSON lines are appended to"
+    )
+    trials_parser.add_argument(
+        "--search", type=json.loads, default={}, help="keys of the section search, as JSON"
+    )
+    trials_parser.add_argument(
+        "--augment", type=json.loads, default={}, help="keys of the section augment, as JSON"
+    )
+    trials_parser.add_argument("--trials", type=int, default=10)
+    trials_parser.add_argument("--first", type=int, default=0, help="number of the first trial")
+    trials_parser.add_argument(
+        "--extra", type=int, default=200, help="steps of training after a round"
+    )
+    trials_parser.add_argument(
+        "--tau", type=float, default=0.1, help="tau at the start of these steps"
+    )
+    trials_parser.add_argument("--seeds", type=int, default=3)
+    trials_parser.add_argument(
+        "--judge",
+        type=float,
+        default=0.67,
+        help="fraction of the validation images that score at the end",
+    )
+    trials_parser.add_argument("--threads", type=int, default=1)
+
+
 def settings(base: str) -> Iterator[Setting]:
-    """(name, options, algorithm): one factor at a time around auto and around the paper's rule."""
+    """List (name, options, algorithm): a stop rule, and it with one option changed at a time.
+
+    Args:
+        base: `auto`, the default rule, or `paper`, the rule of the paper.
+    """
     plainly = {"auto": ({}, AROUND_AUTO), "paper": (PAPER, AROUND_PAPER)}
     options, around = plainly[base]
     yield base, DEFAULT | options, "nasgd"
@@ -117,7 +151,17 @@ def settings(base: str) -> Iterator[Setting]:
 
 
 def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) -> None:
-    """Both rules with paired and independent batches; beside them what no rule exceeds."""
+    """Simulate rounds in which one child is better, and print how often each rule finds it.
+
+    Beside each rule stands a limit that no rule exceeds.
+
+    Args:
+        gap: how much lower the loss of the better child is, in nats.
+        grow: the steps after which the gap has its full size.
+        rounds: the number of simulated rounds for each rule.
+        memory: the correlation of the residuals of paired differences from step to step.
+        only: a pattern for the names of rule and batches, such as `auto* paired`.
+    """
     print(
         f"gap {gap:g} nats, whole after {grow:g} steps, residuals with memory {memory:g}, ", end=""
     )
@@ -153,8 +197,17 @@ def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) ->
 
 
 def noise(folder: list[Path], window: int, burn_in: int) -> None:
-    """Of every recorded round: sd of a loss, of the paired differences between children and g_r
-    (quartiles over the children), and how a difference correlates with that of the step before."""
+    """Print how noisy the losses of recorded rounds are.
+
+    A row has the standard deviation of the loss of g_r, and that of the paired differences between
+    the children and g_r (quartiles over the children). Then come the correlation of a difference
+    with that of the step before, and how far each child leads at the end.
+
+    Args:
+        folder: folders with particles.parquet somewhere below.
+        window: the length of the average over losses with which the rounds were recorded.
+        burn_in: the step at which that average began anew.
+    """
     print("| round | steps | sd of V_0 | sd of V_i - V_0, quartiles | correlation | last leads |")
     print("| --- | ---: | ---: | --- | ---: | --- |")
     for path, V, _ in histories(folder):
@@ -173,8 +226,13 @@ def noise(folder: list[Path], window: int, burn_in: int) -> None:
 
 
 def histories(folders: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-    """Table, V (steps, m) and tau (steps,) of the rounds below; without those in which a child
-    died, for it has no loss from there on."""
+    """Read all rounds below some folders, except those in which a child dropped out.
+
+    A child that dropped out has no loss from that step on.
+
+    Returns:
+        For each round the path of its table, V (steps, m), and tau (steps,).
+    """
     import pyarrow.parquet as pq
 
     for path in sorted(p for f in folders for p in f.rglob("search/*/particles.parquet")):
@@ -185,7 +243,7 @@ def histories(folders: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarra
 
 
 def unaveraged(V: np.ndarray, window: int, burn_in: int = 0) -> np.ndarray:
-    """The losses of which `Average` made V, (steps, m)."""
+    """Undo the average: compute the losses, (steps, m), from which `Average` made V."""
     keep, before = 1.0 - 1.0 / window, np.zeros(V.shape[1])
     unit, losses = Average(1, window, burn_in), []
     for step, row in enumerate(V):
@@ -210,22 +268,18 @@ def trials(
     threads: int,
     **how: Any,
 ) -> None:
-    """Trials number `first` and on, each from the next parent."""
+    """Run trials: a round of full length, then all its siblings trained longer and scored.
+
+    Trials are numbered from `first` on, and each starts from the next parent. The arguments are
+    those of the command line; `how` holds `extra`, `tau` and `seeds`, which `selection.trial`
+    takes.
+    """
     from nasflow.config.experiment import Augment
-    from nasflow.randomness import generator
     from nasflow.stages.progress import progress
     from nasflow.storage.checkpoint import read_checkpoint
-    from nasflow.storage.splits import read_split
     from nasflow.studies import selection
-    from nasflow.training.batches import Split
 
-    train, whole = (read_split(data, name, "cpu") for name in ("train", "validation"))
-    order = generator("judge").permutation(len(whole))
-    cut = round(judge * len(whole))
-    seen, unseen = (
-        Split(whole.images[i], whole.labels[i], whole.mean, whole.std)
-        for i in (order[cut:], order[:cut])
-    )
+    train, seen, unseen = _images(data, judge)
     options = plain(parse(Search, search, "search"))
     for number in range(first, first + trials):
         network, k, _ = read_checkpoint(parent[number % len(parent)])
@@ -248,9 +302,34 @@ def trials(
             file.write(json.dumps(row) + "\n")
 
 
+def _images(data: Path, judge: float) -> tuple[Split, Split, Split]:
+    """The training images, the validation images of the rounds, and those that score at the end.
+
+    The last ones are a fraction `judge` of all validation images, drawn at random.
+    """
+    from nasflow.randomness import generator
+    from nasflow.storage.splits import read_split
+    from nasflow.training.batches import Split
+
+    train, whole = (read_split(data, name, "cpu") for name in ("train", "validation"))
+    order = generator("judge").permutation(len(whole))
+    cut = round(judge * len(whole))
+    seen, unseen = (
+        Split(whole.images[i], whole.labels[i], whole.mean, whole.std)
+        for i in (order[cut:], order[:cut])
+    )
+    return train, seen, unseen
+
+
 def recorded(file: list[Path]) -> None:
-    """Every stop rule on the same trials, whose batches are what they were run with. The last
-    column: nats by which the network that goes on is worse than under auto, trial by trial."""
+    """Play every stop rule on the recorded losses of the same trials, and print how well it chose.
+
+    The last column says by how many nats the network that goes on is worse than under the rule
+    `auto`, as the mean over trials of the paired difference.
+
+    Args:
+        file: files that `trials` wrote; all their trials count together.
+    """
     from nasflow.studies import selection
 
     rows = [json.loads(line) for f in file for line in f.read_text().splitlines()]

@@ -2,9 +2,10 @@
 A search on digits
 ==================
 
-Arrays go in, a network comes out: pretraining, rounds of NASGD and the final training, in memory.
-For searches of hours take the pipeline, which keeps its state and goes on after a crash; with the
-same images, config and seed it finds the same networks, to the bit.
+``run_search`` takes arrays and gives a network. It does the pretraining, the rounds of NASGD and
+the final training, all in memory. For searches that take hours, use the pipeline: it keeps its
+state on disk and goes on after a crash. With the same images, configuration and seed it finds the
+same networks, bit for bit.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +19,8 @@ images = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
 test, train = slice(0, 360), slice(360, None)
 
 # %%
-# Keyword arguments are the sections of a config file, with the same keys, checks and defaults. A
-# tenth of the images is held out for validation.
+# The keyword arguments are the sections of a configuration file, with the same keys, checks and
+# defaults. A tenth of the images is kept for validation.
 
 found = nasflow.run_search(
     images[train],
@@ -31,8 +32,8 @@ found = nasflow.run_search(
 )
 
 # %%
-# What the rounds did: why each ended, by which morphism its winner was made, and how accurate that
-# is on the validation images.
+# What the rounds did: why each one ended, which morphism made its winner, and how accurate the
+# winner is on the validation images.
 
 for status in found.lineage:
     print(
@@ -43,7 +44,7 @@ print(f"test accuracy {found.score(images[test], digits.target[test]):.1%}")
 
 # %%
 # Particles start on the current network and flow to children with a lower loss. A round ends when a
-# child holds twice as many as its parent.
+# child holds twice as many particles as its parent.
 
 figure, axes = plt.subplots(1, len(found.rounds), figsize=(9, 3), sharey=True, squeeze=False)
 for number, (axis, done) in enumerate(zip(axes[0], found.rounds, strict=True), 1):
@@ -57,12 +58,12 @@ axes[0, 0].set_ylabel("share of the particles")
 figure.tight_layout()
 
 # %%
-# In a notebook an architecture shows itself.
+# A notebook shows an architecture as a drawing.
 
 found.network.architecture
 
 # %%
-# The digits that it takes for others:
+# Digits that the network takes for other digits:
 
 wrong = np.flatnonzero(found.predict(images[test]) != digits.target[test])[:8]
 sure = found.probabilities(images[wrong])

@@ -2,8 +2,8 @@
 Morph a network of your own
 ===========================
 
-A network that torch has trained becomes one that nasflow can change: deeper, wider, with skips, and
-yet the same function. It then goes on learning from where it stood.
+nasflow can change a network that was trained with torch: it makes it deeper or wider, or adds skip
+connections, and the network still computes the same function. Training then goes on from there.
 """
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ labels = torch.tensor(digits.target)
 
 
 def fit(module: nn.Module, steps: int, rate: float = 0.05) -> list[float]:
-    """Plain SGD; the losses."""
+    """Train by SGD with momentum, and return the loss of each step."""
     optimizer, losses = torch.optim.SGD(module.parameters(), rate, momentum=0.9), []
     for step in range(steps):
         batch = torch.from_numpy(np.random.default_rng(step).integers(0, 1400, 64))
@@ -36,13 +36,14 @@ def fit(module: nn.Module, steps: int, rate: float = 0.05) -> list[float]:
 
 
 def accuracy(module: nn.Module) -> float:
+    """Measure the accuracy on the images that are not trained on."""
     with torch.no_grad():
         said = module.eval()(images[1400:]).argmax(1)
     return float((said == labels[1400:]).float().mean())
 
 
 # %%
-# A module of torch's own layers, trained for a while.
+# A module made of torch's own layers, trained for 100 steps.
 
 mine = nn.Sequential(
     nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
@@ -53,15 +54,15 @@ before = fit(mine, 100)
 print(f"{sum(p.numel() for p in mine.parameters()):,} parameters, accuracy {accuracy(mine):.1%}")
 
 # %%
-# As a network of nasflow, and where it may be changed. A site names nodes, then the option: 4, 5 of
-# ``deepen`` is a new convolution with kernel 5 behind node 4.
+# The module as a network of nasflow, and the sites where each morphism can change it. A site names
+# nodes, then the option: ``(3, 5)`` of ``deepen`` is a new convolution with kernel 5 behind node 3.
 
 network = nasflow.from_torch(mine, size=(8, 8))
 for name, sites in nasflow.sites(network.architecture).items():
     print(f"{name:15} {sites}")
 
 # %%
-# Three morphisms. Each gives a new network and leaves the old one as it is.
+# Three morphisms, one after another. Each gives a new network and leaves the old one as it is.
 
 larger = nasflow.morph(network, "deepen", (3, 3))
 larger = nasflow.morph(larger, "widen", (1, 2))
@@ -69,7 +70,7 @@ larger = nasflow.morph(larger, "connect_add", (3, 5))
 larger.architecture
 
 # %%
-# The output has not changed, though there are many more parameters.
+# The output has not changed, although there are many more parameters.
 
 grown = nasflow.Module(larger)
 with torch.no_grad():
@@ -78,8 +79,8 @@ print(f"{larger.architecture.parameters:,} parameters, accuracy {accuracy(grown)
 print(f"largest change of a logit {change:.1e}")
 
 # %%
-# Both learn on, from the same place; a network of that shape from random weights has it all before
-# it.
+# Both networks learn on from the same loss. A network of the larger shape with random weights has
+# to learn everything first.
 
 fresh = nasflow.Module(nasflow.initialise(larger.architecture, np.random.default_rng(0)))
 for label, module in {"as it was": mine, "morphed": grown, "from scratch": fresh}.items():
@@ -91,7 +92,7 @@ plt.yscale("log")
 plt.legend()
 
 # %%
-# And back: ``grown.network()`` is a network again, for more morphisms or as the ``start`` of a
+# ``grown.network()`` is a network of nasflow again, for more morphisms or as the ``start`` of a
 # search.
 
 print(grown.network().architecture.describe())

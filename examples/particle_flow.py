@@ -2,8 +2,9 @@
 The flow on a graph of your own
 ===============================
 
-What moves particles between networks in a search is a flow on a graph, and it works on any other:
-nodes with losses, edges with weights. Here the graph is a map of places, made by networkx.
+In a search, particles move between networks by a flow on a graph. The flow works on every other
+graph too, as long as its nodes have losses and its edges have weights. Here the graph is a map of
+places, made by networkx.
 """
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ place = np.array([G.nodes[node]["pos"] for node in G])
 
 
 def well(x: float, y: float, width: float) -> np.ndarray:
+    """Return the depth of a well around (x, y) at all places."""
     return np.exp(-((place - [x, y]) ** 2).sum(1) / (2 * width**2))
 
 
@@ -30,14 +32,16 @@ start = np.full(len(G), 0.05 / len(G))
 start[np.argmin(((place - [0.1, 0.6]) ** 2).sum(1))] += 0.95
 
 # %%
-# Mass goes along an edge from i to j at the rate ``K_ij [E_i − E_j]⁺`` with
-# ``E = w log f + V``. The entropy ``w log f`` carries mass over barriers.
+# Mass flows along an edge from i to j at the rate ``K_ij [E_i − E_j]⁺`` with ``E = w log f + V``,
+# where f is the mass on each node and V is its loss. The entropy ``w log f`` carries mass over
+# barriers.
 
 options = {"f": start, "weight": 0.2, "tau": 0.01, "steps": 10_000}
 path = nasflow.run_flow(V, K, kind="log", **options)
 
 
 def draw(axis: plt.Axes, f: np.ndarray, title: str) -> None:
+    """Draw the graph with the mass f on its nodes."""
     nx.draw_networkx_edges(G, place, ax=axis, edge_color="#c8cdd6")
     axis.scatter(*place.T, s=12 + 1500 * f, c=V, cmap="viridis", edgecolors="#333", linewidths=0.4)
     axis.set(title=title, xticks=[], yticks=[])
@@ -49,15 +53,16 @@ for axis, time in zip(axes, (0, 10, 100), strict=True):
 figure.tight_layout()
 
 # %%
-# Size is mass, dark is low loss. Where it ends is known in advance: ``f = exp(−V / w) / Z``.
+# Large nodes hold much mass, and dark nodes have a low loss. The state at the end is known in
+# advance: ``f = exp(−V / w) / Z``.
 
 gibbs = np.exp(-V / 0.2) / np.exp(-V / 0.2).sum()
-print(f"largest distance to it at time 100: {np.abs(path.f[-1] - gibbs).max():.3f}")
+print(f"largest distance from that state at time 100: {np.abs(path.f[-1] - gibbs).max():.3f}")
 
 # %%
-# With the potential ``w f^β`` of the paper's experiments a node can run empty, and then
-# mass waits in the first well. A search avoids that with a complete graph: every child is every
-# other's neighbour.
+# With the potential ``w f^β`` of the paper's experiments a node can run empty, and then mass stays
+# in the first well. A search avoids that by a complete graph, in which all children are neighbours
+# of one another.
 
 stuck = nasflow.run_flow(V, K, kind="power", **options)
 right = place[:, 0] > 0.5
@@ -65,8 +70,8 @@ for name, end in {"w log f": path.f[-1], "w f": stuck.f[-1], "known in advance":
     print(f"{name:16} {end[right].sum():5.1%} of the mass at the right")
 
 # %%
-# Counts instead of real-valued mass are what a search sees; ``order=2`` is NASAGD, mass with
-# momentum and friction.
+# A search moves whole particles instead of real-valued mass. With ``order=2`` the flow is that of
+# NASAGD, in which mass has momentum and friction.
 
 figure, (curves, places) = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=(1.4, 1))
 for label, more in {

@@ -2,9 +2,10 @@
 
     python -m benchmarks.peers --configfile config/compare.yaml
 
-First the data and `--own` algorithms, by Snakemake, into results/{experiment}; then Optuna's TPE
-and random sampler and gromo's growing networks, into peers/{experiment}; then the table, there too.
-What is finished is not done again. docs/peers.md says what is equal and what is not.
+A peer is a search of another package. First Snakemake prepares the data and runs the algorithms
+`--own`, into results/{experiment}. Then Optuna's TPE sampler, its random sampler and gromo's
+growing networks run, into peers/{experiment}, where the table is written at the end. Finished runs
+are not done again. docs/peers.md says what is equal for all and what is not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from nasflow.config.experiment import ALGORITHMS, Experiment
 
 
 def main() -> int:
+    """Run the comparison of the command line, and return its exit code: 2 for a wrong input."""
     try:
         return _compare(_arguments())
     except ValueError as error:
@@ -76,11 +78,11 @@ def _arguments() -> argparse.Namespace:
     add("--own", nargs="*", choices=ALGORITHMS, default=["nasgd", "none"])
     add("--seeds", type=int, nargs="+", help="default: those of the configuration")
     add("--out", type=Path, help="default: peers/{experiment}")
-    add("--trial", type=float, help="epochs of a trial; default: those of pretraining")
+    add("--trial", type=float, help="epochs of one trial; default: those of pretraining")
     add("--slots", type=_count, default=none.slots, help="morphisms of the encoding `moves`")
-    add("--startup", type=_count, default=none.startup, help="TPE's trials at random")
-    add("--pruner", choices=("median", "none"), default=none.pruner, help="of trials")
-    add("--growths", type=_count, default=none.growths, help="of gromo")
+    add("--startup", type=_count, default=none.startup, help="trials that TPE draws at random")
+    add("--pruner", choices=("median", "none"), default=none.pruner, help="what ends bad trials")
+    add("--growths", type=_count, default=none.growths, help="times that gromo grows")
     add(
         "--statistics",
         type=_count,
@@ -97,7 +99,7 @@ def _count(text: str) -> int:
 
 
 def _said(options: Options) -> str:
-    """The machine, the options, and whether seconds mean anything."""
+    """Say the machine and the options, and warn if the machine was busy: then seconds mislead."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     said = ", ".join(f"{name} {value}" for name, value in options._asdict().items())
     busy = f" The machine had other work (load {load:.1f}): a smoke run." if load > cores else ""
@@ -105,7 +107,7 @@ def _said(options: Options) -> str:
 
 
 def _experiment(files: Sequence[Path]) -> Experiment:
-    """As Snakemake merges them over the default."""
+    """The experiment of some configuration files, merged over the default as Snakemake does."""
     together: dict[str, Any] = {}
     every = [config_file.DEFAULT, *files]
     for file in every:
@@ -116,7 +118,7 @@ def _experiment(files: Sequence[Path]) -> Experiment:
 
 
 def _snakemake(files: Sequence[Path], threads: int, targets: Sequence[str]) -> int:
-    """One search at a time, alone on its cores, as the peers are."""
+    """Let Snakemake run one search at a time, alone on its cores, as the peers run."""
     words = [sys.executable, "-m", "snakemake", "--cores", str(threads)]
     words += ["--configfile", *map(str, files), "--quiet", "all", "--", *targets]
     return subprocess.run(words, check=False).returncode

@@ -1,4 +1,4 @@
-"""What every peer's search is given, and what it gives back."""
+"""What the search of every peer is given, and what it gives back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from nasflow.training.train import train
 
 
 class Options(NamedTuple):
-    """What the configuration of an experiment does not say. `trial` counts epochs (None: those of
-    pretraining), `slots` morphisms of the encoding `moves`, `startup` trials that TPE draws at
-    random, `statistics` batches that gromo looks at."""
+    """The options of peers, which the configuration of an experiment does not have.
+
+    Attributes:
+        trial: the epochs of one trial; None for those of pretraining.
+        slots: the number of morphisms in the encoding `moves`.
+        startup: the number of trials that TPE draws at random.
+        pruner: what ends bad trials: `median` or `none`.
+        growths: how many times gromo grows its network.
+        statistics: the number of batches that gromo looks at for each growth.
+    """
 
     trial: float | None = None
     slots: int = 5
@@ -27,8 +34,19 @@ class Options(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """An experiment, one seed of it, the splits, g_0, the network that the search starts from, and
-    what may be spent."""
+    """What a search is given.
+
+    Attributes:
+        experiment: the configuration.
+        options: the options of peers.
+        seed: the seed of this search.
+        workers: the number of threads.
+        data: the training images.
+        validation: the validation images.
+        base: the first architecture g_0.
+        start: the network that the search starts from.
+        meter: what may be spent, and what has been spent.
+    """
 
     experiment: Experiment
     options: Options
@@ -42,8 +60,13 @@ class Bench(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The network for the final training, a row with its fingerprint for each that was trained, and
-    a row for each that was the best so far."""
+    """What a search gives back.
+
+    Attributes:
+        network: the network for the final training.
+        trained: one row with a fingerprint for each network that was trained.
+        lineage: one row for each network that was the best so far.
+    """
 
     network: Network
     trained: list[dict[str, Any]]
@@ -51,8 +74,13 @@ class Found(NamedTuple):
 
 
 def stage(experiment: Experiment, length: float, unit: str = "epochs") -> dict[str, Any]:
-    """The recipe of the final training over so many epochs, or seconds, with the validation images
-    left out."""
+    """Return the recipe of the final training for another length, without the validation images.
+
+    Args:
+        experiment: the configuration.
+        length: how long the training lasts, in `unit`.
+        unit: `epochs` or `seconds`.
+    """
     none = dict.fromkeys(("flops", "total_epochs", "total_seconds"))
     final: dict[str, Any] = plain(experiment.final)
     return final | none | {"epochs": None, unit: length, "use_validation": False}
@@ -66,8 +94,19 @@ def stretch(
     progress: Callable[[int, int, str], None],
     unit: str = "epochs",
 ) -> tuple[Network, float, float]:
-    """The network after a cosine of so many epochs, or seconds; loss and accuracy on the whole
-    validation split."""
+    """Train a network by the recipe of the final training, while tau falls along a cosine.
+
+    Args:
+        bench: what the search was given.
+        network: the network to start from.
+        length: how long the training lasts, in `unit`.
+        purpose: names the random numbers of the training.
+        progress: is called at every step.
+        unit: `epochs` or `seconds`.
+
+    Returns:
+        The trained network, and its loss and accuracy on the whole validation split.
+    """
     trained, _, facts = train(
         network,
         bench.data,
@@ -83,7 +122,7 @@ def stretch(
 
 
 def row(number: int, network: Network, made: str, loss: float, accuracy: float) -> dict[str, Any]:
-    """Of the lineage, with the names that a round's status has."""
+    """Make a row of the lineage, with the names that the status of a round has."""
     g = network.architecture
     return {
         "round": number,

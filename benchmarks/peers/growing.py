@@ -1,9 +1,12 @@
-"""One growth of a chain by gromo: our network as its modules, new filters by its statistics, and
-the result as our network again. Training is ours.
+"""One growth of a chain by gromo.
 
-Filters are those of TINY (Verbockhaven et al. 2024), gromo's own method: the pairs of fan-in and
-fan-out that lower the loss fastest to first order. gromo lets BatchNorm pass new filters by; here
-theirs undoes itself instead (as in the morphism `deepen`), since our convolutions have one.
+Our network becomes modules of gromo, gromo's statistics choose new filters, and the result becomes
+our network again. The training is ours.
+
+The new filters are those of TINY (Verbockhaven et al. 2024), gromo's own method: the pairs of
+fan-in and fan-out weights that lower the loss fastest to first order. In gromo new filters bypass
+BatchNorm. Our convolutions always have a BatchNorm, so that here the BatchNorm of new filters
+undoes itself instead (as in the morphism `deepen`).
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.kernels.batch_norm import EPSILON
 from nasflow.network.network import Network
 
-FACTORS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # of the new filters, tried on the statistics' batches
+# Scaling factors of the new filters, which are tried on the batches of the statistics.
+FACTORS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 Batch = tuple[Tensor, Tensor]
 
 
@@ -37,7 +41,9 @@ class Chain(SequentialGrowingModel):
         super().__init__(g.image.width, g.head.width, torch.device("cpu"))
         self.flat = g.head.op == "flat_head"
         self.convs = nn.ModuleDict()
-        self.grown: dict[int, RestrictedConv2dGrowingModule] = {}  # by the convolution before
+        self.grown: dict[
+            int, RestrictedConv2dGrowingModule
+        ] = {}  # by the id of the convolution before
         for part in parts(g):
             before = None
             for conv in part:
@@ -54,13 +60,13 @@ class Chain(SequentialGrowingModel):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits; the statistics of growing modules are kept on the way."""
+        """Compute logits, while growing modules keep what their statistics need."""
         for module in self.convs.values():
             images = module(images)
         return self._read(images)
 
     def extended_forward(self, images: Tensor, mask: dict[str, Any] | None = None) -> Tensor:
-        """Logits with the filters that are proposed, times their scaling factors."""
+        """Compute logits with the proposed filters, multiplied by their scaling factors."""
         extension = None
         for module in self.convs.values():
             images, extension = module.extended_forward(images, extension)
@@ -71,8 +77,15 @@ class Chain(SequentialGrowingModel):
 
 
 def grow(network: Network, wanted: Mapping[int, int], batches: Sequence[Batch]) -> Network:
-    """The network with up to so many more filters in the convolutions named, each followed by one
-    on the same map; velocities zero. gromo adds fewer where its statistics show no more."""
+    """Add filters to some convolutions; all velocities are zero afterwards.
+
+    Args:
+        network: a chain.
+        wanted: for each convolution to grow, how many filters it gets at most. Another convolution
+            on the same map must follow it. gromo adds fewer filters where its statistics support
+            fewer.
+        batches: images and labels for the statistics.
+    """
     chain = Chain(network)
     chain.init_computation()
     for images, labels in batches:
@@ -166,9 +179,11 @@ def _network(
 
 
 def _tensors(module: Any, moments: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
-    """Of a convolution with its BatchNorm, by the names that they have here. `moments`: mean and
-    variance of what its last filters give, which are new. Those get the norm of the old ones and a
-    BatchNorm that undoes itself and that norm."""
+    """The tensors of a convolution with its BatchNorm, by the names that they have in nasflow.
+
+    `moments` are the mean and variance of the outputs of the new filters, which are the last ones.
+    New filters get the norm of the old ones, and a BatchNorm that undoes itself and that norm.
+    """
     norm = module.post_layer_function[0]
     own = (module.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     weight, scale, shift, mean, variance = (t.detach().clone() for t in own)
@@ -186,7 +201,7 @@ def _tensors(module: Any, moments: tuple[Tensor, Tensor] | None) -> dict[str, Te
 def _moments(
     chain: Chain, before: Mapping[int, int], batches: Sequence[Batch]
 ) -> dict[int, tuple[Tensor, Tensor]]:
-    """Mean and variance over images and places of what new filters give."""
+    """The mean and variance, over images and pixels, of the outputs of the new filters."""
     convs: Mapping[int, Any] = {c: chain.convs[str(c)] for c in before}
     seen: dict[int, list[Tensor]] = {
         c: [] for c, width in before.items() if convs[c].out_channels > width

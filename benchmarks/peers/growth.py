@@ -16,14 +16,22 @@ from nasflow.search.neighbourhood import legal
 from nasflow.training.batches import Batches
 from nasflow.training.siblings import Siblings
 
-START, TARGET = 0.5, 4.0  # of a base width: filters of a growing convolution, first and at the end
+START, TARGET = 0.5, 4.0  # filters of a growing convolution, first and last, by base width
 
 
 def doubled(hidden: tuple[int, ...], base: Architecture) -> Architecture:
-    """g_0 with one more convolution at the head of each part between pools, of so many filters.
+    """Put one more convolution at the beginning of each part of g_0 between pools.
 
-    gromo grows filters between two convolutions on maps of one size; between those of g_0 lie
-    pools. ValueError unless g_0 is a chain."""
+    gromo grows filters between two convolutions on maps of the same size, but between the
+    convolutions of g_0 there are pools.
+
+    Args:
+        hidden: the number of filters of each new convolution.
+        base: the architecture g_0.
+
+    Raises:
+        ValueError: if g_0 is not a chain.
+    """
     if joins := [node.op for node in base.nodes if node.op in ("add", "concat", "pad")]:
         raise ValueError(f"base.network: it has {', '.join(joins)}; gromo's peer takes a chain")
     nodes: list[Node] = []
@@ -42,18 +50,24 @@ def doubled(hidden: tuple[int, ...], base: Architecture) -> Architecture:
 
 
 def first_widths(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
-    """Half the base's, at least min_filters."""
+    """Return half the width of each part of g_0, but at least `min_filters`."""
     least = constraints["min_filters"]
     return tuple(max(least, int(START * base[part[0]].width)) for part in parts(base))
 
 
 def targets(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
-    """Four times the base's widths, or the largest share of them that keeps the constraints;
-    ValueError where even the first widths do not."""
+    """Return the widths at the end: four times those of g_0, or less to keep the constraints.
+
+    The way from the first widths to four times those of g_0 is cut off at the largest percentage
+    that keeps the constraints.
+
+    Raises:
+        ValueError: if even the first widths do not keep the constraints.
+    """
     begin = first_widths(base, constraints)
-    for share in range(100, -1, -1):
+    for percent in range(100, -1, -1):
         widths = tuple(
-            b + int((TARGET * base[part[0]].width - b) * share / 100)
+            b + int((TARGET * base[part[0]].width - b) * percent / 100)
             for b, part in zip(begin, parts(base), strict=True)
         )
         if legal(doubled(widths, base), constraints):
@@ -65,15 +79,18 @@ def targets(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ..
 
 
 def additions(begin: int, end: int, growths: int) -> list[int]:
-    """Filters added at each growth, as even as whole numbers are."""
+    """Return how many filters each growth adds, as evenly as whole numbers allow."""
     marks = [begin + (end - begin) * i // growths for i in range(growths + 1)]
     return [b - a for a, b in pairwise(marks)]
 
 
 def search(bench: Bench) -> Found:
-    """`growths` times: grow, then train for an even share of what is left; no more growths once
-    nothing is. What lasts longer than meant is paid for by the final training. The batches of the
-    statistics count as steps, the looks that choose the factor do not."""
+    """Grow and train a network `growths` times.
+
+    Each training gets an equal part of the budget that is left, and growing ends once nothing is
+    left. If something lasts longer than planned, the final training gets less. The batches of the
+    statistics count as steps; the passes that choose the scaling factor do not.
+    """
     from benchmarks.peers.growing import grow  # imports gromo
 
     network, options = bench.start, bench.options
@@ -94,12 +111,12 @@ def search(bench: Bench) -> Found:
         network = grow(network, wanted, looked)
         bench.meter.steps += len(looked)
         assert legal(network.architecture, constraints)
-        share = bench.meter.left / (options.growths - number)
+        length = bench.meter.left / (options.growths - number)
         loss, accuracy = _score(bench, network)
-        if share > 0.0:
+        if length > 0.0:
             purpose, unit = f"gromo stretch {number}", bench.meter.limit.unit
             network, loss, accuracy = stretch(
-                bench, network, share, purpose, bench.meter.count, unit
+                bench, network, length, purpose, bench.meter.count, unit
             )
         lineage.append(row(number + 1, network, "growth", loss, accuracy))
         trained.append(lineage[-1] | {"fingerprint": network.architecture.fingerprint})

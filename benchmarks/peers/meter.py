@@ -1,5 +1,8 @@
-"""What a peer's search may spend, and what it has spent: seconds of wall clock or epochs of all its
-networks, as in `budget` and `final` of the configuration."""
+"""What the search of a peer may spend, and what it has spent.
+
+It is counted in seconds of wall time, or in epochs of all networks together, as in the sections
+`budget` and `final` of the configuration.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,32 @@ from nasflow.config.experiment import Experiment
 
 
 class Limit(NamedTuple):
-    """Of the search alone; what it leaves of the total goes to the final training."""
+    """What may be spent.
 
-    unit: str  # "seconds" or "epochs"
+    Attributes:
+        unit: `seconds` or `epochs`.
+        search: what the search may spend.
+        total: what search and final training may spend together. The final training gets what the
+            search leaves.
+    """
+
+    unit: str
     search: float
     total: float
 
 
 class Spent(Exception):
-    """The search's budget ended inside a training."""
+    """Raised inside a training when the budget of the search has ended."""
 
 
 def limit(experiment: Experiment) -> Limit:
-    """What `compare` gives a search of this experiment; ValueError where it gives no equal budget.
-    A peer that needs no pretraining has the time for it in its final training."""
+    """Find what the target `compare` lets a search of this experiment spend.
+
+    A peer that needs no pretraining has more time for its final training instead.
+
+    Raises:
+        ValueError: if the experiment does not give all searches an equal budget.
+    """
     final, budget = experiment.final, experiment.budget
     if final.total_seconds is not None:
         unit, total, search = "seconds", final.total_seconds, budget.seconds
@@ -47,7 +62,14 @@ def limit(experiment: Experiment) -> Limit:
 
 
 class Meter:
-    """Counts steps, and seconds since `began`."""
+    """Counts steps, and seconds since `began`.
+
+    Args:
+        limit: what may be spent.
+        steps_per_epoch: the number of steps in one epoch.
+        began: when the search began, on the scale of `clock`.
+        clock: tells the time in seconds.
+    """
 
     def __init__(
         self,
@@ -69,15 +91,15 @@ class Meter:
 
     @property
     def left(self) -> float:
-        """In the limit's unit; below zero where more was spent."""
+        """What is left for the search, in the unit of the limit; negative if more was spent."""
         return self.limit.search - (self.seconds if self.limit.unit == "seconds" else self.epochs)
 
     def count(self, done: int, of: int, note: str) -> None:
-        """The callback of `train` where one more step is done."""
+        """Count one more step; `train` takes this as its callback."""
         self.steps += 1
 
     def hold(self, done: int, of: int, note: str) -> None:
-        """The same, with an end: Spent at the step that meets the limit before the last one."""
+        """Count one more step, and raise Spent if the budget has ended before the last step."""
         self.steps += 1
         if done < of and self.left <= 0.0:
             raise Spent

@@ -1,5 +1,7 @@
-"""One peer and seed, as a folder like those under results/: pretraining, search, the final training
-for what they left, the one look at the test set. All but the search are the pipeline's own stages.
+"""One run of a peer, for one seed; it writes a folder like those under results/.
+
+The run consists of pretraining, the search, the final training with what these left of the budget,
+and the one evaluation on the test images. All parts except the search are stages of the pipeline.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.splits import read_facts, read_split
 
-# name -> package that it needs, encoding of the space
+# For each peer the package that it needs, and the encoding of the space.
 PEERS = {
     "optuna_tpe": ("optuna", "moves"),
     "optuna_random": ("optuna", "moves"),
@@ -39,25 +41,32 @@ PEERS = {
 def run(
     experiment: Experiment, peer: str, seed: int, data: Path, folder: Path, options: Options
 ) -> None:
-    """Writes `folder`; what is finished is left as it is. ValueError where that was made with other
-    settings."""
-    made: dict[str, Any] = {"options": options._asdict(), **tables.settings(experiment)}
-    made = json.loads(json.dumps(made | {"threads": experiment.threads, "seeds": [seed]}))
+    """Run a peer, unless its folder is finished already.
+
+    Args:
+        experiment: the configuration.
+        peer: a name in PEERS.
+        seed: the seed.
+        data: the folder that the stage `prepare` wrote.
+        folder: the folder to write.
+        options: the options of peers.
+
+    Raises:
+        ValueError: if the folder was made with other settings, or a batch is larger than the
+            training split.
+    """
+    made = _settings(experiment, seed, options)
     if (folder / "settings.json").exists() and read_json(folder / "settings.json") != made:
         raise ValueError(f"{folder}: made with other settings; remove it or name another --out")
     if (folder / "final/metrics.json").exists():
         return
     write_json(folder / "settings.json", made)
-    compile_kernels()  # as `prepare` does, before seconds count
+    compile_kernels()  # before seconds count, as the stage `prepare` does
     base = base_network(experiment, data)
     search = searcher(peer)
     bound = limit(experiment)
-    given: dict[str, Any] = {
-        "data": data,
-        "seed": seed,
-        "device": "cpu",
-        "threads": experiment.threads,
-    }
+    threads = experiment.threads
+    given: dict[str, Any] = {"data": data, "seed": seed, "device": "cpu", "threads": threads}
     _pretrain(experiment, peer, base, seed, folder, given)
     began = time.monotonic()
     train, validation = (read_split(data, name, "cpu") for name in ("train", "validation"))
@@ -65,18 +74,30 @@ def run(
         raise ValueError(f"final.batch_size: {size}; expected at most the {len(train)} images")
     meter = Meter(bound, len(train) // size, began)
     start = read_checkpoint(folder / "pretrain/network").network
-    workers = experiment.threads
-    bench = Bench(experiment, options, seed, workers, train, validation, base, start, meter)
+    bench = Bench(experiment, options, seed, threads, train, validation, base, start, meter)
     found = search(bench)
     write_checkpoint(folder / "search/winner", found.network, 0, experiment.final.optimizer)
     _summarise(folder, peer, found, meter)
+    _finish(experiment, folder, given)
+
+
+def _settings(experiment: Experiment, seed: int, options: Options) -> dict[str, Any]:
+    """Everything that the files of a run depend on, as JSON reads it back."""
+    made: dict[str, Any] = {"options": options._asdict(), **tables.settings(experiment)}
+    made |= {"threads": experiment.threads, "seeds": [seed]}
+    read: dict[str, Any] = json.loads(json.dumps(made))
+    return read
+
+
+def _finish(experiment: Experiment, folder: Path, given: dict[str, Any]) -> None:
+    """Train the winner and evaluate it."""
     sections = {"final": plain(experiment.final), "augment": plain(experiment.augment)}
     config = json.dumps(sections)
     winner, network = folder / "search/winner", folder / "final/network"
     training.final_train(config=config, parent=winner, out=network, **given)
     evaluation.evaluate(
         config=config,
-        data=data,
+        data=given["data"],
         network=network,
         search=folder / "search/summary.json",
         pretrain=folder / "pretrain/status.json",
@@ -87,7 +108,11 @@ def run(
 
 
 def searcher(peer: str) -> Callable[[Bench], Found]:
-    """ValueError where its package is not installed."""
+    """Return the search of a peer.
+
+    Raises:
+        ValueError: if the package that the peer needs is not installed.
+    """
     package, encoding = PEERS[peer]
     name = "growing" if package == "gromo" else "trials"
     try:
@@ -102,7 +127,7 @@ def searcher(peer: str) -> Callable[[Bench], Found]:
 
 
 def base_network(experiment: Experiment, data: Path) -> Architecture:
-    """g_0: that of `base`, without weights."""
+    """Return the first architecture g_0, as the section `base` describes it."""
     if experiment.base.network is not None:
         return read_checkpoint(Path(experiment.base.network)).network.architecture
     facts, base = read_facts(data), experiment.base
@@ -119,7 +144,7 @@ def _pretrain(
     folder: Path,
     given: dict[str, Any],
 ) -> None:
-    """gromo's first network as g_0 is; none for trials, which start from random weights."""
+    """Pretrain gromo's first network as g_0 is pretrained; trials start from random weights."""
     pretrain = plain(experiment.pretrain)
     if peer == "gromo":
         constraints = plain(experiment.search)["constraints"]
@@ -137,7 +162,7 @@ def _pretrain(
 
 
 def _summarise(folder: Path, peer: str, found: Found, meter: Meter) -> None:
-    """search/summary.json, with what the final training and the evaluation read of it."""
+    """Write search/summary.json, with what the final training and the evaluation read in it."""
     before, g = read_json(folder / "pretrain/status.json"), found.network.architecture
     totals = no_search(size(g)) | {
         "seconds": meter.seconds,

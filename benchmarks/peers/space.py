@@ -1,14 +1,15 @@
 """Two encodings of the search space for samplers that know vectors of choices, not graphs.
 
-Both name morphisms one after another from g_0, by the package's own table of them; one that has no
-legal site is passed over. So whatever the numbers are, the architecture is one that a search here
-could reach from g_0, with every one on the way inside the constraints. Weights mean nothing here:
-trials start from random ones.
+Both describe morphisms of nasflow that are applied one after another, from g_0 on. A morphism that
+has no legal site is skipped. So whatever the numbers are, they stand for an architecture that a
+search of nasflow could reach from g_0, and every architecture on the way keeps the constraints.
+Weights mean nothing here, since trials start from random ones.
 
-* `moves`: slot by slot a kind of morphism (or none) and a place between 0 and 1 among its sites.
-  Each chain of so many morphisms that a search can take is in it.
-* `shape`: for each part between pools a width, a number of convolutions, a kernel and a skip. A
-  small, regular part of the same space, in which a number means the same wherever others stand.
+* `moves`: for each slot a kind of morphism (or none), and a number between 0 and 1 that picks one
+  of its sites. Every chain of that many morphisms that a search can take has an encoding.
+* `shape`: for each part between pools a width, a number of convolutions, a kernel and a skip. This
+  is a small, regular part of the same space, in which the meaning of a number does not depend on
+  the other numbers.
 """
 
 from __future__ import annotations
@@ -29,18 +30,29 @@ KERNELS = (3, 5, 7)
 SKIPS = (NOTHING, "add", "concat")
 MOST_ADDED = 3  # convolutions added to a part
 NAMES = ("width", "added", "kernel", "skip")
-Sites = Callable[[Sequence[int]], Sequence[Site]]  # of the convolutions of a part
+Sites = Callable[[Sequence[int]], Sequence[Site]]  # the sites, given the convolutions of a part
 
 
 class Choice(NamedTuple):
-    """One number of the vector: a category or, without options, a float in [0, 1)."""
+    """One entry of the vector: a category, or a float in [0, 1) if there are no options.
+
+    Attributes:
+        name: the name of the entry.
+        options: the categories.
+    """
 
     name: str
     options: tuple[str | int, ...] = ()
 
 
 class Space(NamedTuple):
-    """g_0 with weights of no meaning, the kinds of morphisms allowed, and the constraints."""
+    """A search space.
+
+    Attributes:
+        start: g_0, with weights that mean nothing.
+        kinds: the kinds of morphisms that are allowed.
+        constraints: the bounds that every architecture keeps.
+    """
 
     start: Network
     kinds: tuple[str, ...]
@@ -48,13 +60,19 @@ class Space(NamedTuple):
 
 
 def space(start: Network, search: Mapping[str, Any]) -> Space:
-    """The space of an experiment's `search` section."""
+    """Make the space that the section `search` of an experiment describes."""
     kinds = tuple(name for name, weight in search["morphisms"].items() if weight > 0)
     return Space(start, kinds, search["constraints"])
 
 
 def choices(within: Space, encoding: str, slots: int) -> list[Choice]:
-    """What a sampler chooses from, always the same names; `slots` counts morphisms of `moves`."""
+    """List what a sampler chooses; the names are always the same.
+
+    Args:
+        within: the space.
+        encoding: `moves` or `shape`.
+        slots: the number of morphisms in the encoding `moves`.
+    """
     if encoding == "moves":
         kinds = (NOTHING, *within.kinds)
         return [c for i in range(slots) for c in (Choice(f"kind_{i}", kinds), Choice(f"place_{i}"))]
@@ -67,7 +85,13 @@ def choices(within: Space, encoding: str, slots: int) -> list[Choice]:
 
 
 def decode(within: Space, encoding: str, chosen: Mapping[str, Any]) -> Architecture:
-    """The architecture that a value for each of `choices` stands for."""
+    """Build the architecture that a vector stands for.
+
+    Args:
+        within: the space.
+        encoding: `moves` or `shape`.
+        chosen: for each name of `choices` its value.
+    """
     if encoding == "shape":
         return _shaped(within, chosen)
     network = within.start
@@ -80,7 +104,7 @@ def decode(within: Space, encoding: str, chosen: Mapping[str, Any]) -> Architect
 
 
 def parts(g: Architecture) -> list[list[int]]:
-    """Ids of the convolutions between pools, in order."""
+    """List the parts of a chain: the ids of the convolutions between two pools, in order."""
     result: list[list[int]] = [[]]
     for node in g.nodes:
         if node.op == "conv":
@@ -102,8 +126,10 @@ def _shaped(within: Space, chosen: Mapping[str, Any]) -> Architecture:
 def _plan(
     count: int, width: str, added: int, kernel: int, skip: str
 ) -> Iterator[tuple[str, Sites]]:
-    """What a part of so many convolutions goes through: width first, that new convolutions have
-    it; kernels before skips."""
+    """The morphisms of a part with `count` convolutions, in order.
+
+    The width comes first, so that new convolutions have it; kernels come before skips.
+    """
     kind, factor = FACTORS.get(width, (NOTHING, 0))
     for place in range(count if factor else 0):
         yield kind, partial(_at, place, factor)
@@ -121,13 +147,13 @@ def _at(place: int, option: int, convs: Sequence[int]) -> list[Site]:
 
 
 def _first(within: Space, network: Network, kind: str, sites: Sequence[Site]) -> Network:
-    """The child by the first site that gives a legal one; the network itself without any."""
+    """The child at the first site that gives a legal one, or the network itself if none does."""
     allowed = set(MORPHISMS[kind].sites(network.architecture)) if kind in within.kinds else set()
     for site in sites:
         if site in allowed:
             try:
                 child = MORPHISMS[kind].apply(network, site, generator("peer space"))
-            except ValueError:  # no legal graph
+            except ValueError:  # the child is no legal graph
                 continue
             if legal(child.architecture, within.constraints):
                 return child

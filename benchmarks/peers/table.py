@@ -22,7 +22,15 @@ COLUMNS = (
 def runs(
     results: Path, own: Sequence[str], peers: Path, names: Sequence[str], seeds: Sequence[int]
 ) -> pd.DataFrame:
-    """A row a method and seed: own ones from `results`, peers from theirs."""
+    """Read one row for each method and seed.
+
+    Args:
+        results: the folder of the pipeline's own methods.
+        own: the names of these methods.
+        peers: the folder of the peers.
+        names: the names of the peers.
+        seeds: the seeds.
+    """
     frames = [
         tables.runs(folder, methods, seeds)
         for folder, methods in ((results, own), (peers, names))
@@ -32,8 +40,10 @@ def runs(
 
 
 def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """A row a method: mean ± standard deviation over seeds, and the paired difference to the method
-    that `compare.of` names."""
+    """Make one row for each method: mean ± standard deviation over the seeds.
+
+    The last column is the paired difference from the method that `compare.of` names.
+    """
     rows = []
     for name in frame.method.unique():
         own = frame[frame.method == name]
@@ -57,7 +67,7 @@ def summary(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
 
 def page(frame: pd.DataFrame, experiment: Experiment, said: str) -> str:
-    """Markdown: what was equal, the summary, every run."""
+    """Write the page as Markdown: what was equal for all, the summary, and every run."""
     each = frame[list(COLUMNS[:7])].copy()
     each.test_error = (100.0 * each.test_error).map("{:.2f} %".format)
     for name, digits in (("seconds_total", 1), ("epochs_total", 1)):

@@ -1,5 +1,8 @@
-"""Optuna's samplers over the search space: each trial is a network trained a short time from random
-weights, the best on the validation split goes on to the final training with its weights."""
+"""Optuna's samplers over the search space.
+
+Each trial trains one network for a short time, from random weights. The network that is best on the
+validation split goes on to the final training, with its weights.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,18 @@ from nasflow.network.network import Network, initialise
 from nasflow.randomness import generator
 from nasflow.search.baselines import ranked
 
-RUNGS = (1, 2, 4)  # lengths of a trial's cosines, where a pruner looks between them
+RUNGS = (1, 2, 4)  # relative lengths of the cosines of a trial; a pruner looks between them
 
 
 class Outcome(NamedTuple):
-    """Of a trial; `state`: complete, pruned, diverged or cut off (by the end of the budget)."""
+    """How a trial ended.
+
+    Attributes:
+        state: `complete`, `pruned`, `diverged`, or `cut off` (by the end of the budget).
+        network: the network of the trial.
+        loss: its loss on the validation split, in nats, if it was measured.
+        accuracy: its accuracy there, between 0 and 1, if it was measured.
+    """
 
     state: str
     network: Network
@@ -29,8 +39,19 @@ class Outcome(NamedTuple):
 
 
 def search(bench: Bench, sampler: str, encoding: str) -> Found:
-    """Trials until the budget is spent. Only complete ones may win; Optuna is told of diverged ones
-    and of the one that is cut off as failed."""
+    """Run trials until the budget is spent, and return the best network.
+
+    Only complete trials can win. Optuna is told that diverged trials, and the one that is cut off,
+    have failed.
+
+    Args:
+        bench: what the search is given.
+        sampler: `tpe` or `random`.
+        encoding: `moves` or `shape`.
+
+    Raises:
+        ValueError: if no trial was completed within the budget.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     within = space(bench.start, plain(bench.experiment.search))
     vector = choices(within, encoding, bench.options.slots)
@@ -91,8 +112,11 @@ def _suggest(trial: optuna.Trial, choice: Choice) -> Any:
 
 
 def _run(bench: Bench, trial: optuna.Trial, network: Network) -> Outcome:
-    """One cosine; with a pruner several, each twice as long as the one before, so that a trial is
-    looked at where tau is low."""
+    """Train the network of a trial along one cosine of tau, or along several if there is a pruner.
+
+    Each cosine is twice as long as the one before. The pruner looks at the ends of the cosines,
+    where tau is low.
+    """
     rungs = RUNGS if bench.options.pruner != "none" else (1,)
     loss = accuracy = float("nan")
     for number, length in enumerate(rungs, 1):
@@ -115,5 +139,5 @@ def _length(bench: Bench) -> float:
 
 
 def _better(a: Outcome, b: Outcome) -> bool:
-    """By accuracy, where that is equal by loss: as the baselines here."""
+    """Compare by accuracy, and by loss where accuracies are equal, as our baselines do."""
     return ranked({0: (b.loss, b.accuracy), 1: (a.loss, a.accuracy)})[0] == 1

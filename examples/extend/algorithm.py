@@ -1,4 +1,4 @@
-"""An algorithm of one's own: all children train side by side, the lowest loss goes on."""
+"""An algorithm of your own: all children train side by side, and the lowest loss goes on."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def greedy(
     progress: Progress,
     keeper: Keeper = FORGETFUL,
 ) -> Round:
-    """One round from global step k: the parent and its children take max_steps steps each."""
+    """Do one round from step k of the search: parent and children take max_steps steps each."""
     search = setting.search
     children = propose(parent, k, setting)
     networks = starts(parent, children, setting)
@@ -34,7 +34,7 @@ def greedy(
     steps, first = int(min(search["max_steps"], setting.limits.steps)), 0
     rows: list[Row] = []
     with Siblings(networks, step, ranks=setting.ranks, workers=setting.workers) as live:
-        if kept := keeper.before(live.fingerprints, steps):  # goes on after a crash
+        if kept := keeper.before(live.fingerprints, steps):  # go on after a crash
             live.restore(kept.siblings, kept.step)
             first, rows = kept.step, kept.facts["rows"]
 
@@ -55,24 +55,16 @@ def greedy(
         network = live.network(winner)
     changes = output_changes(parent, children, setting.validation.chunk(0, 64)[0])
     deaths = Deaths(len(networks))
-    return Round(
-        network,
-        winner,
-        "recentred" if winner else "kept",
-        steps,
-        steps * len(networks),
-        k + steps,
-        rows,
-        architecture_rows(parent, children, changes, [], winner, deaths, scores),
-        *scores[winner],
-    )
+    nodes = architecture_rows(parent, children, changes, [], winner, deaths, scores)
+    reason, trained = "recentred" if winner else "kept", steps * len(networks)
+    return Round(network, winner, reason, steps, trained, k + steps, rows, nodes, *scores[winner])
 
 
 # [end of round]
 
 
 def run(**options: Any) -> nasflow.Found:
-    """A short search on digits."""
+    """Run a short search on digits."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -1,4 +1,4 @@
-"""A data set of one's own: drawn shapes, as arrays, as a folder of pictures, as a source."""
+"""A data set of your own: drawn shapes, as arrays, as a folder of pictures, and as a source."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ CLASSES = ("circle", "cross", "square")
 
 # [images]
 def shapes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 16, 16, 3) and labels (n,): a shape of some colour at some place."""
+    """Draw images, uint8 (n, 16, 16, 3), and labels (n,): a shape of some colour at some place."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(CLASSES)
     rows, columns = np.mgrid[:16, :16]
@@ -30,7 +30,7 @@ def shapes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 # [folder]
 def write_folder(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """A picture a file, a folder a class: `data: {source: folder, train: ...}`."""
+    """Write one file per image and one folder per class: `data: {source: folder, train: ...}`."""
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         file = folder / CLASSES[label] / f"{number:04}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def write_folder(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
 
 # [source]
 def source() -> Source:
-    """As `image_sources` has it: checked images with their labels, and the names of the classes."""
+    """Make a source: images with labels, both checked, and the names of the classes."""
     train, test = (labelled(*shapes(count, seed), "shapes") for count, seed in ((300, 0), (90, 1)))
     return Source(train, None, test, CLASSES)
 
@@ -51,7 +51,7 @@ def source() -> Source:
 
 
 def run() -> float:
-    """Accuracy after a short search."""
+    """Run a short search and return its accuracy on other images."""
     images, labels = shapes(300, seed=0)
     names = np.array(CLASSES)[labels]
     sections = {

@@ -1,4 +1,4 @@
-"""A morphism of one's own: half as many filters again."""
+"""A morphism of your own: a convolution gets half as many filters more."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from nasflow.network.morphisms import Site
 
 # [morphism]
 def sites(g: nasflow.Architecture) -> Iterator[Site]:
-    """Convolutions whose width may change, and how many filters they get."""
+    """List the convolutions whose width may change, each with the number of its new filters."""
     return ((conv.id, conv.width // 2) for conv in g.convs if g.resizable(conv.id))
 
 
 def apply(network: nasflow.Network, site: Site, rng: np.random.Generator) -> nasflow.Network:
-    """New filters are random, their outgoing weights zero: the function is unchanged."""
+    """Add filters. They are random, and what reads them has weights of zero: same function."""
     conv, more = site
     width = network.architecture[conv].width
     return resize(network, conv, (*range(width), *[-1] * more), rng)
@@ -28,7 +28,7 @@ nasflow.MORPHISMS["widen_half"] = nasflow.Morphism("widen_half", True, sites, ap
 
 # [search]
 def with_widen_half(parent, k, setting, progress):  # type: ignore[no-untyped-def]
-    """A round of NASGD that draws it as often as the others and gives its edge the same weight."""
+    """Do a round of NASGD that draws the new morphism as often as the usual ones."""
     own = {"widen_half": 1.0}
     search = setting.search
     search = search | {key: search[key] | own for key in ("morphisms", "edge_weights")}

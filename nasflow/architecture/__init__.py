@@ -1,6 +1,7 @@
 """Architectures as graphs of layers, without weights, and pictures of these graphs.
 
-This room needs nothing but the standard library and the ground.
-It offers `architecture` (nodes, shapes, sizes, fingerprints and JSON), `difference` (what a child
-changed in its parent), and a drawing of both as SVG (`diagram`) and as text (`text_diagram`).
+This room imports the standard library only.
+It offers `architecture` (the graph with its shapes, sizes, fingerprint and JSON), `node` (one layer
+of it), `difference` (what differs between a child and its parent), and drawings of a graph as SVG
+(`diagram`) and as text (`text_diagram`).
 """

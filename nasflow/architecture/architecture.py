@@ -1,13 +1,13 @@
-"""g: a convolutional network as a directed acyclic graph, without weights.
+"""An architecture g: a convolutional network as a directed acyclic graph, without weights.
 
-Nodes stand in topological order: the image first, the head last. Their ids are stable for life: a
-morphism renames nothing, so that every untouched tensor carries over by name. New nodes get the
+The nodes stand in topological order, so that each node comes behind those that it reads: the image
+is the first node and the head is the last. The id of a node never changes. A morphism renames no
+node, so that every tensor of an untouched node carries over by its name. A new node gets the
 largest id + 1.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -15,12 +15,22 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from nasflow.architecture.fingerprint import fingerprint
 from nasflow.architecture.node import HEADS, Node, check, output_shape, tensor_shapes
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A legal graph; ValueError otherwise. `size` is the (height, width) of the image."""
+    """A legal graph of layers.
+
+    Attributes:
+        nodes: the layers, in topological order.
+        size: (height, width) of the image.
+
+    Raises:
+        ValueError: if a node may not stand where it stands, if the output of a node other than the
+            head is never read, or if the inputs of a join do not fit each other.
+    """
 
     nodes: tuple[Node, ...]
     size: tuple[int, int]
@@ -33,7 +43,7 @@ class Architecture:
         unused = seen - {i for node in self.nodes for i in node.inputs} - {self.nodes[-1].id}
         if unused:
             raise ValueError(f"architecture: nodes {sorted(unused)} feed nothing")
-        _ = self.shapes, self.segments  # both raise on illegal graphs
+        _ = self.shapes, self.segments  # both raise ValueError on illegal graphs
 
     def __getitem__(self, identity: int) -> Node:
         return self._by_id[identity]
@@ -59,17 +69,17 @@ class Architecture:
         return max(self._by_id) + 1
 
     def consumers(self, identity: int) -> tuple[Node, ...]:
-        """Nodes that read the output of a node, in order."""
+        """List the nodes that read the output of a node, in topological order."""
         return tuple(node for node in self.nodes if identity in node.inputs)
 
     @cached_property
     def pooled(self) -> dict[int, int]:
-        """convolution -> pool, where the pool is its only reader."""
+        """For each convolution whose only reader is a pool: its id, and the id of the pool."""
         readers = {conv.id: self.consumers(conv.id) for conv in self.convs}
         return {c: r[0].id for c, r in readers.items() if len(r) == 1 and r[0].op == "pool"}
 
     def ancestors(self, identity: int) -> frozenset[int]:
-        """Ids from which a path leads to the node (itself left out)."""
+        """Collect the ids of all nodes from which a path leads to a node, without its own id."""
         found: set[int] = set()
         stack = list(self[identity].inputs)
         while stack:
@@ -81,7 +91,7 @@ class Architecture:
 
     @cached_property
     def shapes(self) -> dict[int, tuple[int, int, int]]:
-        """Output (channels, height, width) of every node."""
+        """The output (channels, height, width) of every node."""
         result: dict[int, tuple[int, int, int]] = {}
         for node in self.nodes:
             result[node.id] = output_shape(node, [result[i] for i in node.inputs], self.size)
@@ -89,8 +99,13 @@ class Architecture:
 
     @cached_property
     def segments(self) -> dict[int, tuple[int, ...]]:
-        """For every node the convolutions (or the image, or a pad) that make up its channels, in
-        channel order; an add answers with those of its first input. Adds need equal widths."""
+        """For every node the list of its segments: the nodes that its channels come from, in order.
+
+        A segment is the image, a convolution or a pad: these make channels of their own. A
+        concatenation has the segments of all its inputs; a pool, an add and a head have those of
+        their first input. Raises ValueError if the segments of two inputs of an add differ in
+        their widths.
+        """
         result: dict[int, tuple[int, ...]] = {}
         for node in self.nodes:
             if node.op in ("image", "conv", "pad"):
@@ -106,7 +121,12 @@ class Architecture:
         return result
 
     def tied(self, conv: int) -> frozenset[int]:
-        """The convolutions that adds force to have as many filters as this one (itself too)."""
+        """Collect the segments that adds force to have as many channels as a convolution has.
+
+        An add needs inputs of equal width, segment by segment. So the segments at the same place of
+        its two inputs are tied, and ties go on from add to add. The convolution belongs to its own
+        group.
+        """
         group = {conv}
         while True:
             grown = set(group)
@@ -121,21 +141,26 @@ class Architecture:
 
     @cached_property
     def rigid(self) -> frozenset[int]:
-        """Segments that cannot be resized: the image, pads, and what a pad reads, whose new
-        channels would come where its zeros are."""
+        """The segments whose number of channels cannot change: the image, pads, and what pads read.
+
+        New channels of a node that a pad reads would come where the zeros of the pad are.
+        """
         pads = [node for node in self.nodes if node.op == "pad"]
         read = {s for pad in pads for s in self.segments[pad.inputs[0]]}
         return frozenset(read | {pad.id for pad in pads} | {self.image.id})
 
     def resizable(self, conv: int) -> bool:
-        """Whether the filters of a convolution, and of those tied to it, may change in number; true
-        for one of each tied group only."""
+        """Return True if the number of filters of a convolution, and of its tied group, may change.
+
+        The answer is True for one convolution of each group only, so that each group is listed
+        once.
+        """
         group = self.tied(conv)
         return conv == min(group) and not group & self.rigid
 
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the learned tensors, by name."""
+        """The shapes of the learned tensors, by name."""
         result: dict[str, tuple[int, ...]] = {}
         for node in self.nodes:
             result |= tensor_shapes(node, [self.shapes[i] for i in node.inputs])
@@ -143,17 +168,17 @@ class Architecture:
 
     @cached_property
     def buffers(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the running statistics, by name."""
+        """The shapes of the running statistics of all BatchNorms, by name."""
         return {f"{n.id}.{s}": (n.width,) for n in self.convs for s in ("mean", "variance")}
 
     @cached_property
     def parameters(self) -> int:
-        """Number of learned scalars."""
+        """The number of learned numbers."""
         return sum(math.prod(shape) for shape in self.tensors.values())
 
     @cached_property
     def flops(self) -> int:
-        """Multiplications and additions of convolutions and head for one image, forward."""
+        """The multiplications and additions of convolutions and head, for one image, forward."""
         total = 0
         for node in self.nodes:
             if node.op == "conv" or node.op in HEADS:
@@ -163,29 +188,24 @@ class Architecture:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits, equal for isomorphic graphs: Weisfeiler-Lehman colours over inputs and
-        consumers (order of inputs ignored, as sums and concatenations are symmetric)."""
-        colour = {n.id: f"{n.op},{n.width},{n.kernel}" for n in self.nodes}
-        for _ in self.nodes:
-            colour = {
-                n.id: _digest(
-                    colour[n.id],
-                    *sorted(colour[i] for i in n.inputs),
-                    "|",
-                    *sorted(colour[c.id] for c in self.consumers(n.id)),
-                )
-                for n in self.nodes
-            }
-        return _digest(*sorted(colour.values()), str(self.size))[:16]
+        """16 hexadecimal digits that are equal for isomorphic graphs, whatever their ids are."""
+        return fingerprint(self.nodes, self.size)
 
     def to_json(self) -> str:
-        """Canonical text: equal architectures give equal bytes."""
+        """Write the architecture as JSON; equal architectures give bit for bit the same text."""
         data = {"schema": 1, "size": list(self.size), "nodes": [asdict(n) for n in self.nodes]}
         return json.dumps(data, indent=1)
 
     @staticmethod
     def from_json(text: str) -> Architecture:
-        """The inverse; ValueError on anything that is not a legal architecture."""
+        """Read an architecture from the text that `to_json` wrote.
+
+        The types of the numbers are not checked.
+
+        Raises:
+            ValueError: if the text is not JSON, has another schema, lacks a key, or describes a
+                graph that is not legal.
+        """
         try:
             data: Mapping[str, Any] = json.loads(text)
             if data["schema"] != 1:
@@ -197,7 +217,11 @@ class Architecture:
         return Architecture(nodes, (height, width))
 
     def describe(self) -> str:
-        """One line a reader can follow: 16 - pool - 32k5 - ..."""
+        """Write one line for people: `0:image 1:conv16k3 2:pool 3:conv16k3 4:add[3, 2] 5:head`.
+
+        A convolution shows its filters and its kernel; an add, a concatenation and a pad show the
+        ids of the nodes that they read.
+        """
         words = {name: name for name in ("image", "pool", "head", "flat_head")}
         text = []
         for n in self.nodes:
@@ -215,7 +239,18 @@ def chain(
     classes: int,
     head: str = "head",
 ) -> Architecture:
-    """Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's g_0 (section 3); image is (C, H, W)."""
+    """Build Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's first network g_0 (section 3).
+
+    Args:
+        widths: the number of filters of each convolution.
+        kernel: the side of all kernels.
+        image: (channels, height, width) of an image.
+        classes: the number of classes.
+        head: `head` (global average) or `flat_head` (the whole map).
+
+    Raises:
+        ValueError: if the image is too small for so many pools, or another number is not allowed.
+    """
     nodes = [Node(0, "image", (), image[0])]
     for index, width in enumerate(widths):
         nodes.append(Node(len(nodes), "conv", (nodes[-1].id,), width, kernel))
@@ -226,7 +261,7 @@ def chain(
 
 
 def insert(g: Architecture, new: Node, before: int) -> tuple[Node, ...]:
-    """The nodes with `new` put in front of node `before`."""
+    """Return the nodes of g with `new` put in front of the node with the id `before`."""
     position = [n.id for n in g.nodes].index(before)
     return (*g.nodes[:position], new, *g.nodes[position:])
 
@@ -234,14 +269,10 @@ def insert(g: Architecture, new: Node, before: int) -> tuple[Node, ...]:
 def rewire(
     nodes: tuple[Node, ...], old: int, new: int, keep: frozenset[int] = frozenset()
 ) -> tuple[Node, ...]:
-    """Every reader of `old` reads `new` instead, except the nodes in `keep`."""
+    """Return the nodes, where every reader of `old` reads `new` instead, except the ids `keep`."""
     return tuple(
         n
         if n.id in keep or old not in n.inputs
         else replace(n, inputs=tuple(new if i == old else i for i in n.inputs))
         for n in nodes
     )
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,13 +1,15 @@
-"""An architecture as an SVG that a person can read, alone or against its parent.
+"""An architecture as an SVG picture for people, alone or compared with its parent.
 
-From the image down to the head, a row a node: a box as wide as the logarithm of its channels, the
-size of the map at its left where it changes, and at its right an arc for every edge that skips
-rows. Against a parent, what is new is green and marked +, what changed amber and ~, and what is
-gone stays as a dashed ghost marked −: colour alone says nothing.
+There is one row for each node, from the image down to the head. A row shows a box whose width grows
+with the logarithm of the channels. On the left stands the size of the map, where it changes; on the
+right there is an arc for every edge that skips rows.
 
-The SVG needs no other file, font or script, turns dark where the reader prefers it, and is the same
-text for the same networks. Colours stand twice, since renderers outside browsers know neither
-variables nor media queries.
+In a comparison, a new node is green and marked +, a changed one is amber and marked ~, and a
+removed one is still drawn, dashed and marked −. So no reader depends on the colours.
+
+The SVG needs no other file, font or script. It turns dark where the reader prefers dark pages. The
+same networks give bit for bit the same text. The colours are written twice, for light and for dark
+pages, since renderers outside browsers know neither variables nor media queries.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.difference import NONE, Difference, difference, name
 from nasflow.architecture.node import HEADS, Node
 
-ROW, BOX, TOP = 38, 26, 14  # heights in pixels; TOP: above the first box
-LEFT, WIDEST, NARROWEST = 62, 172, 112
-ROUND, FULL = 26, 1024  # width of a joint; channels of the widest box
-LANE, GAP = 13, 10  # of the arcs
+# All lengths are in pixels.
+ROW, BOX, TOP = 38, 26, 14  # heights: of a row, of a box, and of the space above the first box
+LEFT, WIDEST, NARROWEST = 62, 172, 112  # widths: of the left margin, and of boxes
+ROUND, FULL = 26, 1024  # the diameter of an add; the channels of the widest box
+LANE, GAP = 13, 10  # distances: between the lanes of arcs, and from the boxes to the first lane
 STYLE = """
 .na text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1c2330}
 .na .na-side,.na .na-channels{fill:#667085;font-size:11px}
@@ -60,17 +63,32 @@ STYLE = """
 
 
 class Place(NamedTuple):
-    """A node's row, and how far its box reaches to both sides of the middle."""
+    """Where a node is drawn.
+
+    Attributes:
+        node: the node.
+        owner: the architecture that has the node: the parent for a removed node, otherwise g.
+        row: the number of its row, from 0.
+        half: half the width of its box, in pixels.
+        mark: `new`, `changed`, `gone` or empty.
+    """
 
     node: Node
-    owner: Architecture  # the parent, of a ghost
+    owner: Architecture
     row: int
     half: float
-    mark: str  # new, changed, gone or ""
+    mark: str
 
 
 class Arc(NamedTuple):
-    """An edge that is no straight line to the next row."""
+    """An edge that skips rows.
+
+    Attributes:
+        source: the node that it comes from.
+        target: the node that it goes to.
+        mark: `new`, `gone` or empty.
+        lane: the number of the vertical line on which it passes rows, from 0 next to the boxes.
+    """
 
     source: Place
     target: Place
@@ -81,9 +99,18 @@ class Arc(NamedTuple):
 def diagram(
     g: Architecture, parent: Architecture | None = None, title: str = "", style: str = STYLE
 ) -> str:
-    """SVG of g; with a parent the difference from it is marked. `title` is what a screen reader
-    says first; then come the nodes in order. A page with many of them gives STYLE once and each
-    an empty `style`."""
+    """Draw an architecture as an SVG.
+
+    Args:
+        g: the architecture.
+        parent: if given, the differences from it are marked.
+        title: what a screen reader says first, before it says the nodes in their order.
+        style: the CSS of the picture. A page with many pictures can hold STYLE once, and give each
+            picture an empty style.
+
+    Returns:
+        The text of the SVG element.
+    """
     found = NONE if parent is None else difference(g, parent)
     places = _places(g, parent, found)
     straight, arcs = _routes(places, g, found)
@@ -103,7 +130,10 @@ def diagram(
 
 
 def _places(g: Architecture, parent: Architecture | None, found: Difference) -> dict[int, Place]:
-    """Rows in topological order; a ghost stands behind the node that it stood behind."""
+    """The place of each node, by id.
+
+    The rows are in topological order. A removed node comes behind the node that it stood behind.
+    """
     order: list[tuple[Node, Architecture]] = [(node, g) for node in g.nodes]
     if parent is not None:
         for before, node in zip(parent.nodes, parent.nodes[1:], strict=False):
@@ -119,19 +149,22 @@ def _places(g: Architecture, parent: Architecture | None, found: Difference) -> 
 
 
 def _half(node: Node, owner: Architecture) -> float:
-    """Half the width of the box: logarithmic in the channels, since morphisms multiply."""
+    """Half the width of a box: logarithmic in the channels, since morphisms multiply channels."""
     if node.op == "add":
         return ROUND / 2
     channels = owner.shapes[node.id][0]
-    share = min(1.0, math.log2(1 + channels) / math.log2(1 + FULL))
-    return (NARROWEST + (WIDEST - NARROWEST) * share) / 2
+    fraction = min(1.0, math.log2(1 + channels) / math.log2(1 + FULL))
+    return (NARROWEST + (WIDEST - NARROWEST) * fraction) / 2
 
 
 def _routes(
     places: dict[int, Place], g: Architecture, found: Difference
 ) -> tuple[list[tuple[Place, Place, str]], list[Arc]]:
-    """Straight edges to the next row, and the arcs, each in the first lane that is free between its
-    rows; short ones first, so that long ones run outside."""
+    """The straight edges to the next row, and the arcs for all other edges.
+
+    Each arc takes the first lane that is free between its rows. Short arcs come first, so that long
+    ones run outside of them.
+    """
     every = []
     for place in places.values():
         for i in place.node.inputs:
@@ -160,7 +193,7 @@ def _line(source: Place, target: Place, mark: str, middle: float) -> str:
 
 
 def _arc(arc: Arc, middle: float) -> str:
-    """Out of the right side of one box and into that of another."""
+    """Draw an arc: out of the right side of one box and into the right side of another."""
     lane = LEFT + WIDEST + GAP + LANE * arc.lane
     start, end = _top(arc.source.row) + BOX * 0.65, _top(arc.target.row) + BOX * 0.35
     out, into = middle + arc.source.half, middle + arc.target.half + 1
@@ -192,7 +225,7 @@ def _box(place: Place, middle: float, parent: Architecture | None) -> str:
 
 
 def _word(place: Place, parent: Architecture | None) -> str:
-    """`conv 3×3 · 24 → 48`"""
+    """The text in a box, such as `conv 3×3 · 24→48` for a convolution that was widened."""
     node = place.node
     if node.op == "add":
         return "+"
@@ -209,7 +242,7 @@ def _word(place: Place, parent: Architecture | None) -> str:
 
 
 def _hint(place: Place) -> str:
-    """What a pointer resting on the box is told."""
+    """The text that appears while a pointer rests on a box."""
     g, node = place.owner, place.node
     shape = "×".join(map(str, g.shapes[node.id]))
     learned = sum(math.prod(s) for n, s in g.tensors.items() if n.split(".")[0] == str(node.id))
@@ -219,7 +252,7 @@ def _hint(place: Place) -> str:
 
 
 def _sides(places: Iterable[Place], g: Architecture) -> Iterator[str]:
-    """Height × width of the map, where it changes."""
+    """Write the height × width of the map at the left, in each row where it changes."""
     shown = None
     for place in places:
         if place.mark == "gone" or place.node.op in HEADS:

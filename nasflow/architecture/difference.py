@@ -1,7 +1,8 @@
-"""What a network has that its parent has not, and the other way round.
+"""What differs between an architecture and its parent.
 
-Ids are stable for life, so nodes are compared by id: no graph matching. Written for people: the
-diagram colours it, the command line and the report say it.
+The id of a node never changes, so that nodes are compared by their ids, and no graphs are matched.
+The difference is for people: the diagram shows it in colours, the command line and the report say
+it in words.
 """
 
 from __future__ import annotations
@@ -15,9 +16,19 @@ Edge = tuple[int, int]  # from, to
 
 
 class Difference(NamedTuple):
-    """Ids of nodes and edges. `resized` have another width or kernel; a node whose input changed is
-    the same node, its new edge is among `joined`. `cut` are edges between nodes that both still
-    stand, which an inserted node does not replace."""
+    """What changed, as ids of nodes and as edges.
+
+    A node that reads another input than before counts as the same node.
+
+    Attributes:
+        added: the nodes that the parent does not have.
+        removed: the nodes that only the parent has.
+        resized: the nodes with another width or kernel.
+        joined: the edges that the parent does not have.
+        cut: the edges that only the parent has, between nodes that both still stand. An edge whose
+            place is taken by an inserted node, so that a path still leads from one to the other, is
+            left out.
+    """
 
     added: frozenset[int]
     removed: frozenset[int]
@@ -30,12 +41,12 @@ NONE = Difference(*(frozenset[int](),) * 3, *(frozenset[Edge](),) * 2)
 
 
 def edges(g: Architecture) -> frozenset[Edge]:
-    """Every (from, to)."""
+    """Collect all edges of a graph, as (from, to)."""
     return frozenset((source, node.id) for node in g.nodes for source in node.inputs)
 
 
 def difference(g: Architecture, parent: Architecture) -> Difference:
-    """From the parent to g."""
+    """Find what changed from the parent to g."""
     now, before = ({node.id: node for node in a.nodes} for a in (g, parent))
     common = now.keys() & before.keys()
     resized = (i for i in common if _size(now[i]) != _size(before[i]))
@@ -50,7 +61,7 @@ def difference(g: Architecture, parent: Architecture) -> Difference:
 
 
 def sentences(g: Architecture, parent: Architecture) -> list[str]:
-    """The difference in words, a line a node; empty where there is none."""
+    """Say the difference in words: one line for each new, removed or resized node."""
     found = difference(g, parent)
     lines = [f"new: {name(g, i)} {_place(g, i)}" for i in _ordered(g, found.added)]
     lines += [
@@ -62,7 +73,7 @@ def sentences(g: Architecture, parent: Architecture) -> list[str]:
 
 
 def name(g: Architecture, identity: int) -> str:
-    """`conv 3×3, 48`: what a person calls a node."""
+    """Name a node for people, such as `conv 3×3, 48`."""
     node, channels = g[identity], g.shapes[identity][0]
     if node.op == "conv":
         return f"conv {node.kernel}×{node.kernel}, {node.width}"
@@ -80,7 +91,7 @@ def name(g: Architecture, identity: int) -> str:
 
 
 def _place(g: Architecture, identity: int) -> str:
-    """Where it stands: what it reads."""
+    """The place of a node: its id, and what it reads."""
     return f"(node {identity}) after {' and '.join(name(g, i) for i in g[identity].inputs)}"
 
 

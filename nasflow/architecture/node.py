@@ -1,4 +1,4 @@
-"""One node of an architecture: what may stand there, the shape it gives, the tensors it learns."""
+"""One node of an architecture: its rules, the shape of its output, and its learned tensors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,27 @@ HEADS = ("head", "flat_head")
 
 @dataclass(frozen=True)
 class Node:
-    """image | conv (Conv + BatchNorm + ReLU, stride 1, same padding) | pool (2x2 max) |
-    pad (zero channels appended) | add (mix * first + (1 - mix) * second, a learned mix a channel) |
-    concat | head (global average + linear) | flat_head (linear on the whole map).
-    `width` counts filters of a conv, channels of the image or after a pad, classes of a head."""
+    """One layer of an architecture.
+
+    The operations are:
+
+    - `image`: the input of the network.
+    - `conv`: convolution + BatchNorm + ReLU, with stride 1 and same padding.
+    - `pool`: 2 x 2 max pooling.
+    - `pad`: channels of zeros, appended behind the channels of the input.
+    - `add`: mix * first + (1 - mix) * second, with one learned mix for each channel.
+    - `concat`: the channels of all inputs, one behind the other.
+    - `head`: the average of each map, and a linear layer.
+    - `flat_head`: a linear layer on the whole map.
+
+    Attributes:
+        id: the number of the node; it never changes.
+        op: the operation.
+        inputs: the ids of the nodes that it reads.
+        width: the filters of a `conv`, the channels of the `image` or behind a `pad`, the classes
+            of a head; without meaning for the others.
+        kernel: the side of the kernel of a `conv`; without meaning for the others.
+    """
 
     id: int
     op: str
@@ -23,7 +40,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """As people and exported code call it: conv_3, pool_2, image, head."""
+        """The name for people and exported code: `conv_3`, `pool_2`, `image` or `head`."""
         if self.op in HEADS:
             return "head"
         return self.op if self.op == "image" else f"{self.op}_{self.id}"
@@ -33,7 +50,17 @@ ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_
 
 
 def check(node: Node, seen: set[int], position: int, count: int) -> None:
-    """ValueError unless the node may stand at `position` of `count`, behind the ids `seen`."""
+    """Check that a node may stand where it stands.
+
+    Args:
+        node: the node.
+        seen: the ids of all nodes that stand before it.
+        position: its place among the nodes, from 0.
+        count: the number of all nodes.
+
+    Raises:
+        ValueError: if it may not stand there.
+    """
     where = f"architecture: node {node.id}"
     if node.op not in OPS:
         raise ValueError(f"{where}: op {node.op!r}; expected one of {', '.join(OPS)}")
@@ -53,7 +80,19 @@ def check(node: Node, seen: set[int], position: int, count: int) -> None:
 def output_shape(
     node: Node, inputs: list[tuple[int, int, int]], size: tuple[int, int]
 ) -> tuple[int, int, int]:
-    """(channels, height, width) of its output from those of its inputs; `size`: of the image."""
+    """Compute the shape of the output of a node.
+
+    Args:
+        node: the node.
+        inputs: (channels, height, width) of each input.
+        size: (height, width) of the image.
+
+    Returns:
+        (channels, height, width) of the output.
+
+    Raises:
+        ValueError: if the inputs do not fit the node.
+    """
     if node.op == "image":
         return (node.width, *size)
     channels, height, width = inputs[0]
@@ -77,7 +116,15 @@ def output_shape(
 
 
 def tensor_shapes(node: Node, inputs: list[tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
-    """Its learned tensors by name, from the shapes of its inputs."""
+    """Compute the shapes of the learned tensors of a node.
+
+    Args:
+        node: the node.
+        inputs: (channels, height, width) of each input.
+
+    Returns:
+        The shape of each tensor, by its name, such as `3.weight`.
+    """
     if node.op == "conv":
         kernel = (node.width, inputs[0][0], node.kernel, node.kernel)
         return {

@@ -1,10 +1,16 @@
-"""An architecture as lines of text: a node a line, rails on the left for what skips nodes.
+"""The left side of a drawing of an architecture as text: one line for each node.
 
-      image       1 x  8 x  8
-    v conv_1      8 x  8 x  8   3x3
-    +-< pool_2 ...
+A skip connection is a vertical line, called a rail, on the left of the nodes that it passes:
 
-A node marked with an arrow reads the node above it; all else that it reads comes along a rail.
+         image
+    ╭──↓ conv_1
+    │  ↓ conv_2
+    │  ↓ conv_3
+    ╰─▶↓ add_4
+       ↓ head
+
+An arrow down marks a node that reads the node above it. Everything else that a node reads comes
+along a rail.
 """
 
 from __future__ import annotations
@@ -15,7 +21,16 @@ from nasflow.architecture.architecture import Architecture
 
 
 class Strokes(NamedTuple):
-    """The characters of a drawing."""
+    """The characters of a drawing.
+
+    Attributes:
+        rail: a rail that passes a node.
+        level: the way from a node to its rail.
+        opens: the corner where a rail leaves a node.
+        closes: the corner where a rail arrives.
+        into: the arrow from a rail into a node.
+        down: the arrow from a node into the next one.
+    """
 
     rail: str
     level: str
@@ -30,7 +45,15 @@ PLAIN = Strokes("|", "-", ".", "'", ">", "v")
 
 
 def rails(g: Architecture, strokes: Strokes = DRAWN) -> list[str]:
-    """What stands left of each node, all of one width."""
+    """Draw what stands on the left of each node.
+
+    Args:
+        g: the architecture.
+        strokes: the characters to draw with; PLAIN has ASCII only.
+
+    Returns:
+        One text for each node, in order, all of the same length.
+    """
     position = {node.id: row for row, node in enumerate(g.nodes)}
     edges = [
         (position[source], position[node.id])
@@ -44,8 +67,11 @@ def rails(g: Architecture, strokes: Strokes = DRAWN) -> list[str]:
 
 
 def _columns(edges: list[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """A column for each edge, from the nodes outwards (0); short edges nearest, none crossed by
-    one of its own column. Edges from one node may share no column while both run."""
+    """The column of the rail of each edge; column 0 is nearest to the nodes.
+
+    Short edges come first, so that they are nearest. Two edges whose rows overlap have different
+    columns, even where they only meet in one node.
+    """
     columns: dict[tuple[int, int], int] = {}
     for edge in sorted(edges, key=lambda edge: (edge[1] - edge[0], edge)):
         taken = {c for (a, b), c in columns.items() if a <= edge[1] and edge[0] <= b}

@@ -1,7 +1,7 @@
 """BatchNorm + ReLU (+ max pooling) of a convolution's output: one operation, two implementations.
 
-`plain` is torch's own operations and runs everywhere; on a CPU, in float32 and bfloat16,
-`rectified` takes the kernels of `batch_norm_kernels`, which give the same up to rounding.
+`plain` consists of torch's own operations and runs everywhere. `rectified` uses the kernels of
+`batch_norm_kernels` on a CPU, in float32 and bfloat16; they give the same numbers up to rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ MOMENTUM = 0.3
 
 
 class Norm(NamedTuple):
-    """A layer's learned scale and shift and its running mean and variance, (C,) each."""
+    """The tensors of a BatchNorm, (C,) each.
+
+    Attributes:
+        scale: learned.
+        shift: learned.
+        mean: the running mean.
+        variance: the running variance.
+    """
 
     scale: Tensor
     shift: Tensor
@@ -29,10 +36,19 @@ class Norm(NamedTuple):
 
 
 def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
-    """max(BatchNorm(z), 0), pooled 2 x 2 if `pool`; z (N, C, H, W).
+    """Compute max(BatchNorm(z), 0), and its maxima over 2 x 2 windows if `pool`.
 
-    `training` normalises by the batch and moves the running statistics by MOMENTUM, in place.
-    bfloat16 is normalised in float32. z may be overwritten by its gradient."""
+    Args:
+        z: the output of a convolution, (N, C, H, W). The backward pass may overwrite it by its
+            gradient. bfloat16 is normalised in float32.
+        norm: the tensors of the BatchNorm.
+        training: True normalises by the moments of the batch, and moves the running statistics
+            towards them at the rate MOMENTUM, in place. False normalises by the running statistics.
+        pool: whether a 2 x 2 max pool follows.
+
+    Returns:
+        (N, C, H, W), or (N, C, H // 2, W // 2) with `pool`.
+    """
     if z.device.type == "cpu" and z.dtype in KERNELS_TAKE:
         result: Tensor = _Fused.apply(z, *norm, training, pool)
         return result
@@ -41,7 +57,7 @@ def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
 
 
 def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
-    """The same in torch's operations."""
+    """Compute the same as `rectified` by torch's own operations, in the type of z."""
     y = F.batch_norm(
         z,
         norm.mean,
@@ -80,6 +96,6 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         z, kept, rule = ctx.kept
-        del ctx.kept  # torch frees what it saved itself, but not this, before all is done
+        del ctx.kept  # torch would keep this until the whole backward pass is done
         learned = kernels.backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule)
         return (z.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 4)

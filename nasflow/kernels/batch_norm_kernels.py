@@ -1,77 +1,41 @@
-"""BatchNorm, ReLU and max pooling of a convolution's output in one pass over memory each way.
+"""BatchNorm, ReLU and max pooling of the output of a convolution, fused, forward and backward.
 
-Small networks on a CPU are bound by memory: torch reads and writes a map of activations ten times
-for BatchNorm + ReLU + pool and their gradients, these kernels four times. numba compiles them once
-a machine (about 12 s, kept on disk). They release the interpreter lock and sum in one fixed order.
+Small networks on a CPU are bound by memory. torch reads and writes a map of activations ten times
+for BatchNorm + ReLU + pool and their gradients; these kernels do so four times. numba compiles them
+once on each machine (about 12 s; the result is kept on disk). They release the interpreter lock,
+and they sum in one fixed order.
 
-Maps are those of the module `maps`; bfloat16 halves the memory that passes. Where the channels are
-all that matters a map is seen as (rows, L), L = C * repeat, so that short channel counts fill the
-vector registers too; parameters a channel are then repeated (`tile`).
+Maps are those of the module `maps`; with bfloat16 half as much memory is read and written. Where
+only the channel of a number matters, a map is seen as rows (module `rows`).
 
-Products and sums are not contracted to fused multiply-adds, so that the backward pass finds the
-activations of the forward pass before rounding, to the bit, and with them the maximum of a pool.
+Products and sums are not contracted to fused multiply-adds. So the backward pass computes the
+activations of the forward pass again, bit for bit as they were before rounding, and with them it
+finds the maximum of a pool.
+
+In the docstrings, z is the output of the convolution, y = max(a z + b, 0) that of the ReLU, and g
+the gradient of the loss with respect to the result. g' is the gradient behind the ReLU: g where
+a z + b > 0, and 0 elsewhere.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from nasflow.kernels.maps import Map, narrow, widen
+from nasflow.kernels.rows import ZERO, Channels, Wide, compiled, fold, rows_of, tile
 
-Channels = NDArray[np.float32]
 Pair = tuple[Channels, Channels]
 Three = tuple[Channels, Channels, Channels]
-Wide = NDArray[np.float64]
 Rule = tuple[bool, bool, float, float]  # training, pool, momentum, epsilon
-
-ZERO = np.float32(0.0)
-LANES = 128  # columns of a map seen as rows; several vector registers
-
-
-def compiled(function: Any) -> Any:
-    """The function as machine code, kept on disk where a cache folder can be written."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return njit(nogil=True, error_model="numpy")(function)
-
-
-@compiled
-def rows_of(z: Map) -> Map:
-    """(N, H, W, C) seen as (rows, L)."""
-    channels = z.shape[3]
-    rows, repeat = z.size // channels, 1
-    while channels * repeat < LANES and rows % (2 * repeat) == 0:
-        repeat *= 2
-    return z.reshape(rows // repeat, channels * repeat)
-
-
-@compiled
-def tile(values: NDArray[Any], length: int) -> Channels:
-    """(C,) repeated to (length,), in float32."""
-    result = np.empty(length, np.float32)
-    for c in range(length):
-        result[c] = widen(values[c % len(values)])
-    return result
-
-
-@compiled
-def fold(values: Channels, channels: int) -> Wide:
-    """The inverse as a sum, in double precision: (L,) to (C,)."""
-    result = np.zeros(channels, np.float64)
-    for c in range(len(values)):
-        result[c % channels] += values[c]
-    return result
 
 
 @compiled
 def moments(z: Map) -> tuple[Wide, Wide]:
-    """Mean and biased variance a channel, (C,) float64 each. Sums run over z minus the map's first
-    pixel, so that a large mean does not cancel a small variance."""
+    """Compute the mean and the biased variance of each channel, (C,) float64 each.
+
+    The sums run over z minus the first pixel of the map. So a large mean does not wipe out the
+    digits of a small variance.
+    """
     channels = z.shape[3]
     x = rows_of(z)
     rows, length = x.shape
@@ -96,7 +60,7 @@ def moments(z: Map) -> tuple[Wide, Wide]:
 
 @compiled
 def rectify(z: Map, a: Channels, b: Channels, y: Map) -> None:
-    """y = max(a z + b, 0); NaN stays NaN."""
+    """Write max(a z + b, 0) to y; NaN stays NaN."""
     x, out = rows_of(z), rows_of(y)
     rows, length = x.shape
     scale, shift = tile(a, length), tile(b, length)
@@ -108,7 +72,7 @@ def rectify(z: Map, a: Channels, b: Channels, y: Map) -> None:
 
 @compiled
 def rectify_pool(z: Map, a: Channels, b: Channels, y: Map) -> None:
-    """y = the maximum of max(a z + b, 0) over 2 x 2 windows, (N, H // 2, W // 2, C)."""
+    """Write the maxima of max(a z + b, 0) over 2 x 2 windows to y, (N, H // 2, W // 2, C)."""
     n, height, width, channels = z.shape
     for image in range(n):
         for i in range(height // 2):
@@ -128,11 +92,11 @@ def rectify_pool(z: Map, a: Channels, b: Channels, y: Map) -> None:
 
 @compiled
 def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
-    """Sums over pixels of g' and g' (z - mean), (C,) float64, g' the gradient behind the ReLU."""
+    """Sum g' and g' (z - mean) over all pixels, (C,) float64 each."""
     channels = z.shape[3]
     x, y = rows_of(z), rows_of(g)
     rows, length = x.shape
-    scale, shift, centre = tile(a, length), tile(b, length), tile(mean, length)
+    scale, shift, average = tile(a, length), tile(b, length), tile(mean, length)
     total, product = np.zeros(length, np.float32), np.zeros(length, np.float32)
     for r in range(0, rows - rows % 2, 2):
         for c in range(length):
@@ -140,19 +104,19 @@ def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide
             u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
             v = widen(y[r + 1, c]) if q * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u + v
-            product[c] += u * (p - centre[c]) + v * (q - centre[c])
+            product[c] += u * (p - average[c]) + v * (q - average[c])
     for r in range(rows - rows % 2, rows):
         for c in range(length):
             p = widen(x[r, c])
             u = widen(y[r, c]) if p * scale[c] + shift[c] > ZERO else ZERO
             total[c] += u
-            product[c] += u * (p - centre[c])
+            product[c] += u * (p - average[c])
     return fold(total, channels), fold(product, channels)
 
 
 @compiled
 def gradient(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
-    """z <- k0 g' + k1 z + k2, g' the gradient behind the ReLU."""
+    """Replace z by k0 g' + k1 z + k2."""
     x, y = rows_of(z), rows_of(g)
     rows, length = x.shape
     scale, shift = tile(a, length), tile(b, length)
@@ -166,7 +130,10 @@ def gradient(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
 
 @compiled
 def sums_pool(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
-    """`sums` where a pool follows, g (N, H // 2, W // 2, C). Of equal maxima the first counts."""
+    """Do what `sums` does where a pool follows; g is (N, H // 2, W // 2, C).
+
+    The gradient of a window goes to its maximum; of equal maxima it goes to the first.
+    """
     n, height, width, channels = z.shape
     total, product = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
     image_total = np.zeros(channels, np.float64)
@@ -204,10 +171,13 @@ def sums_pool(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple
 
 @compiled
 def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
-    """`gradient` where a pool follows. Pixels that no window covers have g' = 0.
+    """Do what `gradient` does where a pool follows. Pixels that no window covers have g' = 0.
 
-    Arrays of a window's results tell the compiler that nothing overlaps, and a loop for each writes
-    them back: 0.29 ms a map of 4 MB, 0.71 by array assignment, 0.86 without them."""
+    The results of a window are first written to four arrays of their own, which tells the compiler
+    that nothing overlaps. A loop for each array then writes it back. This takes 0.29 ms for a map
+    of 4 MB; with array assignments instead of loops it takes 0.71 ms, and without the arrays
+    0.86 ms.
+    """
     n, height, width, channels = z.shape
     scale, shift = tile(a, channels), tile(b, channels)
     k0, k1, k2 = tile(k[0], channels), tile(k[1], channels), tile(k[2], channels)
@@ -226,7 +196,7 @@ def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
                     best = yq if yq > yp else yp
                     best = yr if yr > best else best
                     best = ys if ys > best else best
-                    u = widen(h[c]) * k0[c] if best > ZERO else ZERO  # goes to the first maximum
+                    u = widen(h[c]) * k0[c] if best > ZERO else ZERO  # u goes to the first maximum
                     dp[c] = narrow((u if yp == best else ZERO) + zp * k1[c] + k2[c], dp)
                     u = ZERO if yp == best else u
                     dq[c] = narrow((u if yq == best else ZERO) + zq * k1[c] + k2[c], dq)
@@ -254,11 +224,23 @@ def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
 def forward(
     z: Map, learned: Pair, running: Pair, rule: Rule, y: Map
 ) -> tuple[Channels, Channels, Wide, Wide]:
-    """y = max(a z + b, 0), of half the height and width where `rule` pools; a, b, mean and
-    1 / sqrt(variance + epsilon), (C,) each, with a = scale / s, b = shift - mean a.
+    """Write BatchNorm and ReLU of z to y, and their maxima over 2 x 2 windows if `rule` pools.
 
-    In training mean and variance are the map's and move the running ones by `momentum` (the
-    unbiased variance, as torch does); otherwise they are the running ones."""
+    y = max(a z + b, 0) with a = scale / s, b = shift - mean a and s = sqrt(variance + epsilon). In
+    training, mean and variance are those of the map, and the running ones move towards them at the
+    rate `momentum` (towards the unbiased variance, as in torch). Otherwise they are the running
+    ones.
+
+    Args:
+        z: the map.
+        learned: scale and shift, (C,) each.
+        running: the running mean and variance, (C,) each; training changes them in place.
+        rule: whether it is training, whether it pools, the momentum and epsilon.
+        y: the map that takes the result.
+
+    Returns:
+        a, b, mean and 1 / s, (C,) each, which `backward` needs.
+    """
     training, pool, momentum, epsilon = rule
     if training:
         mean, variance = moments(z)
@@ -279,14 +261,25 @@ def forward(
 
 @compiled
 def backward(g: Map, z: Map, kept: tuple[Channels, Channels, Wide, Wide], rule: Rule) -> Pair:
-    """z becomes dz; the gradients of scale and shift, (C,) each. `kept` is what `forward` gave.
+    """Replace z by its gradient dz, and compute the gradients of scale and shift.
 
-    With g' = g where y > 0 and s^2 = variance + epsilon (Ioffe & Szegedy 2015):
-    dz = a (g' - mean(g') - (z - mean) mean(g' (z - mean)) / s^2)."""
+    With g' = g where y > 0 and s^2 = variance + epsilon (Ioffe & Szegedy 2015), in training:
+    dz = a (g' - mean(g') - (z - mean) mean(g' (z - mean)) / s^2).
+    Otherwise mean and variance do not depend on z, and dz = a g'.
+
+    Args:
+        g: the gradient with respect to the result of `forward`.
+        z: the map that `forward` read.
+        kept: what `forward` returned.
+        rule: the same as for `forward`.
+
+    Returns:
+        The gradients of scale and shift, (C,) each.
+    """
     training, pool, _, _ = rule
     a, b, mean, inverse = kept
-    centre = mean.astype(np.float32)
-    total, product = sums_pool(g, z, a, b, centre) if pool else sums(g, z, a, b, centre)
+    average = mean.astype(np.float32)
+    total, product = sums_pool(g, z, a, b, average) if pool else sums(g, z, a, b, average)
     k1, k2 = np.zeros(len(a)), np.zeros(len(a))
     if training:
         count = z.size // z.shape[3]

@@ -1,5 +1,8 @@
-"""The mean of each map, which the head reads: on a CPU by kernels like those of `batch_norm`,
-since torch's takes three times as long on channels-last maps, there and back."""
+"""The mean of each map, which the head reads.
+
+On a CPU it is computed by kernels like those of `batch_norm`. torch's own mean takes three times as
+long on channels-last maps, forward and backward together.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.kernels.batch_norm_kernels import ZERO, Channels, compiled
 from nasflow.kernels.maps import KERNELS_TAKE, Map, channels_last, narrow, numbers, widen
+from nasflow.kernels.rows import ZERO, Channels, compiled
 
 
 def global_average(y: Tensor) -> Tensor:
-    """(N, C) float32, the means of maps (N, C, H, W)."""
+    """Compute the means of maps (N, C, H, W) over their pixels: (N, C).
+
+    The result is float32 for maps in float32 and bfloat16, and of the maps' type otherwise.
+    """
     if y.device.type == "cpu" and y.dtype in KERNELS_TAKE:
         result: Tensor = _Mean.apply(y)
         return result
@@ -37,10 +43,10 @@ class _Mean(torch.autograd.Function):
 
 @compiled
 def means(y: Map) -> Channels:
-    """Of each map: (N, C)."""
+    """Compute the mean of each map: (N, C)."""
     n, height, width, channels = y.shape
     result = np.empty((n, channels), np.float32)
-    total, share = np.empty(channels, np.float32), np.float32(1.0 / (height * width))
+    total, inverse = np.empty(channels, np.float32), np.float32(1.0 / (height * width))
     for image in range(n):
         total[:] = ZERO
         for i in range(height):
@@ -48,18 +54,18 @@ def means(y: Map) -> Channels:
                 x = y[image, i, j]
                 for c in range(channels):
                     total[c] += widen(x[c])
-        result[image] = total * share
+        result[image] = total * inverse
     return result
 
 
 @compiled
 def spread(g: Channels, y: Map) -> None:
-    """y becomes the gradient of maps from that of their means, (N, C)."""
+    """Write the gradient of the maps to y, given the gradient g of their means, (N, C)."""
     n, height, width, channels = y.shape
-    part, share = np.empty(channels, y.dtype), np.float32(1.0 / (height * width))
+    part, inverse = np.empty(channels, y.dtype), np.float32(1.0 / (height * width))
     for image in range(n):
         for c in range(channels):
-            part[c] = narrow(g[image, c] * share, part)
+            part[c] = narrow(g[image, c] * inverse, part)
         for i in range(height):
             for j in range(width):
                 x = y[image, i, j]

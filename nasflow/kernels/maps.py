@@ -1,8 +1,10 @@
 """Maps of activations as compiled kernels see them: (N, H, W, C), float32 or bfloat16.
 
-numba knows no bfloat16: such a map is one of uint16, the upper halves of float32. A kernel that
-reads numbers by `widen` and writes them by `narrow` computes in float32 and is compiled for maps of
-either kind; for float32 both do nothing.
+N counts images, H and W are height and width, and C counts channels; in memory the channels of one
+pixel stand side by side. numba knows no bfloat16, so that such a map is an array of uint16, which
+hold the upper halves of float32 numbers. A kernel reads numbers by `widen` and writes them by
+`narrow`. So it computes in float32, and it can be compiled for maps of both types. For float32
+`widen` and `narrow` do nothing.
 """
 
 from __future__ import annotations
@@ -21,25 +23,31 @@ KERNELS_TAKE = (torch.float32, torch.bfloat16)
 
 
 def channels_last(t: Tensor) -> Tensor:
-    """(N, C, H, W) seen as (N, H, W, C), contiguous, outside of what autograd follows."""
+    """Return a tensor (N, C, H, W) as a contiguous (N, H, W, C) that autograd does not follow.
+
+    It shares its memory with the tensor if that is in channels-last format already; otherwise it
+    is a copy.
+    """
     return t.detach().permute(0, 2, 3, 1).contiguous()
 
 
 def numbers(t: Tensor) -> Map:
-    """The tensor's own memory: float32, or the uint16 that stand for bfloat16."""
+    """Return the memory of a tensor as an array: float32, or the uint16 that stand for bfloat16."""
     if t.dtype == torch.bfloat16:
         return t.view(torch.int16).numpy().view(np.uint16)
     return t.numpy()
 
 
 def widen(number: Any) -> np.float32:
-    """As float32, exactly. For compiled code alone."""
+    """Convert a number of a map to float32, exactly. Only compiled code can call it."""
     raise NotImplementedError
 
 
 def narrow(number: np.float32, like: Map) -> Any:
-    """As numbers of the map `like` are kept, rounded to nearest, ties to even; NaN stays NaN. For
-    compiled code alone."""
+    """Convert a number to the type of the map `like`. Only compiled code can call it.
+
+    bfloat16 is rounded to the nearest number, and ties go to the even one. NaN stays NaN.
+    """
     raise NotImplementedError
 
 

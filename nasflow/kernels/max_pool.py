@@ -1,5 +1,8 @@
-"""2 x 2 max pooling of maps that no convolution gives: on a CPU by kernels. torch keeps an int64 a
-number of its output for the way back, four times as much as a bfloat16 map."""
+"""2 x 2 max pooling of maps that do not come directly from a convolution; on a CPU by kernels.
+
+torch keeps an int64 for each number of its output until the backward pass, which is four times as
+much memory as a bfloat16 map takes. These kernels keep the input instead.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow.kernels.batch_norm_kernels import ZERO, compiled
 from nasflow.kernels.maps import KERNELS_TAKE, Map, channels_last, narrow, numbers, widen
+from nasflow.kernels.rows import ZERO, compiled
 
 
 def max_pool(x: Tensor) -> Tensor:
-    """(N, C, H // 2, W // 2), the maxima of maps (N, C, H, W) over 2 x 2 windows."""
+    """Compute the maxima of maps (N, C, H, W) over 2 x 2 windows: (N, C, H // 2, W // 2)."""
     if x.device.type == "cpu" and x.dtype in KERNELS_TAKE:
         result: Tensor = _MaxPool.apply(x)
         return result
@@ -35,7 +38,7 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         x = ctx.kept
-        del ctx.kept  # torch frees what it saved itself, but not this, before all is done
+        del ctx.kept  # torch would keep this until the whole backward pass is done
         dx = torch.zeros_like(x) if x.shape[1] % 2 or x.shape[2] % 2 else torch.empty_like(x)
         give_back(numbers(channels_last(gradients[0])), numbers(x), numbers(dx))
         return dx.permute(0, 3, 1, 2)
@@ -43,7 +46,7 @@ class _MaxPool(torch.autograd.Function):
 
 @compiled
 def highest(x: Map, y: Map) -> None:
-    """y = the maxima of x; NaN is higher than all."""
+    """Write the maxima of x to y; NaN is higher than all numbers."""
     n, height, width, channels = y.shape
     for image in range(n):
         for i in range(height):
@@ -63,9 +66,11 @@ def highest(x: Map, y: Map) -> None:
 
 @compiled
 def give_back(g: Map, x: Map, dx: Map) -> None:
-    """dx = g where a window has its maximum, first come row by row, and 0 elsewhere in windows.
+    """Write the gradient of x to dx: g at the maximum of each window, and 0 elsewhere in windows.
 
-    Arrays of a window's results tell the compiler that nothing overlaps (see gradient_pool)."""
+    Of equal maxima the first one counts, row by row. The results of a window are first written to
+    four arrays, which tells the compiler that nothing overlaps (see `gradient_pool`).
+    """
     n, height, width, channels = g.shape
     dp, dq = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     dr, ds = np.empty(channels, x.dtype), np.empty(channels, x.dtype)

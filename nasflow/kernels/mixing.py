@@ -1,5 +1,8 @@
-"""The learned mix of two maps that an add node gives: on a CPU by kernels, one pass over memory
-each way, where torch's operations take four there and seven back."""
+"""The learned mix of two maps that an add node computes; on a CPU by kernels.
+
+The kernels pass over the memory once forward and once backward. torch's own operations take four
+passes forward and seven backward.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.kernels.batch_norm_kernels import Channels, compiled, fold, rows_of, tile
 from nasflow.kernels.maps import KERNELS_TAKE, Map, channels_last, narrow, numbers, widen
+from nasflow.kernels.rows import Channels, compiled, fold, rows_of, tile
 
 
 def mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
-    """mix * first + (1 - mix) * second; maps (N, C, H, W), mix (C,)."""
+    """Compute mix * first + (1 - mix) * second, for maps (N, C, H, W) and a mix (C,)."""
     alike = first.dtype == second.dtype and first.dtype in KERNELS_TAKE
     if first.device.type == "cpu" and alike:
         result: Tensor = _Mixed.apply(first, second, mix)
@@ -23,9 +26,9 @@ def mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
 
 
 def plain_mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
-    """The same in torch's operations."""
-    share = mix[:, None, None]
-    return share.to(first.dtype) * first + (1.0 - share).to(second.dtype) * second
+    """Compute the same as `mixed` by torch's own operations."""
+    part = mix[:, None, None]
+    return part.to(first.dtype) * first + (1.0 - part).to(second.dtype) * second
 
 
 class _Mixed(torch.autograd.Function):
@@ -40,41 +43,45 @@ class _Mixed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         a, b, mix = ctx.kept
-        del ctx.kept  # torch frees what it saved itself, but not this, before all is done
+        del ctx.kept  # torch would keep this until the whole backward pass is done
         da, db = torch.empty_like(a), torch.empty_like(b)
         g = numbers(channels_last(gradients[0]))
-        share = separate(g, numbers(a), numbers(b), mix, numbers(da), numbers(db))
-        return da.permute(0, 3, 1, 2), db.permute(0, 3, 1, 2), torch.from_numpy(share)
+        dmix = separate(g, numbers(a), numbers(b), mix, numbers(da), numbers(db))
+        return da.permute(0, 3, 1, 2), db.permute(0, 3, 1, 2), torch.from_numpy(dmix)
 
 
 @compiled
 def blend(a: Map, b: Map, mix: Channels, y: Map) -> None:
-    """y = mix a + (1 - mix) b."""
+    """Write mix a + (1 - mix) b to y."""
     first, second, out = rows_of(a), rows_of(b), rows_of(y)
     rows, length = first.shape
-    share = tile(mix, length)
-    rest = np.float32(1.0) - share
+    part = tile(mix, length)
+    rest = np.float32(1.0) - part
     for r in range(rows):
         for c in range(length):
-            u = share[c] * widen(first[r, c]) + rest[c] * widen(second[r, c])
+            u = part[c] * widen(first[r, c]) + rest[c] * widen(second[r, c])
             out[r, c] = narrow(u, out)
 
 
 @compiled
 def separate(g: Map, a: Map, b: Map, mix: Channels, da: Map, db: Map) -> Channels:
-    """da = mix g, db = (1 - mix) g; the gradient of mix, (C,): sums over pixels of g (a - b)."""
+    """Write mix g to da and (1 - mix) g to db, and compute the gradient of mix.
+
+    Returns:
+        The sums over all pixels of g (a - b), (C,).
+    """
     first, second, after = rows_of(a), rows_of(b), rows_of(g)
     out, other = rows_of(da), rows_of(db)
     rows, length = first.shape
-    share = tile(mix, length)
-    rest = np.float32(1.0) - share
+    part = tile(mix, length)
+    rest = np.float32(1.0) - part
     total = np.zeros(length, np.float32)
     for r in range(rows):
         for c in range(length):
             u = widen(after[r, c])
             total[c] += u * (widen(first[r, c]) - widen(second[r, c]))
         for c in range(length):
-            out[r, c] = narrow(share[c] * widen(after[r, c]), out)
+            out[r, c] = narrow(part[c] * widen(after[r, c]), out)
         for c in range(length):
             other[r, c] = narrow(rest[c] * widen(after[r, c]), other)
     result: Channels = fold(total, len(mix)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 This room may import architectures and the kernels.
 It offers `network` (a network as a tuple of tensors, with a pure `forward`), `morphisms` (the table
-of all morphisms), `rewrite` (the one transfer of weights that all morphisms share), and networks as
-torch modules (`torch_module`, `deployable`).
+of all morphisms), and networks as torch modules (`torch_module`, `deployable`). The morphisms
+themselves stand in `depth`, `width`, `skips`, `kernel_size` and `pools`; all of them carry the
+weights over by the same function, `rewrite.transfer`, and two of them by way of `channels`.
 """

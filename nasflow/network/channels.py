@@ -1,4 +1,9 @@
-"""What becomes of weights when channels come or go: behind widen, narrow and disconnect."""
+"""What happens to weights when channels come or go: for `widen`, `narrow` and `disconnect`.
+
+A convolution with more or fewer filters hands on more or fewer channels, and every layer that reads
+them needs a weight for each. The functions here follow the channels through the graph and say, for
+each tensor that changes, which of its entries come from the parent (see `rewrite`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,21 @@ Changes = dict[str, Change]
 
 
 def resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Generator) -> Network:
-    """Filters of the group of `conv` become those of the parent at `keep` (-1: new and random)."""
+    """Give a convolution, and all convolutions that adds tie to it, another list of filters.
+
+    New filters get random weights and a BatchNorm at identity. A layer that reads the channels of
+    new filters has weights of zero for them, so that new filters change nothing at first.
+
+    Args:
+        network: the parent; it stays as it is.
+        conv: the id of the convolution; its group is `Architecture.tied`.
+        keep: for each filter of the child the number of the parent's filter, or -1 for a new one.
+        rng: draws the weights of the new filters.
+
+    Returns:
+        The child. Its function is that of the parent if `keep` holds every filter of the parent in
+        order, followed by any number of -1.
+    """
     g = network.architecture
     group = g.tied(conv)
     nodes = tuple(replace(n, width=len(keep)) if n.id in group else n for n in g.nodes)
@@ -46,7 +65,7 @@ def resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Ge
 def _columns(
     g: Architecture, source: int, group: frozenset[int], keep: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Parent's channel of each channel of `source` after the resize, -1 where new."""
+    """Number in the parent of each channel of `source` after the resize, -1 for a new channel."""
     columns: list[int] = []
     start = 0
     for segment in g.segments[source]:
@@ -63,7 +82,10 @@ def _fresh(
     columns: tuple[int, ...],
     rng: np.random.Generator,
 ) -> Tensor:
-    """Kaiming-normal rows where keep is -1, but zero in every column that is new as well."""
+    """Weights whose new rows (new filters) are Kaiming-normal, but zero in new columns (channels).
+
+    Rows and columns that are not new are zero; the parent's weights replace them.
+    """
     new = np.array(keep)[:, None] < 0
     old = np.array(columns)[None, :] >= 0
     scale = math.sqrt(2.0 / max(1, int(old.sum()) * shape[2] * shape[3]))
@@ -71,8 +93,17 @@ def _fresh(
 
 
 def without(g: Architecture, join: int) -> Changes:
-    """What changes when an add or a concatenation hands on its first input alone."""
-    kept: dict[int, tuple[int, ...]] = {}  # channels of every node that remain
+    """Say which tensors change when an add or a concatenation hands on its first input alone.
+
+    Args:
+        g: the architecture of the parent.
+        join: the id of the add or of the concatenation.
+
+    Returns:
+        For each tensor that loses input channels the numbers of those that remain. Behind an add
+        no channel is lost, so that the result is empty.
+    """
+    kept: dict[int, tuple[int, ...]] = {}  # for each node the channels that remain
     changes: Changes = {}
     for node in g.nodes:
         channels = range(g.shapes[node.id][0])

@@ -1,8 +1,9 @@
 """A trained network as a torch module that can leave nasflow: plain layers, normalisation inside.
 
-Images come as training never sees them: (n, channels, height, width), uint8, or float32 on the
-scale 0..1. Its layers are torch's own under readable names, so that torch.export, torch.onnx and
-generated code (`nasflow export`) all start from the same module and the same state.
+The module takes images that are not normalised yet, unlike `network.forward`: (n, channels, height,
+width), uint8, or float32 on the scale 0..1. Its layers are torch's own under readable names, so
+that torch.export, torch.onnx and generated code (`nasflow export`) all start from the same module
+and the same state.
 """
 
 from __future__ import annotations
@@ -22,11 +23,19 @@ BATCH = {"images": {0: torch.export.Dim("batch")}}
 
 
 class Deployable(nn.Module):
-    """Logits (n, classes) of images, or with `probabilities` their softmax.
+    """A module that gives the logits of images, (n, classes), or their probabilities.
 
-    `facts`: mean and std (a number a channel, scale 0..1) and class names, as in data.json. The
-    module is in eval mode, on the CPU, and shares no memory with the network. ValueError where the
-    facts do not fit the network."""
+    The module is in eval mode and on the CPU, and it shares no memory with the network.
+
+    Args:
+        network: the trained network.
+        facts: what data.json says about the images: `channels`, `height`, `width`, `classes` (the
+            names), and `mean` and `std` (one number for each channel, on the scale 0..1).
+        probabilities: True applies softmax to the logits.
+
+    Raises:
+        ValueError: if the facts do not fit the network.
+    """
 
     mean: Tensor
     std: Tensor
@@ -60,7 +69,16 @@ class Deployable(nn.Module):
         return logits.softmax(1) if self.probabilities else logits
 
     def example(self, count: int = 2, *, integers: bool = False, seed: int = 0) -> Tensor:
-        """Random images that the module takes: float32 in 0..1, or uint8 with `integers`."""
+        """Draw random images that the module accepts.
+
+        Args:
+            count: the number of images.
+            integers: True gives uint8, False float32 on the scale 0..1.
+            seed: of the draw.
+
+        Returns:
+            Images, (count, channels, height, width).
+        """
         shape = (count, *self.architecture.shapes[self.architecture.image.id])
         draw = torch.Generator().manual_seed(seed)
         whole = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
@@ -79,15 +97,24 @@ class Deployable(nn.Module):
 
 
 def traced(module: Deployable, like: Tensor) -> torch.export.ExportedProgram:
-    """The module by torch.export, for any number of images of the type that `like` has."""
+    """Export the module by torch.export; the result takes any number of images.
+
+    Args:
+        module: the module.
+        like: images of the type and size that the exported module shall take.
+    """
     with traceable(), torch.no_grad():
         return torch.export.export(module, (like,), dynamic_shapes=BATCH)
 
 
 @contextmanager
 def traceable() -> Iterator[None]:
-    """torch.export asks for TF32 in the old way, which torch 2.14 refuses to answer in a process
-    that has set it in the new way, as siblings do; while this lasts it is not set."""
+    """Make torch.export possible in a process that has set the precision of float32.
+
+    torch.export asks whether TF32 is allowed by an old function. torch 2.14 refuses to answer it in
+    a process that has set the precision by the new attribute, as `Siblings` does. Inside of this
+    context the attribute is not set; afterwards it has its old value.
+    """
     backends: Any = torch.backends
     before = backends.fp32_precision
     backends.fp32_precision = "none"
@@ -98,7 +125,7 @@ def traceable() -> Iterator[None]:
 
 
 class Mix(nn.Module):
-    """mix * first + (1 - mix) * second, a learned mix a channel."""
+    """mix * first + (1 - mix) * second, with one learned mix for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -109,7 +136,7 @@ class Mix(nn.Module):
 
 
 def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
-    """ValueError unless channels, height, width and classes are those of the network."""
+    """Raise ValueError unless channels, height, width and classes are those of the network."""
     g = network.architecture
     wanted = (g.image.width, *g.size, g.head.width)
     found = (facts["channels"], facts["height"], facts["width"], len(facts["classes"]))
@@ -121,7 +148,7 @@ def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
 
 
 def _layer(node: Node, inputs: list[tuple[int, int, int]]) -> nn.Module | None:
-    """The learned layer of a node; None where nothing is learned."""
+    """The layer of a node, or None where nothing is learned."""
     if node.op == "conv":
         padding: Any = node.kernel // 2 if node.kernel % 2 else "same"
         return nn.Sequential(

@@ -1,8 +1,9 @@
-"""(g, x, v): an architecture with its parameters, running statistics and velocities.
+"""A network (g, x, v): an architecture g with its parameters x and their velocities v.
 
-Tensors live in dictionaries keyed `{node}.{tensor}`. `forward` is a pure function of them (training
-updates the running statistics in place), so that a network needs no module object to be trained,
-copied, morphed or saved.
+A network also holds the running statistics of its BatchNorms. All tensors stand in dictionaries
+under names like `3.weight`: the id of the node, a dot, and the name of the tensor. `forward` is a
+function of these dictionaries and keeps nothing between calls; in training it updates the running
+statistics in place. So a network needs no module object to be trained, copied, morphed or saved.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ Tensors = dict[str, Tensor]
 
 
 class Network(NamedTuple):
-    """x and v have the names of `architecture.tensors`, buffers those of `architecture.buffers`."""
+    """An architecture with weights.
+
+    Attributes:
+        architecture: the graph of layers.
+        x: the learned tensors, with the names and shapes of `architecture.tensors`.
+        buffers: the running means and variances of all BatchNorms, with the names and shapes of
+            `architecture.buffers`.
+        v: the velocities, which the update rule keeps from step to step, named like x.
+    """
 
     architecture: Architecture
     x: Tensors
@@ -34,13 +43,17 @@ class Network(NamedTuple):
     v: Tensors
 
     def to(self, device: str | torch.device) -> Network:
-        """The same values on a device, nothing shared with this one."""
+        """Copy the network to a device; the copy shares no memory with this network."""
         parts = ({k: t.to(device, copy=True) for k, t in d.items()} for d in self[1:])
         return Network(self.architecture, *parts)
 
 
 def initialise(g: Architecture, rng: np.random.Generator) -> Network:
-    """Kaiming-normal convolutions, BatchNorm at identity, head uniform +-1/sqrt(fan in), v = 0."""
+    """Make a network with random weights, on the CPU, in float32.
+
+    Convolutions are Kaiming-normal, BatchNorms are the identity, and every mix is 1. The weights of
+    the head are uniform in +-1/sqrt(fan in), and its bias is zero. The velocities are zero.
+    """
     x: Tensors = {}
     for name, shape in g.tensors.items():
         kind = name.split(".")[1]
@@ -68,11 +81,23 @@ def forward(
     training: bool,
     fused: bool = True,
 ) -> Tensor:
-    """Logits (batch, classes) of images (batch, channels, height, width).
+    """Compute the logits of images.
 
-    `training` normalises by the batch and moves the running statistics by MOMENTUM. A pool that
-    alone reads a convolution is computed with it. Without `fused` all is torch's own operations,
-    what tests and benchmarks compare with."""
+    A pool that is the only reader of a convolution is computed together with it.
+
+    Args:
+        g: the architecture.
+        x: the learned tensors, as in `Network.x`.
+        buffers: the running statistics, as in `Network.buffers`.
+        images: normalised images, (batch, channels, height, width).
+        training: True normalises by the moments of the batch, and moves the running statistics
+            towards them at the rate MOMENTUM, in place. False normalises by the running statistics.
+        fused: True uses the fast kernels where they exist; False uses torch's own operations only,
+            which tests and benchmarks compare with.
+
+    Returns:
+        The logits, (batch, classes).
+    """
     operation = rectified if fused else plain
     outputs: dict[int, Tensor] = {g.image.id: images}
     for node in g.nodes[1:]:
@@ -129,8 +154,11 @@ EVERY_KERNEL = Architecture(
 
 
 def compile_kernels() -> None:
-    """Once a machine: what training and evaluation on a CPU use, in float32 and bfloat16, before
-    anything is timed. About 12 s, then half a second."""
+    """Compile all kernels that training and evaluation use on a CPU, in float32 and bfloat16.
+
+    Compiled kernels are kept on disk. So the first call on a machine takes about 12 s, and later
+    calls take half a second. It is called before anything is timed.
+    """
     g, x, buffers, _ = initialise(EVERY_KERNEL, np.random.default_rng(0))
     weights = [t.requires_grad_() for t in x.values()]
     for half, training in itertools.product((False, True), (True, False)):
@@ -140,5 +168,5 @@ def compile_kernels() -> None:
 
 
 def at_rest(network: Network) -> Network:
-    """The same with no velocity."""
+    """Return the network with all velocities zero; it shares the other tensors."""
     return network._replace(v={name: torch.zeros_like(t) for name, t in network.v.items()})

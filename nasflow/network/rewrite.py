@@ -1,10 +1,15 @@
 """A morphism as an affine map on parameters: x' = L x + c, v' = L v.
 
-L only ever selects: every entry of a tensor of the child is either an entry of the parent's tensor
-or new. So a rewrite names, for the tensors it changes, the parent's index along each axis (-1
-where new) and the constant c of the new entries. Tensors it does not name carry over by name,
-copied; velocities take zeros where c stands. Positive and negative morphisms, running statistics
-and velocities all pass through this one function.
+Here x are all parameters of the parent, and v their velocities (what the update rule keeps from
+step to step); x' and v' are those of the child. L only ever selects: each entry of a tensor of the
+child is either an entry of the parent's tensor of the same name, or new. So a rewrite is described
+by two things for each tensor that it changes: the parent's index along each axis (-1 for a new
+entry), and the constant c, which holds the new entries.
+
+A tensor that the rewrite does not name is copied under its name. The ids of nodes are stable, so
+that the names of untouched layers are the same in parent and child. Velocities are zero where c
+stands, because a new entry has no past. Running statistics follow the same rule as parameters. All
+morphisms, whether they preserve the function or not, pass through the one function `transfer`.
 """
 
 from __future__ import annotations
@@ -23,15 +28,32 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Change:
-    """One tensor of the child: `axes` maps an axis to the parent's indices (-1: new); `constant`
-    holds the new entries (a whole tensor of the child's shape, or a number)."""
+    """How one tensor of the child is made from the parent's tensor of the same name.
+
+    Attributes:
+        axes: for an axis, the parent's index of each entry along it, or -1 for a new entry. An axis
+            that is missing here is kept as it is.
+        constant: the new entries: a tensor of the child's shape, or one number for all. Where an
+            entry comes from the parent, the constant is not used.
+    """
 
     axes: Mapping[int, Index] = field(default_factory=dict)
     constant: Tensor | float = 0.0
 
 
 def transfer(parent: Network, child: Architecture, changes: Mapping[str, Change]) -> Network:
-    """The child's network; the parent is neither changed nor aliased."""
+    """Make the network of the child: x' = L x + c, v' = L v.
+
+    Args:
+        parent: the network to start from. It is not changed, and the child shares no memory with
+            it.
+        child: the architecture of the child.
+        changes: the tensors that change, by their name in the child. A tensor that the parent does
+            not have must be named here. Names that the child does not have are ignored.
+
+    Returns:
+        The child, with its tensors on the device and in the type of the parent's.
+    """
     x = {n: _tensor(parent.x, n, s, changes.get(n)) for n, s in child.tensors.items()}
     buffers = {n: _tensor(parent.buffers, n, s, changes.get(n)) for n, s in child.buffers.items()}
     v = {

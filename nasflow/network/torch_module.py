@@ -1,4 +1,4 @@
-"""A network as a torch module, and a module of one's own as a network."""
+"""A network as a torch module, and a torch module of your own as a network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ LAYERS = "Conv2d - BatchNorm2d - ReLU, MaxPool2d(2), and at the end AdaptiveAvgP
 
 
 class Module(nn.Module):
-    """The network as a module of its own copies: images (b, C, H, W), normalised, to logits.
+    """A torch module that computes a network with torch's own operations.
 
-    Dots are not allowed in torch's names: the tensor `3.weight` is `3_weight` here."""
+    It takes normalised images, (batch, channels, height, width), and gives logits, (batch,
+    classes). It holds copies of the network's tensors. torch allows no dots in names, so that the
+    tensor `3.weight` is called `3_weight` here.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -38,7 +41,7 @@ class Module(nn.Module):
         return forward(g, x, buffers, images, training=self.training, fused=False)
 
     def network(self) -> Network:
-        """The network as it stands here, at rest."""
+        """Copy the module's present tensors into a network whose velocities are zero."""
         g = self.architecture
         x, buffers = (
             {name: t.detach().clone() for name, t in self._tensors(names).items()}
@@ -51,12 +54,23 @@ class Module(nn.Module):
 
 
 def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
-    """The same function as a network, at rest; `size` is the (height, width) of the image.
+    """Make a network that computes the same function as a torch module.
 
-    Takes a sequence (sequences in it are flattened) of Conv2d - BatchNorm2d - ReLU with stride 1
-    and same padding, MaxPool2d(2), and at the end AdaptiveAvgPool2d(1) - Flatten - Linear or
-    Flatten - Linear. The bias of a convolution goes into the running mean, which BatchNorm takes
-    away in either mode. ValueError on any other layer: build the Architecture by hand then."""
+    The bias of a convolution goes into the running mean, because BatchNorm subtracts it in both
+    modes. For a module with other layers, build the `Architecture` by hand.
+
+    Args:
+        module: a sequence (sequences inside of it are flattened) of Conv2d - BatchNorm2d - ReLU
+            with stride 1 and same padding, and MaxPool2d(2); at the end AdaptiveAvgPool2d(1) -
+            Flatten - Linear, or Flatten - Linear.
+        size: (height, width) of the images.
+
+    Returns:
+        The network, with copies of the module's tensors and all velocities zero.
+
+    Raises:
+        ValueError: if the module has another layer, or a layer with other options.
+    """
     layers = list(_flattened(module))
     first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
     if first is None:
@@ -65,25 +79,18 @@ def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
     averaged = False
     while layers:
         layer, here = layers.pop(0), len(nodes)
-        if isinstance(layer, nn.Conv2d):
-            node = Node(here, "conv", (here - 1,), layer.out_channels, layer.kernel_size[0])
-            own, running = _convolution(layer, layers.pop(0) if layers else None)
-            if not layers or not isinstance(layers.pop(0), nn.ReLU):
-                raise ValueError(f"from_torch: no ReLU behind {layer}; expected {LAYERS}")
-            buffers |= {f"{here}.{name}": t for name, t in running.items()}
-        elif isinstance(layer, nn.MaxPool2d) and _halves(layer):
-            node, own = Node(here, "pool", (here - 1,)), {}
-        elif isinstance(layer, nn.Linear) and not layers:
-            node, own = _head(layer, nodes, size, averaged)
-        elif isinstance(layer, nn.Flatten):
+        if isinstance(layer, nn.Flatten):
             continue
-        elif isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
+        if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
             averaged = True
             continue
+        if isinstance(layer, nn.Linear) and not layers:
+            (node, own), running = _head(layer, nodes, size, averaged), Tensors()
         else:
-            raise ValueError(f"from_torch: {layer}; expected {LAYERS}")
+            node, own, running = _layer(layer, here, layers)
         nodes.append(node)
         x |= {f"{here}.{name}": t.detach().clone() for name, t in own.items()}
+        buffers |= {f"{here}.{name}": t for name, t in running.items()}
     g = Architecture(tuple(nodes), size)
     return Network(g, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
 
@@ -94,6 +101,22 @@ def _flattened(module: nn.Module) -> Iterator[nn.Module]:
             yield from _flattened(layer)
         else:
             yield layer
+
+
+def _layer(layer: nn.Module, here: int, behind: list[nn.Module]) -> tuple[Node, Tensors, Tensors]:
+    """Node `here`, its learned tensors and its running statistics, of a convolution or a pool.
+
+    A convolution takes its BatchNorm and its ReLU from the layers behind it.
+    """
+    if isinstance(layer, nn.Conv2d):
+        own, running = _convolution(layer, behind.pop(0) if behind else None)
+        if not behind or not isinstance(behind.pop(0), nn.ReLU):
+            raise ValueError(f"from_torch: no ReLU behind {layer}; expected {LAYERS}")
+        node = Node(here, "conv", (here - 1,), layer.out_channels, layer.kernel_size[0])
+        return node, own, running
+    if isinstance(layer, nn.MaxPool2d) and _halves(layer):
+        return Node(here, "pool", (here - 1,)), {}, {}
+    raise ValueError(f"from_torch: {layer}; expected {LAYERS}")
 
 
 def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tensors]:
@@ -119,7 +142,7 @@ def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tens
 def _head(
     linear: nn.Linear, nodes: list[Node], size: tuple[int, int], averaged: bool
 ) -> tuple[Node, Tensors]:
-    """The last layer, on the mean of each map or on all of it."""
+    """The last layer; it reads the mean of each map if `averaged`, and else the whole map."""
     channels = next(n.width for n in reversed(nodes) if n.width)
     halvings = 2 ** sum(n.op == "pool" for n in nodes)
     shape = (channels,) if averaged else (channels, size[0] // halvings, size[1] // halvings)

@@ -1,0 +1,51 @@
+"""Morphisms that change the size of kernels: `enlarge_kernel` and `shrink_kernel`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
+from nasflow.network.morphism import Site
+from nasflow.network.network import Network
+from nasflow.network.rewrite import Change, transfer
+
+
+def reaches(g: Architecture, conv: Node, kernel: int) -> bool:
+    """Return True if the outer ring of a kernel meets the map of the convolution at all.
+
+    On a smaller map the ring always lies on the padding, which is zero, so that the weights of the
+    ring would never have a gradient.
+    """
+    return kernel // 2 < min(g.shapes[conv.id][1:])
+
+
+def enlarge_sites(g: Architecture) -> Iterator[Site]:
+    """List (convolution, new kernel): each kernel below 7 may grow by 2, if `reaches` allows it."""
+    for conv in g.convs:
+        if conv.kernel < 7 and reaches(g, conv, conv.kernel + 2):
+            yield conv.id, conv.kernel + 2
+
+
+def shrink_sites(g: Architecture) -> Iterator[Site]:
+    """List (convolution, new kernel): each kernel above 3 may shrink by 2."""
+    return ((conv.id, conv.kernel - 2) for conv in g.convs if conv.kernel > 3)
+
+
+def change_kernel(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Give a convolution a larger or a smaller kernel with the same middle.
+
+    A larger kernel gets a ring of zeros around the old weights. Padding keeps the size of the map,
+    and the zeros add nothing to any sum, so that the function stays the same in both modes. The new
+    weights have a gradient from the first step on. A smaller kernel loses its outer ring, which
+    changes the function unless the ring is zero.
+    """
+    g, (conv, size) = network.architecture, site
+    nodes = tuple(replace(n, kernel=size) if n.id == conv else n for n in g.nodes)
+    old, margin = g[conv].kernel, (size - g[conv].kernel) // 2
+    index = tuple(i if 0 <= i < old else -1 for i in range(-margin, old + margin))
+    child = Architecture(nodes, g.size)
+    return transfer(network, child, {f"{conv}.weight": Change({2: index, 3: index})})
