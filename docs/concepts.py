@@ -89,7 +89,7 @@ def round_() -> None:
         save(figure, f"round_{name}")
 
 
-def clock() -> None:
+def step_size() -> None:
     figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
     k = np.arange(0, 600)
     tau = [schedule.sgdr(int(i), 400, 0.05, 1e-7) for i in k]
@@ -103,7 +103,7 @@ def clock() -> None:
     )  # fmt: skip
     axis.set(xlabel="step k, over all rounds", ylabel="τ", xlim=(0, 599), ylim=(0, 0.058))
     axis.spines[["top", "right"]].set_visible(False)
-    save(figure, "clock")
+    save(figure, "step_size")
 
 
 def morphisms() -> None:
@@ -175,6 +175,6 @@ def pipeline() -> None:
 if __name__ == "__main__":
     mpl.rcParams |= {"svg.hashsalt": "nasflow", "svg.fonttype": "path", "font.size": 9}
     round_()
-    clock()
+    step_size()
     morphisms()
     pipeline()
