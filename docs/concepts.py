@@ -46,7 +46,7 @@ def counts() -> list[flow.Counts]:
 
 
 def node(axis: Axes, place: np.ndarray, n: int, text: str, colour: str, ghost: bool) -> None:
-    """Draw a network with n particles like the seeds of a sunflower, its ghost hollow in the middle."""
+    """Draw a network with n particles, like seeds of a sunflower; the ghost is hollow."""
     axis.add_patch(patches.Circle(place, 0.36, fc="white", ec=colour, lw=2.2, zorder=2))
     turns = np.arange(n) * np.pi * (3 - np.sqrt(5))
     spread = 0.31 * np.sqrt((np.arange(n) + 0.5) / max(n, 40))

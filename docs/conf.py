@@ -1,4 +1,6 @@
-"""Settings of Sphinx for these pages: `make docs`, or sphinx-build -W --keep-going docs build/docs."""
+"""Settings of Sphinx for these pages.
+
+`make docs` builds them, or sphinx-build -W --keep-going docs build/docs."""
 
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def pictures(kept: int = 10) -> Iterator[tuple[str, int, Image.Image]]:
-    """Yield class, number and picture; of class d the first part, a fraction 1 - d / kept, stays."""
+    """Yield class, number and picture; of class d a fraction 1 - d / kept stays, the first ones."""
     found = load_digits()
     seen = [0] * len(NAMES)
     for number, (image, label) in enumerate(zip(found.images, found.target, strict=True)):

@@ -1,8 +1,8 @@
 """The directive `configuration SECTION`: lists the keys of one section of the configuration.
 
 The meaning of a key is its comment in config/config.yaml, or its description in the schema if the
-file has no comment. Type and bounds come from the schema, the default value from config/config.yaml,
-and the symbol of the paper from docs/symbols.yaml.
+file has no comment. Type and bounds come from the schema, the default value comes from
+config/config.yaml, and the symbol of the paper from docs/symbols.yaml.
 """
 
 from collections.abc import Iterator, Mapping
