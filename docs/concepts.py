@@ -1,4 +1,4 @@
-"""The pictures of docs/concepts.md. From the root of the repository:
+"""Draws the pictures of docs/concepts.md. Run it from the root of the repository:
 
 PYTHONPATH=. python docs/concepts.py
 """
@@ -33,7 +33,9 @@ def save(figure: plt.Figure, name: str) -> None:
 
 
 def counts() -> list[flow.Counts]:
-    """Particles after every step until one child holds twice those of the centre: the real flow."""
+    """Return the particles after every step, until one child holds twice as many as the centre.
+
+    The particles are moved by the functions of the search itself."""
     rng, K = np.random.default_rng(2), flow.graph(np.ones(len(KINDS)), 1.0)
     path = [flow.init(N, len(KINDS))]
     while flow.winner(path[-1]) is None:
@@ -44,7 +46,7 @@ def counts() -> list[flow.Counts]:
 
 
 def node(axis: Axes, place: np.ndarray, n: int, text: str, colour: str, ghost: bool) -> None:
-    """A network with n particles in a sunflower, its ghost hollow in the middle."""
+    """Draw a network with n particles, like seeds of a sunflower; the ghost is hollow."""
     axis.add_patch(patches.Circle(place, 0.36, fc="white", ec=colour, lw=2.2, zorder=2))
     turns = np.arange(n) * np.pi * (3 - np.sqrt(5))
     spread = 0.31 * np.sqrt((np.arange(n) + 0.5) / max(n, 40))
@@ -73,7 +75,7 @@ def draw(axis: Axes, n: flow.Counts, title: str, winner: int | None) -> None:
 
 
 def round_() -> None:
-    """Three pictures: small screens show them below each other."""
+    """Draw three pictures, which a small screen shows below each other."""
     path = counts()
     middle = next(i for i, n in enumerate(path) if n[1:].max() > 0.25 * n.sum())
     for name, n, title, winner in (
@@ -87,7 +89,7 @@ def round_() -> None:
         save(figure, f"round_{name}")
 
 
-def clock() -> None:
+def step_size() -> None:
     figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
     k = np.arange(0, 600)
     tau = [schedule.sgdr(int(i), 400, 0.05, 1e-7) for i in k]
@@ -101,11 +103,11 @@ def clock() -> None:
     )  # fmt: skip
     axis.set(xlabel="step k, over all rounds", ylabel="τ", xlim=(0, 599), ylim=(0, 0.058))
     axis.spines[["top", "right"]].set_visible(False)
-    save(figure, "clock")
+    save(figure, "step_size")
 
 
 def morphisms() -> None:
-    """The base net and three children, each marked against its parent."""
+    """Draw the base network and three children, each with its differences to its parent."""
     g = nasflow.chain((8, 16), 3, (1, 16, 16), 10)
     network = nasflow.initialise(g, np.random.default_rng(0))
     deeper = nasflow.morph(network, "deepen", (3, 3))
@@ -173,6 +175,6 @@ def pipeline() -> None:
 if __name__ == "__main__":
     mpl.rcParams |= {"svg.hashsalt": "nasflow", "svg.fonttype": "path", "font.size": 9}
     round_()
-    clock()
+    step_size()
     morphisms()
     pipeline()

@@ -1,4 +1,6 @@
-"""The documentation's site: `make docs`, or sphinx-build -W --keep-going docs build/docs."""
+"""Settings of Sphinx for these pages.
+
+`make docs` builds them, or sphinx-build -W --keep-going docs build/docs."""
 
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ release = version = nasflow.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "configuration",
@@ -23,14 +26,17 @@ extensions = [
     "repository",
 ]
 exclude_patterns = ["examples/**/*.ipynb", "examples/**/*.py", "examples/**/*.zip"]
-smartquotes = False  # they take the dashes of options
+smartquotes = False  # they would change the dashes of command-line options
 nitpicky = True
-# Types of other libraries: their pages are on the network, which a build must not need. Aliases
-# of ours (Vector, Tensors) have no page of their own.
+# Types of other libraries are not linked: their pages are on the network, which a build must not
+# need. Our own type aliases (Vector, Tensors) have no page to link to.
 nitpick_ignore_regex = [(r"py:.*", r"(?!nasflow\.).*"), (r"py:.*", r"nasflow(\.\w+)+\.[A-Z]\w+")]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # `Attributes:` would else describe a second time what autodoc lists
+napoleon_use_rtype = False  # the type stands in the signature
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_use_type_comments = False
@@ -55,13 +61,13 @@ sphinx_gallery_conf = {
     "min_reported_time": 10**6,
     "nested_sections": False,
     "remove_config_comments": True,
-    "run_stale_examples": True,  # the library may have changed
+    "run_stale_examples": True,  # an unchanged example may print other things: the library changed
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,
 }
 
-highlight_language = "none"  # what a terminal shows is no Python
+highlight_language = "none"  # a block without a language is mostly output of a terminal
 html_theme = "furo"
 html_title = "nasflow"
 html_static_path = ["_static"]

@@ -1,9 +1,9 @@
-"""A folder of pictures to try docs/own_data.md with, from scikit-learn's digits:
+"""Makes a folder of pictures from scikit-learn's digits, to try docs/own_data.md:
 
 python docs/own_data.py photos
 
-A folder a class, PNG files of 18 to 27 pixels a side, grey on a tint, some with an alpha channel;
-classes are uneven: 178 pictures of a one, 18 of a nine.
+The folder has one folder for each class. The PNG files have 18 to 27 pixels a side, and are grey on
+a tint, some with an alpha channel. The classes are uneven: 178 pictures of a zero, 18 of a nine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def pictures(kept: int = 10) -> Iterator[tuple[str, int, Image.Image]]:
-    """Class, number and picture; of class d a share of 1 - d / kept stays, from the first on."""
+    """Yield class, number and picture; of class d a fraction 1 - d / kept stays, the first ones."""
     found = load_digits()
     seen = [0] * len(NAMES)
     for number, (image, label) in enumerate(zip(found.images, found.target, strict=True)):

@@ -1,8 +1,8 @@
-"""The figures of docs/theory.md. From the root of the repository:
+"""Draws the figures of docs/theory.md. Run it from the root of the repository:
 
 PYTHONPATH=.:tests python docs/theory.py
 
-Ten seconds on one core.
+It takes ten seconds on one core.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLOURS = (BLUE, ORANGE, GREEN, "#8a4fa3")
 
 
 def follow(losses: np.ndarray, K: np.ndarray, f: np.ndarray, **options: object) -> ideal.Trajectory:
-    """The ideal dynamics at losses that no longer move."""
+    """Run the ideal dynamics at constant losses."""
     run = {name: options.pop(name) for name in ("tau", "steps", "particles") if name in options}
     still = ideal.Dynamics(lambda x: losses, lambda x: 0 * x, K, **options)
     return ideal.minimise(still, np.zeros((len(losses), 1)), f=f, **run)

@@ -1,7 +1,8 @@
-"""The directive `configuration SECTION`: its keys from schema, default file and symbols.yaml.
+"""The directive `configuration SECTION`: lists the keys of one section of the configuration.
 
-A key's meaning is its comment in config/config.yaml, or where it has none its description in the
-schema, which also gives type and bounds; the default is the file's.
+The meaning of a key is its comment in config/config.yaml, or its description in the schema if the
+file has no comment. Type and bounds come from the schema, the default value comes from
+config/config.yaml, and the symbol of the paper from docs/symbols.yaml.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ Json = Mapping[str, Any]
 
 
 def comments() -> dict[str, str]:
-    """`search.n_neigh` -> what stands behind it in the default file."""
+    """Return the comment behind each key of the default file, by names such as `search.n_neigh`."""
     text = FILE.read_text()
     lines = text.splitlines()
     return {
@@ -36,7 +37,7 @@ def _lines(mapping: yaml.MappingNode, where: str) -> Iterator[tuple[str, int]]:
 
 
 def schema() -> dict[str, Json]:
-    """`search.n_neigh` -> its part of the schema; sections too."""
+    """Return the schema of each key and section, by names such as `search.n_neigh`."""
     return dict(_parts(yaml.safe_load(SCHEMA.read_text()), ""))
 
 
@@ -48,12 +49,14 @@ def _parts(section: Json, where: str) -> Iterator[tuple[str, Json]]:
 
 
 def is_section(part: Json) -> bool:
-    """Mappings of names to numbers have properties too, but a default of their own."""
+    """Return whether a part is a section: it has properties, but no default of its own.
+
+    A key whose value is a mapping of names to numbers has properties and a default."""
     return "properties" in part and "default" not in part
 
 
 def allowed(part: Json) -> str:
-    """Type and bounds in words."""
+    """Return type and bounds in words."""
     if "anyOf" in part or "oneOf" in part:
         options = part.get("anyOf") or part["oneOf"]
         return " or ".join(allowed(option) for option in options)
@@ -96,7 +99,7 @@ def _shown(value: Any) -> str:
 
 
 class Configuration(SphinxDirective):
-    """All keys of one section (`top`: those outside of sections)."""
+    """Lists all keys of one section; `top` lists the keys outside of sections."""
 
     required_arguments = 1
 
@@ -113,8 +116,8 @@ class Configuration(SphinxDirective):
             if not name.startswith(start) or "." in rest or is_section(part):
                 continue
             default: Any = defaults
-            for step in name.split("."):
-                default = default[step]
+            for key in name.split("."):
+                default = default[key]
             meaning = notes.get(name) or part.get("description", "")
             listing += self._item(name, meaning, default, part, symbols.get(name))
         return [listing]

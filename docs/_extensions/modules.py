@@ -1,7 +1,9 @@
-"""The directive `modules`: every module of the package and what it is, by layer.
+"""The directive `modules`: lists every room and module of the package with its first sentence.
 
-The layers are those that tests/test_code.py holds the imports to.
+The order of the rooms is that of `ROOMS` in tests/test_code.py, to which a test holds the imports.
 """
+
+from __future__ import annotations
 
 import ast
 from pathlib import Path
@@ -11,37 +13,58 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
-TESTS = ROOT / "tests/test_code.py"
+PACKAGE, TESTS = ROOT / "nasflow", ROOT / "tests/test_code.py"
 
 
-def layers() -> list[list[str]]:
-    """Names of modules, bottom first."""
+def rooms() -> list[str]:
+    """Return the names of the rooms, from the ground up."""
     tree = ast.parse(TESTS.read_text())
     found = next(
         node.value
         for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "LAYERS"
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROOMS"
     )
-    return ast.literal_eval(found)
+    names: list[str] = ast.literal_eval(found)
+    return names
+
+
+def modules(room: str) -> dict[str, Path]:
+    """Return the modules of a room by their names, such as `nasflow.report.page`."""
+    if (PACKAGE / f"{room}.py").exists():
+        name = "nasflow" if room == "__init__" else f"nasflow.{room}"
+        return {name: PACKAGE / f"{room}.py"}
+    files = sorted(path for path in (PACKAGE / room).glob("*.py") if path.stem != "__init__")
+    return {f"nasflow.{room}.{path.stem}": path for path in files}
+
+
+def _described(path: Path) -> str:
+    """Return the first paragraph of a module's docstring."""
+    text = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
+    return " ".join(text.split())
 
 
 class Modules(SphinxDirective):
+    """Lists all modules, room by room."""
+
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(TESTS))
         listing = nodes.definition_list()
-        for layer in layers():
-            for name in layer:
-                text = (ROOT / "nasflow" / f"{name.replace('.', '/')}.py").read_text()
-                said = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
-                term = nodes.term("", "", nodes.literal(text=f"nasflow.{name}"))
-                parts = CODE.split(" ".join(said.split()))  # prose, code, prose, ...
-                words = [
-                    nodes.literal(text=part) if place % 2 else nodes.Text(part)
-                    for place, part in enumerate(parts)
-                ]
-                body = nodes.definition("", nodes.paragraph("", "", *words))
-                listing += nodes.definition_list_item("", term, body)
+        for room in rooms():
+            for name, path in modules(room).items():
+                self.env.note_dependency(str(path))
+                listing += self._item(name, _described(path))
         return [listing]
+
+    def _item(self, name: str, text: str) -> nodes.Node:
+        term = nodes.term("", "", nodes.literal(text=name))
+        parts = CODE.split(text)  # prose, code, prose, ...
+        words = [
+            nodes.literal(text=part) if place % 2 else nodes.Text(part)
+            for place, part in enumerate(parts)
+        ]
+        return nodes.definition_list_item(
+            "", term, nodes.definition("", nodes.paragraph("", "", *words))
+        )
 
 
 def setup(app):  # type: ignore[no-untyped-def]

@@ -1,7 +1,8 @@
-"""Links of a page to files of the repository, which lead to the file on a code host.
+"""Changes the links of pages to files of the repository, which work on a code host only.
 
-Those to pages that are part of the site under another name lead there; others lose the link, since
-the site does not carry the repository with it. A link to a file that is not there stays an error.
+A link to a file that is a page of the site under another name leads to that page. Other links to
+existing files become plain text, because the site does not contain the repository. A link to a file
+that does not exist stays an error.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ PAGES = {
 
 
 def settle(app, tree):  # type: ignore[no-untyped-def]
-    """Run before links are resolved."""
+    """Change the links of one page before Sphinx resolves them."""
     for link in list(tree.findall(download_reference)):
         path = Path(app.srcdir, link["reftarget"].lstrip("/"))
         if path.exists():
