@@ -7,18 +7,20 @@ is averaged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nasflow.charts.charts import Row, colours, rounded
-from nasflow.records.curves import has_particles, thinned
+from nasflow.config.kinds import Potential
+from nasflow.config.search import Search
+from nasflow.records.curves import has_particles, thinned, with_share_after
 
 COLUMNS = {
-    "share": "share",
+    "share": "share_after",
     "loss": "validation_loss",
     "energy": "energy",
     "phi": "phi",
@@ -71,7 +73,7 @@ def round_curves(
     names: Sequence[str],
     winner: int,
     most: int,
-    search: Mapping[str, Any] | None = None,
+    search: Search | None = None,
 ) -> RoundCurves:
     """Make the rows of the charts of one round.
 
@@ -83,10 +85,11 @@ def round_curves(
         search: the section `search` of the configuration. It says which entropy the round has;
             without it there is no free energy.
     """
-    kept = _kept(particles, most)
+    flowed = has_particles(particles)
+    kept = _kept(with_share_after(particles) if flowed else _without_shares(particles), most)
     return RoundCurves(
         _rows(kept, names),
-        _steps(kept, search) if has_particles(particles) else [],
+        _steps(kept, search) if flowed else [],
         dict(zip(names, colours(names, winner), strict=True)),
         names[winner or _fullest(kept)],
         _began(particles),
@@ -108,13 +111,18 @@ def _rows(kept: Sequence[Row], names: Sequence[str]) -> list[Row]:
 def _fullest(kept: Sequence[Row]) -> int:
     """The node with most particles at the last step; 0 without steps or particles."""
     last = [row for row in kept if row["step"] == kept[-1]["step"]]
-    fullest = max(last, key=lambda row: row["share"] or 0.0, default={"node": 0})
+    fullest = max(last, key=lambda row: row["share_after"] or 0.0, default={"node": 0})
     return int(fullest["node"])
 
 
 def _began(particles: pa.Table) -> int | None:
     moved = particles.filter(pc.greater(particles["moved"], 0))["step"]
     return int(pc.min(moved).as_py()) if len(moved) else None
+
+
+def _without_shares(particles: pa.Table) -> pa.Table:
+    """Add the column that `with_share_after` adds, as null."""
+    return particles.append_column("share_after", pa.nulls(len(particles), pa.float64()))
 
 
 def _kept(particles: pa.Table, most: int) -> list[Row]:
@@ -135,7 +143,7 @@ def _lead(row: Row, parent: Row | None) -> Row:
     return {"lead": rounded(lead), "error": rounded(row["standard_error"])}
 
 
-def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:
+def _steps(kept: Sequence[Row], search: Search | None) -> list[Row]:
     """The step size, the entropy weight, the free energy and the mean loss of the kept steps."""
     by_step: dict[int, list[Row]] = {}
     for row in kept:
@@ -153,15 +161,15 @@ def _steps(kept: Sequence[Row], search: Mapping[str, Any] | None) -> list[Row]:
     return found
 
 
-def entropy(f: np.ndarray, search: Mapping[str, Any]) -> np.ndarray:
+def entropy(f: np.ndarray, search: Search) -> np.ndarray:
     """Return U(f) for each share f; its derivative U'(f) is the potential of `flow.potential`.
 
     Args:
         f: shares of the particles, (m,).
         search: the section `search` of the configuration, with `potential` and `beta`.
     """
-    if search["potential"] == "power":
-        return np.asarray(f ** (search["beta"] + 1.0) / (search["beta"] + 1.0))
-    if search["potential"] == "log":
+    if search.potential == Potential.POWER:
+        return np.asarray(f ** (search.beta + 1.0) / (search.beta + 1.0))
+    if search.potential == Potential.LOG:
         return np.asarray(f * np.log(np.maximum(f, np.finfo(float).tiny)) - f)
     return np.zeros_like(f)

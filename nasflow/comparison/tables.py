@@ -16,7 +16,9 @@ import pandas as pd
 
 from nasflow.config import compare as compare_config
 from nasflow.config.compare import algorithm_of
-from nasflow.config.experiment import BASELINES, Experiment, plain
+from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import BASELINES
+from nasflow.config.section import plain
 from nasflow.randomness import generator
 from nasflow.records.intervals import (
     Interval,

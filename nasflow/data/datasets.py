@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data import image_sources, inventory, pictures, split_file
 from nasflow.data.image_sources import Images, Labelled, Source
 from nasflow.data.labels import Labels, check_classes

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 
 PARTS = ("train", "validation", "test")
 

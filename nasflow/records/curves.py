@@ -25,7 +25,8 @@ from nasflow.storage.tables import read_table
 
 CURVE = 120  # points of a curve, at most
 RUN = 9_900  # points of a run, at most
-SIBLINGS = ("share", "validation_loss", "energy")
+SIBLINGS = ("share_after", "validation_loss", "energy")
+KEYS = {"share_after": "share"}  # names of curves, where they differ from the column
 CLIMBING = ("train_loss", "validation_loss")
 NAMED = 5  # morphisms in the name of a sibling, at most: MLflow has room for short names only
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
@@ -98,6 +99,20 @@ def has_particles(particles: pa.Table) -> bool:
     return bool(particles["count"].null_count == 0)
 
 
+def with_share_after(particles: pa.Table) -> pa.Table:
+    """Add the column `share_after`: the shares of the particles after the move of each step.
+
+    A row of particles.parquet describes the moment before the move. Curves show the moment after
+    it, so that the last point is the one that decided the round.
+
+    Args:
+        particles: particles.parquet of a round with particles.
+    """
+    counts = particles["count_after"].to_numpy()
+    total = counts[: 1 + int(np.max(particles["node"].to_numpy(), initial=-1))].sum()
+    return particles.append_column("share_after", pa.array(counts / max(total, 1)))
+
+
 def of_round(folder: Path) -> list[Point]:
     """Return the points of a round: curves over its steps, and facts about its winner.
 
@@ -111,7 +126,9 @@ def of_round(folder: Path) -> list[Point]:
     status = read_json(folder / "status.json")
     particles = table(folder, status, "particles.parquet")
     names = sibling_names(table(folder, status, "architectures.parquet"))
-    columns: tuple[str, ...] = SIBLINGS if has_particles(particles) else CLIMBING
+    columns: tuple[str, ...] = CLIMBING
+    if has_particles(particles):
+        columns, particles = SIBLINGS, with_share_after(particles)
     if columns == SIBLINGS and np.any(particles["phi"].to_numpy()):  # NASAGD
         columns = (*SIBLINGS, "phi")
     most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
@@ -121,7 +138,7 @@ def of_round(folder: Path) -> list[Point]:
     for number, name in names.items():
         rows = particles.filter(pa.array(node == number))
         for column in columns:
-            points += _curve(f"{column}/{name}", rows, column, time, most)
+            points += _curve(f"{KEYS.get(column, column)}/{name}", rows, column, time, most)
     parent = particles.filter(pa.array(node == 0))
     for column, key in ROUND.items():
         points += _curve(key, parent, column, time, most)

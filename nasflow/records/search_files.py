@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from nasflow.config.experiment import Budget, parse
+from nasflow.config.budget import Budget
+from nasflow.config.reading import parse
 from nasflow.records.findings import Findings
 from nasflow.records.round_files import check_round
 from nasflow.records.stage_files import Centre, Json, check_network, check_table

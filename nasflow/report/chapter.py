@@ -13,6 +13,7 @@ from nasflow.architecture.difference import sentences
 from nasflow.charts import round_charts
 from nasflow.charts.charts import Figure
 from nasflow.charts.round_curves import RoundCurves, round_curves
+from nasflow.config.experiment import Experiment
 from nasflow.records import costs
 from nasflow.records.story import Round
 
@@ -81,7 +82,7 @@ def chapter(
     found: Round,
     key: str,
     *,
-    config: Json | None,
+    config: Experiment | None,
     most: int,
     images: int,
     drawings: bool,
@@ -96,10 +97,10 @@ def chapter(
         images: how many images the training split holds.
         drawings: whether each child gets a diagram.
     """
-    search = config["search"] if config else None
+    search = config.search if config else None
     curves = round_curves(found.particles, found.names, found.status["winner"], most, search)
     own = {f"{key}-{name}": figure for name, figure in round_charts.figures(curves).items()}
-    batch = search["batch_size"] if search else None
+    batch = search.batch_size if search else None
     spent = costs.children(found, images, batch)
     return Chapter(found, _cards(found, curves, drawings), curves, list(own), spent), own
 

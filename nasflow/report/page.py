@@ -19,8 +19,10 @@ from nasflow.architecture.diagram import STYLE
 from nasflow.architecture.difference import sentences
 from nasflow.charts import search_charts
 from nasflow.charts.charts import Figure
-from nasflow.config.experiment import Experiment, parse, plain
+from nasflow.config.experiment import Experiment
 from nasflow.config.files import DEFAULT
+from nasflow.config.reading import parse
+from nasflow.config.section import plain
 from nasflow.records import costs
 from nasflow.records.intervals import Interval
 from nasflow.records.story import Story, searches, story
@@ -145,7 +147,7 @@ def _part(
     experiment: Experiment | None,
     figures: dict[str, Figure],
 ) -> Part:
-    own = plain(experiment.variant(told.algorithm)) if experiment else None
+    own = experiment.variant(told.algorithm) if experiment else None
     images = sizes(results / "data")["train"]
     nodes = sum(len(r.nodes) for s in others for r in s.rounds)
     most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
@@ -170,7 +172,7 @@ def _part(
 
 def _chapters(
     told: Story,
-    config: Json | None,
+    config: Experiment | None,
     most: int,
     images: int,
     drawings: bool,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasflow.config.experiment import Experiment
 from nasflow.records.intervals import Interval, wilson
 from nasflow.records.story import Round, Story
 
@@ -35,7 +36,9 @@ class Claim(NamedTuple):
     text: str
 
 
-def claims(story: Story, others: Sequence[Story], facts: Json, config: Json | None) -> list[Claim]:
+def claims(
+    story: Story, others: Sequence[Story], facts: Json, config: Experiment | None
+) -> list[Claim]:
     """Collect the claims about one search, those that weaken its results first.
 
     Args:
@@ -134,8 +137,8 @@ def _beside(story: Story, others: Sequence[Story]) -> Iterator[Claim]:
         )
 
 
-def _chosen(story: Story, config: Json | None) -> Iterator[Claim]:
-    if config is not None and config["final"]["use_validation"]:
+def _chosen(story: Story, config: Experiment | None) -> Iterator[Claim]:
+    if config is not None and config.final.use_validation:
         yield Claim(
             "trained_on_validation",
             True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nasflow.config.baselines import Baselines
 from nasflow.config.data import Augment
@@ -14,7 +14,7 @@ from nasflow.network.network import Network
 from nasflow.search.budget import Limits
 from nasflow.training.batches import Split
 from nasflow.training.ranks import ALONE, Ranks
-from nasflow.training.snapshot import Keeper
+from nasflow.training.snapshot import FORGETFUL, Keeper
 
 Progress = Callable[[int, int, str], None]  # steps done, steps at most, a few words
 Row = dict[str, bool | int | float | str | None]  # of a table, by column
@@ -90,5 +90,14 @@ class Round(NamedTuple):
     validation_accuracy: float
 
 
-# (parent, global step, setting, progress, keeper) -> round
-RoundFunction = Callable[[Network, int, Setting, Progress, Keeper], Round]
+class RoundFunction(Protocol):
+    """Runs one round; `particle_round.run_round` explains the arguments."""
+
+    def __call__(
+        self,
+        parent: Network,
+        k: int,
+        setting: Setting,
+        progress: Progress,
+        keeper: Keeper = FORGETFUL,
+    ) -> Round: ...

@@ -7,17 +7,16 @@ the centre.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from nasflow.config.experiment import Search as Options
-from nasflow.particles import flow
+from nasflow.config.kinds import Scaling
+from nasflow.config.search import Search
+from nasflow.particles import flow, particles
 from nasflow.particles.flow import Counts, Vector
-from nasflow.particles.particles import Particles
 from nasflow.studies.table import A, Queries
 
 Move = Callable[[Vector], Counts]  # scaled losses (m,) -> particles on each node (m,)
@@ -133,24 +132,21 @@ def settle(
     Returns:
         The particles on each node (m,), ghosts included.
     """
-    options = dataclasses.asdict(Options()) | {
-        "particles": N,
-        "scaling": "paper",
-        "kappa": 1.0,
-        "entropy_weight": entropy_weight,
-        "beta": beta,
-    }
+    search = Search(
+        particles=N, scaling=Scaling.PAPER, kappa=1.0, entropy_weight=entropy_weight, beta=beta
+    )
     K = flow.graph(np.ones(len(V) - 1), 1.0)
-    particles = Particles(algorithm, K, options)
-    f = particles.counts / particles.counts.sum()
+    rules = particles.rules(algorithm, K, search)
+    state = particles.start(rules)
+    f = state.counts / state.counts.sum()
     E = flow.energy(f, V, kind="power", beta=beta, weight=entropy_weight)
     time_step = 0.5 / float(flow.first_order_rates(E, K)[0].sum())
-    time_step = float(np.sqrt(time_step)) if particles.second_order else time_step
+    time_step = float(np.sqrt(time_step)) if rules.second_order else time_step
     for _ in range(STEPS):
-        particles.step(rng, V, np.zeros_like(V), time_step, still=False)
-        if particles.winner is not None:
+        state, _ = particles.step(rng, state, V, np.zeros_like(V), time_step, rules)
+        if flow.winner(state.counts) is not None:
             break
-    return particles.counts
+    return state.counts
 
 
 def _round(queries: Queries[A], nodes: list[A], move: Move) -> A:

@@ -9,18 +9,22 @@ compared with the child that is best in the end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from nasflow.config.data import Augment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.search import Search
 from nasflow.network.network import Network
 from nasflow.particles.flow import Matrix, Vector
 from nasflow.randomness import generator
 from nasflow.search.particle_round import Stop, stopped
 from nasflow.search.round import Progress, Setting
 from nasflow.studies import simulation
+from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
-from nasflow.training.optim import Step
+from nasflow.training.optim import Update
 from nasflow.training.schedule import cosine
 from nasflow.training.siblings import Siblings
 
@@ -72,8 +76,8 @@ def trial(
     train: Split,
     validation: Split,
     judge: Split,
-    search: dict[str, Any],
-    augment: dict[str, Any],
+    search: Search,
+    augment: Augment,
     number: int,
     extra: int,
     tau: float,
@@ -98,20 +102,25 @@ def trial(
         workers: the number of threads.
         progress: takes the progress of the round.
     """
-    still = search | {"warmup_steps": search["max_steps"]}
-    setting = Setting("nasgd", still, augment, train, validation, number, 1, workers)
+    still = search.model_copy(update={"warmup_steps": search.max_steps})
+    setting = Setting(Algorithm.NASGD, still, augment, train, validation, number, 1, workers)
     with stopped(parent, k, setting, progress) as stop:
         networks = [stop.live.network(i) for i in range(len(stop.live))]
-    options: dict[str, Any] = {"judge": judge, "extra": extra, "tau": tau, "workers": workers}
-    batches = _orders(train, search["batch_size"], augment, number, seeds)
-    return _recorded(stop, [train_on(networks, stop.step, each, **options) for each in batches])
+    orders = _orders(train, search.batch_size, augment, number, seeds)
+    update = optim.make(search)
+    judged = [
+        train_on(networks, update, order, judge, extra=extra, tau=tau, workers=workers)
+        for order in orders
+    ]
+    return _recorded(stop, judged)
 
 
 def _orders(
-    train: Split, size: int, augment: dict[str, Any], number: int, seeds: int
+    train: Split, size: int, augment: Augment, number: int, seeds: int
 ) -> Iterator[Batches]:
     for seed in range(seeds):
-        yield Batches(train, size, "trained on", (number, seed), **augment)
+        counters = (number, seed)
+        yield Batches(train, size, "trained on", counters, flip=augment.flip, shift=augment.shift)
 
 
 def _recorded(stop: Stop, judged: Sequence[Vector]) -> Trial:
@@ -125,7 +134,7 @@ def _recorded(stop: Stop, judged: Sequence[Vector]) -> Trial:
 
 def train_on(
     networks: Sequence[Network],
-    step: Step,
+    update: Update,
     batches: Batches,
     judge: Split,
     *,
@@ -137,7 +146,7 @@ def train_on(
 
     Args:
         networks: the m networks.
-        step: the update rule.
+        update: the update rule.
         batches: the training batches.
         judge: the images to measure on.
         extra: the number of steps.
@@ -147,7 +156,7 @@ def train_on(
     Returns:
         The mean losses in nats (m,), inf for a network that diverged.
     """
-    with Siblings(networks, step, workers=workers) as live:
+    with Siblings(networks, update, workers=workers) as live:
         for j in range(extra):
             live.step([batches(j)], None, cosine(j, extra, tau, FINAL))
         losses = np.array([loss for loss, _ in live.evaluate(judge)])
@@ -159,7 +168,7 @@ def best(trial: Trial) -> int:
     return 1 + int(np.argmin(trial.judged.mean(0)[1:]))
 
 
-def verdict(trials: Sequence[Trial], algorithm: str, search: dict[str, Any]) -> Verdict:
+def verdict(trials: Sequence[Trial], algorithm: str, search: Search) -> Verdict:
     """Play the stop rule of these options on every trial.
 
     Args:

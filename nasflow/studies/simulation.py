@@ -13,14 +13,15 @@ and no file is read.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.particles import flow
+from nasflow.config.kinds import Graph
+from nasflow.config.search import Search
+from nasflow.particles import flow, particles
 from nasflow.particles.average import Average
 from nasflow.particles.flow import Matrix, Vector
-from nasflow.particles.particles import Particles
 from nasflow.randomness import generator
 
 BATCH = 0.25  # nats, standard deviation over batches of 32; on CIFAR-10 it measured 0.22 to 0.29
@@ -99,7 +100,7 @@ def losses(rng: np.random.Generator, model: Model, m: int, steps: int) -> Matrix
 
 
 def play(
-    rng: np.random.Generator, V: Matrix, tau: Vector, algorithm: str, search: dict[str, Any]
+    rng: np.random.Generator, V: Matrix, tau: Vector, algorithm: str, search: Search
 ) -> tuple[int | None, int]:
     """Let the particles choose a winner on given losses.
 
@@ -115,23 +116,24 @@ def play(
         where no child won.
     """
     m = V.shape[1]
-    K = flow.graph(np.ones(m - 1), 1.0 if search["graph"] == "complete" else 0.0)
-    average = Average(m, search["window"], search["burn_in"])
-    particles = Particles(algorithm, K, search)
+    K = flow.graph(np.ones(m - 1), 1.0 if search.graph == Graph.COMPLETE else 0.0)
+    average = Average(m, search.window, search.burn_in)
+    rules = particles.rules(algorithm, K, search)
+    state = particles.start(rules)
     for k in range(len(V)):
         average.update(V[k])
-        particles.step(
-            rng, average.V, average.standard_error, tau[k], still=k < search["warmup_steps"]
-        )
-        if particles.winner is not None:
-            return particles.winner, k + 1
+        still, error = k < search.warmup_steps, average.standard_error
+        state, _ = particles.step(rng, state, average.V, error, tau[k], rules, still=still)
+        winner = flow.winner(state.counts)
+        if winner is not None:
+            return winner, k + 1
     return None, len(V)
 
 
 def simulate(
-    model: Model, algorithm: str, search: dict[str, Any], *, rounds: int, seed: int = 0
+    model: Model, algorithm: str, search: Search, *, rounds: int, seed: int = 0
 ) -> Outcome:
-    """Simulate rounds of at most search["max_steps"] steps at the constant step size lambda_start.
+    """Simulate rounds of at most max_steps steps at the constant step size lambda_start.
 
     Args:
         model: the losses.
@@ -140,8 +142,8 @@ def simulate(
         rounds: the number of rounds.
         seed: the seed of losses and particles.
     """
-    m, steps = search["n_neigh"] + 1, search["max_steps"]
-    tau = np.full(steps, search["lambda_start"])
+    m, steps = search.n_neigh + 1, search.max_steps
+    tau = np.full(steps, search.lambda_start)
     ends = []
     for number in range(rounds):
         V = losses(generator("simulated losses", seed, number), model, m, steps)
