@@ -105,14 +105,7 @@ def _text(file: Path) -> tuple[str, str]:
     """Return the text of a file and "", or "" and why it cannot be read."""
     try:
         if not file.is_file():
-            what = (
-                "a folder"
-                if file.is_dir()
-                else "not a regular file"
-                if file.exists()
-                else "missing"
-            )
-            return "", f"{what}; expected a YAML file"
+            return "", f"{_kind(file)}; expected a YAML file"
         if file.stat().st_size > LARGEST:
             return "", f"{file.stat().st_size} bytes; expected at most {LARGEST}"
         return file.read_text("utf-8-sig"), ""
@@ -120,6 +113,12 @@ def _text(file: Path) -> tuple[str, str]:
         return "", f"cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
         return "", f"not UTF-8 at byte {error.start}; save it as UTF-8"
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "not a regular file" if path.exists() else "missing"
 
 
 def _problems_of(text: str) -> list[str]:

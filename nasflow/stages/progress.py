@@ -32,7 +32,7 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
         title: the name of the stage.
         quiet: show nothing.
 
-    Returns:
+    Yields:
         A function of the number of steps done, the number of all steps and a note such as the loss.
         It is cheap enough to be called after every step.
     """

@@ -155,7 +155,7 @@ ALONE = Ranks()
 def joined() -> Iterator[Ranks]:
     """Connect this process with the others that torchrun started, for the time of a `with` block.
 
-    Returns:
+    Yields:
         The place of this process among all ranks; `ALONE` without torchrun.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
