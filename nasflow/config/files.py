@@ -1,7 +1,8 @@
-"""A configuration as files: what is wrong with their text, and the experiment that they describe.
+"""Configuration files: what is wrong with their text, and which experiment they describe.
 
-`nasflow check FILE ...` says it in one line a problem. The workflow asks the same when Snakemake
-has read the files; what Snakemake cannot read it refuses itself, with exit code 1.
+`nasflow check FILE ...` prints one line for each problem. The workflow makes the same checks after
+Snakemake has read the files. A file that Snakemake cannot read makes Snakemake itself end, with
+exit code 1.
 """
 
 from __future__ import annotations
@@ -20,14 +21,22 @@ from nasflow.printable import printable, shown
 
 DEFAULT = Path(__file__).parents[2] / "config" / "config.yaml"
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
-LARGEST = 1_000_000  # bytes of a file
-MOST = 100_000  # values once aliases are unfolded
+LARGEST = 1_000_000  # the most bytes of a file
+MOST = 100_000  # the most values of a file, after each alias is replaced by what it stands for
+DIGITS = 400  # the most digits of a number
 PLAIN = "tag:yaml.org,2002:"
 KINDS = {yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
 
 
 def check(*, files: Sequence[Path]) -> None:
-    """What Snakemake makes of `--configfile FILE ...`; ConfigError lists every problem."""
+    """Check files as Snakemake would read them with `--configfile FILE ...`, and print the result.
+
+    Args:
+        files: YAML or JSON files; later ones override earlier ones, and all override the defaults.
+
+    Raises:
+        ConfigError: if there is a problem; its text has one line for each of them.
+    """
     together: dict[str, Any] = {}
     every = [DEFAULT, *files] if DEFAULT.exists() else files
     _refuse(every)
@@ -38,13 +47,31 @@ def check(*, files: Sequence[Path]) -> None:
 
 
 def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
-    """The experiment of a merged configuration; ConfigError names the files and every problem."""
+    """Build the experiment that a merged configuration describes.
+
+    Args:
+        files: the files of the configuration, whose text is checked first.
+        config: the values of all files together.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        ConfigError: if there is a problem; its text has one line for each, with the names of the
+            files. A file that the configuration names and that is missing is a problem, too.
+    """
     _refuse(files)
     names = ", ".join(printable(str(file)) for file in files)
     try:
         result = parse(Experiment, config)
     except ConfigError as error:
         raise ConfigError("\n".join(f"{names}: {line}" for line in _lines(error))) from error
+    _check_named_files(result, names)
+    return result
+
+
+def _check_named_files(result: Experiment, names: str) -> None:
+    """Raise ConfigError where the network or the split that a configuration names is missing."""
     network = result.base.network
     missing = [network + end for end in CHECKPOINT if network and not Path(network + end).exists()]
     if missing:
@@ -58,22 +85,44 @@ def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
             f"{names}: data.split: {printable(split)}; no file there, expected a CSV such as"
             " results/digits/data/split.csv"
         )
-    return result
 
 
 def problems(file: Path) -> list[str]:
-    """What is wrong with the text of a file, a line a problem; no key or value is looked at."""
+    """List what is wrong with the text of a file, in one line for each problem.
+
+    Only the form of the text is checked. Whether its keys and values are legal is not.
+
+    Args:
+        file: the path of the file, which need not exist.
+
+    Returns:
+        The problems, without the name of the file; an empty list if there are none.
+    """
+    text, problem = _text(file)
+    return [problem] if problem else _problems_of(text)
+
+
+def _text(file: Path) -> tuple[str, str]:
+    """Return the text of a file and "", or "" and why it cannot be read."""
     try:
         if not file.is_file():
-            what = "a folder" if file.is_dir() else "no file" if file.exists() else "missing"
-            return [f"{what}; expected a YAML file"]
+            return "", f"{_kind(file)}; expected a YAML file"
         if file.stat().st_size > LARGEST:
-            return [f"{file.stat().st_size} bytes; expected at most {LARGEST}"]
-        text = file.read_text("utf-8-sig")
+            return "", f"{file.stat().st_size} bytes; expected at most {LARGEST}"
+        return file.read_text("utf-8-sig"), ""
     except OSError as error:
-        return [f"cannot be read ({error.strerror})"]
+        return "", f"cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
-        return [f"not UTF-8 at byte {error.start}; save it as UTF-8"]
+        return "", f"not UTF-8 at byte {error.start}; save it as UTF-8"
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "not a regular file" if path.exists() else "missing"
+
+
+def _problems_of(text: str) -> list[str]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -90,17 +139,18 @@ def problems(file: Path) -> list[str]:
 
 
 def _load(file: Path) -> Mapping[str, Any]:
-    """A file without problems, as Snakemake reads it: JSON or YAML."""
+    """Read a file in which `problems` found none, as JSON or YAML, like Snakemake does."""
     text = file.read_text("utf-8-sig")
     try:
         loaded: Mapping[str, Any] = json.loads(text) if _is_json(text) else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a date with 13 months, say
+    except (yaml.YAMLError, ValueError) as error:  # for instance a date in a 13th month
         problem = printable(" ".join(str(error).split()))
         raise ConfigError(f"{printable(str(file))}: not readable, {problem}") from error
     return loaded
 
 
 def _refuse(files: Sequence[Path]) -> None:
+    """Raise ConfigError with the problems of all files, if there are any."""
     found = [
         f"{printable(str(file))}: {problem}" for file in files for problem in problems(Path(file))
     ]
@@ -113,7 +163,7 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _is_json(text: str) -> bool:
-    """JSON may hold tabs where YAML may not."""
+    """Return whether a text is a mapping in JSON, which may hold tabs where YAML may not."""
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
@@ -130,7 +180,10 @@ def _unreadable(error: yaml.YAMLError) -> str:
 
 
 def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
-    """Values under a node with every alias written out; inf where one contains itself."""
+    """Count the values under a node, each alias counted as what it stands for.
+
+    The count is inf where an alias contains itself. `known` keeps the counts of earlier nodes.
+    """
     if id(node) not in known:
         known[id(node)] = float("inf")
         known[id(node)] = 1.0 + sum(_unfolded(child, known) for child in _children(node))
@@ -144,8 +197,11 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _misread(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
-    """Problems that a parsed file no longer shows: tags, code, keys given twice, 010 for 8, 1:30
-    for 90."""
+    """Yield the problems that can no longer be seen after YAML has turned the text into values.
+
+    They are tags, code to run, keys that stand twice, and numbers such as 010, which YAML reads as
+    8, and 1:30, which it reads as 90. `where` is the path of the node, such as `search.beta`.
+    """
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -158,13 +214,16 @@ def _misread(node: yaml.Node, where: str, seen: set[int]) -> Iterator[str]:
     elif isinstance(node, yaml.MappingNode):
         yield from _misread_mapping(node, where, seen)
     elif isinstance(node, yaml.ScalarNode) and node.tag == f"{PLAIN}int" and not node.style:
-        digits = node.value.lstrip("+-")
-        if len(digits) > 400:
-            yield f"{where}: a number of {len(digits)} digits; expected fewer"
-        elif ":" in digits or (digits.startswith("0") and digits != "0"):
-            found = shown(yaml.safe_load(node.value))
-            meant = "write the number that is meant"
-            yield f"{where}: {node.value:.60}; YAML reads it as {found}, {meant}"
+        yield from _misread_number(node.value, where)
+
+
+def _misread_number(text: str, where: str) -> Iterator[str]:
+    digits = text.lstrip("+-")
+    if len(digits) > DIGITS:
+        yield f"{where}: a number of {len(digits)} digits; expected at most {DIGITS}"
+    elif ":" in digits or (digits.startswith("0") and digits != "0"):
+        found = shown(yaml.safe_load(text))
+        yield f"{where}: {text:.60}; YAML reads it as {found}, write the number that is meant"
 
 
 def _misread_mapping(node: yaml.MappingNode, where: str, seen: set[int]) -> Iterator[str]:

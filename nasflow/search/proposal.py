@@ -1,9 +1,10 @@
-"""Which of many candidates become the children of a round: `proposal: gradient`.
+"""How `proposal: gradient` chooses the children of a round among more candidates.
 
-One backward pass a candidate. A morphism keeps the function, so that at first a child can only
-differ by how fast its loss falls: along the gradient flow dV/dt = -|grad V|^2, and the entries that
-the parent has too have the parent's gradient, so that the new ones decide. Evci et al. 2022
-(GradMax) and Wu et al. 2020 (Firefly) choose what to grow by the same quantity.
+The choice costs one backward pass for each candidate. A positive morphism does not change the
+function that a network computes. Its children therefore begin with equal losses and differ only in
+how fast the loss falls: dV/dt = -|grad V|^2 along the gradient flow. Parameters that the parent
+has, too, have the same gradient as in the parent, so that the new parameters decide. Evci et al.
+2022 (GradMax) and Wu et al. 2020 (Firefly) use the same quantity to choose what to add.
 """
 
 from __future__ import annotations
@@ -22,11 +23,21 @@ from nasflow.search.neighbourhood import Child
 def steepest(
     candidates: Sequence[Child], n_neigh: int, images: Tensor, labels: Tensor
 ) -> list[Child]:
-    """The n_neigh candidates that stay, in the order in which they were drawn.
+    """Choose the children of a round among candidates.
 
-    Candidates with a negative morphism have nothing new to judge: those among the first n_neigh
-    stay, as if there had been no choice; the others compete by the descent rate on one batch,
-    (batch, channels, height, width) and (batch,)."""
+    A negative morphism changes the function, so that candidates with one cannot be compared in this
+    way. Those among the first n_neigh candidates are chosen, as if there were no others. The other
+    places go to the candidates whose loss falls fastest on one batch.
+
+    Args:
+        candidates: the networks to choose from, in the order in which they were drawn.
+        n_neigh: the number of children.
+        images: the images of the batch, (batch, channels, height, width).
+        labels: their classes, (batch,).
+
+    Returns:
+        The n_neigh children (fewer if there are not enough), in the order of the candidates.
+    """
     grown = [all(MORPHISMS[name].preserves for name in child.morphisms) for child in candidates]
     stay = [i for i in range(min(n_neigh, len(candidates))) if not grown[i]]
     rates = {
@@ -39,7 +50,18 @@ def steepest(
 
 
 def descent_rate(network: Network, images: Tensor, labels: Tensor) -> float:
-    """|grad_x V|^2 in train mode, nats a unit of time of the gradient flow; changes nothing."""
+    """Compute how fast the loss V of a network falls along the gradient flow: |grad_x V|^2.
+
+    BatchNorm works in training mode. The network is not changed.
+
+    Args:
+        network: the network; its tensors live on the device of the images.
+        images: the images of one batch, (batch, channels, height, width).
+        labels: their classes, (batch,).
+
+    Returns:
+        The rate in nats per unit of time of the gradient flow.
+    """
     g, parameters, running, _ = network
     x = {name: t.detach().requires_grad_() for name, t in parameters.items()}
     buffers = {name: t.clone() for name, t in running.items()}

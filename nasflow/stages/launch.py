@@ -1,4 +1,4 @@
-"""A stage on several ranks: torchrun's launcher, with an error that a user can act on."""
+"""Starts a stage on several ranks (processes) by torchrun, with errors that a user can act on."""
 
 from __future__ import annotations
 
@@ -22,35 +22,31 @@ from nasflow.storage.interruption import SIGNALS
 from nasflow.training.ranks import LOST
 
 STOPPED = 75  # exit code of a stage that a signal stopped (EX_TEMPFAIL)
-MEET = 600  # seconds for all machines to come; each first imports torch, from a slow disk perhaps
+# Seconds that the machines wait for each other at most. Each of them imports torch before that,
+# perhaps from a slow disk.
+MEET = 600
 
 
 def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
-    """Run `python -m nasflow ARGUMENTS` as that many ranks on this machine, and on each of the
-    others that run this same command; the exit code.
+    """Run `python -m nasflow ARGUMENTS` on several ranks, and wait for all of them.
 
-    Signals that stop a stage go on to the ranks of this machine. A rank that dies takes the others
-    with it: the stage ends, and the same command goes on from what it kept, to the same bytes."""
-    meeting = {"read_timeout": MEET, "join_timeout": MEET}
-    if machines.host is not None:
-        meeting["is_host"] = machines.host
-    config = LaunchConfig(
-        min_nodes=machines.nodes,
-        max_nodes=machines.nodes,
-        nproc_per_node=ranks,
-        run_id=os.environ.get("SLURM_JOB_ID", "nasflow"),
-        rdzv_backend="c10d",
-        rdzv_endpoint=f"{machines.master}:{machines.port}",
-        rdzv_configs=meeting,
-        local_addr=machines.address,
-        max_restarts=0,
-        monitor_interval=0.2,
-        signals_to_handle="SIGHUP,SIGQUIT",  # of the others torch would make a signal's exit code
-    )
+    A signal that stops a stage is passed on to the ranks of this machine. If a rank ends with an
+    error, all others end, too. The same command then continues from the last state that the stage
+    kept, and its results are bit for bit identical.
+
+    Args:
+        ranks: the number of ranks on each machine.
+        arguments: the words of the command line after `nasflow`.
+        machines: the machines on which a user or Slurm has started this same command.
+
+    Returns:
+        The exit code of the stage.
+    """
+    configuration = _configuration(ranks, machines)
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        with _passing_on():
-            elastic_launch(config, sys.executable)("-m", "nasflow", *arguments)
+        with _signals_passed_on():
+            elastic_launch(configuration, sys.executable)("-m", "nasflow", *arguments)
     except ChildFailedError as error:
         return _explain(error, ranks * machines.nodes)
     except RendezvousError as error:
@@ -62,9 +58,30 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
     return 0
 
 
+def _configuration(ranks: int, machines: Machines) -> LaunchConfig:
+    meeting = {"read_timeout": MEET, "join_timeout": MEET}
+    if machines.host is not None:
+        meeting["is_host"] = machines.host
+    return LaunchConfig(
+        min_nodes=machines.nodes,
+        max_nodes=machines.nodes,
+        nproc_per_node=ranks,
+        run_id=os.environ.get("SLURM_JOB_ID", "nasflow"),
+        rdzv_backend="c10d",
+        rdzv_endpoint=f"{machines.master}:{machines.port}",
+        rdzv_configs=meeting,
+        local_addr=machines.address,
+        max_restarts=0,
+        monitor_interval=0.2,
+        # The signals that stop a stage are left out: for them torch would end with an exit code of
+        # its own, 128 + the number of the signal.
+        signals_to_handle="SIGHUP,SIGQUIT",
+    )
+
+
 @contextmanager
-def _passing_on() -> Iterator[None]:
-    """What stops a stage goes to the children of this process, of which torch starts one a rank."""
+def _signals_passed_on() -> Iterator[None]:
+    """Pass each signal that stops a stage on to the child processes, one of which is each rank."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for children in Path("/proc/self/task").glob("*/children"):
@@ -81,6 +98,7 @@ def _passing_on() -> Iterator[None]:
 
 
 def _explain(error: ChildFailedError, size: int) -> int:
+    """Print why a rank ended, unless it has printed that itself. Returns the exit code."""
     own = [(rank, f) for rank, f in error.failures.items() if f.exitcode not in (LOST, -SIGTERM)]
     if any(failure.exitcode == STOPPED for _, failure in own):
         return STOPPED
@@ -88,11 +106,12 @@ def _explain(error: ChildFailedError, size: int) -> int:
         what = "a rank on another machine died"
     else:
         rank, failure = min(own, key=lambda pair: pair[1].timestamp)
-        if failure.exitcode > 0:  # it has said why
+        if failure.exitcode > 0:  # the rank has printed why it ended
             return int(failure.exitcode)
         what = f"rank {rank} of {size} died of {failure.signal_name()}"
     print(
-        f"nasflow: {what}; the same command goes on (killed for memory? take fewer ranks)",
+        f"nasflow: {what}; run the same command again to continue, with fewer ranks if memory ran"
+        " out",
         file=sys.stderr,
     )
     return 1

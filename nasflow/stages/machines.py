@@ -1,4 +1,4 @@
-"""The machines that run one command together, and where they meet, read from the environment."""
+"""The machines that run one command together, as environment variables describe them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,63 @@ PORT = 29400
 
 
 class Machines(NamedTuple):
-    """`nodes` machines, each running the same command once, that meet at master:port."""
+    """The machines that run the same command, once on each of them, and how they connect.
+
+    Attributes:
+        nodes: the number of machines.
+        master: the name or address of the machine that all of them connect to.
+        port: the port of the master; 0: any free port, which works only on one machine alone.
+        address: the name of this machine for the others; None: its host name.
+        host: whether this machine is the master; None: torch compares the names to find out.
+    """
 
     nodes: int = 1
     master: str = "127.0.0.1"
-    port: int = 0  # 0: any free one, which works for one machine alone
-    address: str | None = None  # of this machine, for the others; None: its host name
-    host: bool | None = None  # whether this one is the master; None: found by comparing names
+    port: int = 0
+    address: str | None = None
+    host: bool | None = None
 
 
 def machines(environment: Mapping[str, str]) -> Machines:
-    """NODES, MASTER_ADDR and MASTER_PORT; without NODES those of a Slurm step with a task a node.
+    """Read which machines run this command.
 
-    The step's variables and not the job's: a batch script on four nodes, which `srun` did not
-    start, is alone and would wait for the other three for ever."""
-    if "NODES" in environment:
-        count = _number(environment, "NODES")
-        if count == 1:
-            return Machines(port=_number(environment, "MASTER_PORT", 0))
-        if "MASTER_ADDR" not in environment:
-            raise ValueError(f"NODES: {count}; expected MASTER_ADDR, the first machine, beside it")
-        port = _number(environment, "MASTER_PORT", PORT)
-        return Machines(count, environment["MASTER_ADDR"], port)
+    The variables NODES, MASTER_ADDR and MASTER_PORT describe them. Without NODES, the variables of
+    a Slurm step (one call of `srun`) do, if it has one task for each node. The variables of the
+    Slurm job are not used: a batch script on four nodes runs only on the first of them, and would
+    wait for the other three forever.
+
+    Args:
+        environment: the environment variables by name.
+
+    Returns:
+        The machines; one machine without any of these variables.
+
+    Raises:
+        ValueError: if a variable is missing, is not a legal number or is no list of names, or if
+            the Slurm step has more than one task for a node.
+    """
+    return _named(environment) if "NODES" in environment else _of_slurm_step(environment)
+
+
+def _named(environment: Mapping[str, str]) -> Machines:
+    count = _number(environment, "NODES")
+    if count == 1:
+        return Machines(port=_number(environment, "MASTER_PORT", 0))
+    if "MASTER_ADDR" not in environment:
+        raise ValueError(f"NODES: {count}; expected MASTER_ADDR too, the name of the first machine")
+    port = _number(environment, "MASTER_PORT", PORT)
+    return Machines(count, environment["MASTER_ADDR"], port)
+
+
+def _of_slurm_step(environment: Mapping[str, str]) -> Machines:
     count = _number(environment, "SLURM_STEP_NUM_NODES", 1)
     if count == 1:
         return Machines()
     tasks = _number(environment, "SLURM_STEP_NUM_TASKS", count)
     if tasks != count:
         raise ValueError(
-            f"SLURM_STEP_NUM_TASKS: {tasks} on {count} nodes; expected one task a node "
-            "(srun --ntasks-per-node=1), --ranks counts the processes of a node"
+            f"SLURM_STEP_NUM_TASKS: {tasks} on {count} nodes; expected one task for each node "
+            "(srun --ntasks-per-node=1); --ranks sets the number of processes on each node"
         )
     return Machines(
         count,
@@ -51,7 +78,17 @@ def machines(environment: Mapping[str, str]) -> Machines:
 
 
 def first_host(names: str) -> str:
-    """The first of a list in Slurm's notation: node[01-04,09],login -> node01."""
+    """Return the first name of a list of machines in the notation of Slurm.
+
+    Args:
+        names: the list, such as `node[01-04,09],login`.
+
+    Returns:
+        The first name, here `node01`.
+
+    Raises:
+        ValueError: if the text does not begin with a name.
+    """
     first = re.match(r"(?:\[[^]]*\]|[^][,])+", names)
     if first is None:
         raise ValueError(f"SLURM_STEP_NODELIST: {names!r}; expected names as in node[01-04]")
@@ -60,6 +97,7 @@ def first_host(names: str) -> str:
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int | None = None) -> int:
     text = environment.get(name, str(otherwise))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or (name != "MASTER_PORT" and int(text) < 1):
-        raise ValueError(f"{name}: {text!r}; expected a whole number")
+    least = 0 if name == "MASTER_PORT" else 1
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+        raise ValueError(f"{name}: {text!r}; expected a whole number of at least {least}")
     return int(text)

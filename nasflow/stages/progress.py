@@ -1,7 +1,8 @@
-"""How a stage gets on: a live line on a terminal, one line at its end everywhere.
+"""The progress of a stage: a live line on a terminal, and one line at the end everywhere.
 
-The live line is one line high and is never scrolled, so that Snakemake's own messages beside it
-stay whole. Stages that share a terminal take turns: whoever holds the terminal's lock draws.
+The live line is redrawn in place and never moves the other lines up, so that the messages of
+Snakemake around it stay complete. Of all stages that share a terminal, only one draws at a time: it
+holds a lock on the terminal.
 """
 
 from __future__ import annotations
@@ -16,16 +17,25 @@ from types import TracebackType
 
 Progress = Callable[[int, int, str], None]
 
-EVERY = 0.25  # seconds
-ERASE = "\r\x1b[2K"
-NARROW = 80  # columns of a terminal that does not say
-BAR = 16  # columns of the bar, which is left out
-ROOMY = 110  # where a terminal has fewer
+EVERY = 0.25  # seconds between two drawings
+ERASE = "\r\x1b[2K"  # moves the cursor to the first column and erases the line
+NARROW = 80  # assumed width of a terminal that does not tell its width, in columns
+BAR = 16  # width of the bar, in columns
+ROOMY = 110  # smallest width of a terminal on which the bar is drawn, in columns
 
 
 @contextmanager
 def progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """A function (done, of, note), cheap enough for every step; it does nothing if `quiet`."""
+    """Show the progress of a stage for the time of a `with` block.
+
+    Args:
+        title: the name of the stage.
+        quiet: show nothing.
+
+    Yields:
+        A function of the number of steps done, the number of all steps and a note such as the loss.
+        It is cheap enough to be called after every step.
+    """
     if quiet:
         yield lambda done, of, note: None
         return
@@ -34,12 +44,18 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Progress]:
 
 
 class Line:
-    """The line of one stage; its time left is an estimate from the steps since the first one."""
+    """The line of one stage. It is called with the steps done, the number of all steps and a note.
+
+    The time left is an estimate from the mean time of a step since the first call.
+
+    Args:
+        title: the name of the stage.
+    """
 
     def __init__(self, title: str) -> None:
         self._title, self._began, self._drawn = title, time.monotonic(), 0.0
         self._terminal = _terminal()
-        self._first: tuple[int, float] | None = None  # step and time
+        self._first: tuple[int, float] | None = None  # steps and time at the first call
         self._state = (0, 0, "")
 
     def __enter__(self) -> Line:
@@ -77,7 +93,11 @@ class Line:
 
 
 class Terminal:
-    """stderr, drawn on by one process at a time: the holder of a lock on the terminal's device."""
+    """stderr as a terminal, on which only the process that holds a lock on its device draws.
+
+    Raises:
+        OSError: if stderr is no terminal or its device cannot be opened.
+    """
 
     def __init__(self) -> None:
         self._device = os.open(os.ttyname(sys.stderr.fileno()), os.O_RDONLY | os.O_NOCTTY)
@@ -85,20 +105,24 @@ class Terminal:
 
     @property
     def width(self) -> int:
+        """The width of the terminal in columns."""
         with suppress(OSError):
             return os.get_terminal_size(sys.stderr.fileno()).columns or NARROW
         return NARROW
 
     def draw(self, line: str) -> None:
-        """Instead of the line that stands there, cut to the width; nothing where another draws, or
-        where the terminal has gone: that ends no search."""
+        """Draw a line in place of the last one, cut to the width of the terminal.
+
+        Nothing is drawn while another process holds the lock, or if the terminal has been closed. A
+        closed terminal is no error, because it must not end a search.
+        """
         if self._take():
             with suppress(OSError):
                 sys.stderr.write(f"{ERASE}{line[: self.width - 1]}")
                 sys.stderr.flush()
 
     def close(self) -> None:
-        """Leave an empty line to whoever comes next."""
+        """Erase the line, if this process has drawn it, and release the lock."""
         if self._mine:
             self.draw("")
         os.close(self._device)
@@ -114,7 +138,11 @@ class Terminal:
 
 
 def _terminal() -> Terminal | None:
-    """None where stderr is none, or one that erases nothing, or one without a name here."""
+    """Return the terminal, or None.
+
+    None is returned where stderr is no terminal, where the terminal cannot erase a line, or where
+    its device has no name on this system (as in some containers).
+    """
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         with suppress(OSError):
             return Terminal()
@@ -122,13 +150,13 @@ def _terminal() -> Terminal | None:
 
 
 def _encodable(text: str) -> str:
-    """Without what stderr cannot show."""
+    """Return a text without the characters that the encoding of stderr does not have."""
     encoding = sys.stderr.encoding or "ascii"
     return text.encode(encoding, "ignore").decode(encoding)
 
 
 def clock(seconds: float) -> str:
-    """0:07, 12:40, 1:02:03"""
+    """Write a duration in seconds as minutes and seconds, 0:07, or with hours, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,8 +1,9 @@
-"""Batches of images that live on the device: no loader, no workers.
+"""Batches of images. All images stay on the device, so that no loader and no processes are needed.
 
-Images are held as uint8 (n, height, width, channels); a batch is one gather, which leaves it in
-channels-last memory, shifted and mirrored by its indices. Which images, shifts and mirrors a step
-gets is a function of (purpose, seed, step) alone, so that any step can be replayed.
+Images are stored as uint8 (n, height, width, channels). One indexing operation takes a batch from
+them: its indices also shift and mirror the images, and its result lies in channels-last memory.
+The images, shifts, mirrors and holes of a step depend only on the purpose, the counters (such as
+the seed) and the step. Any step can therefore be replayed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from nasflow.randomness import generator
 
 @dataclass(frozen=True)
 class Split:
-    """images uint8 (n, H, W, C), labels int64 (n,), mean and std (C,) of the training images on the
-    scale 0..1."""
+    """The images of one part of the data, such as the training images, with their labels.
+
+    Attributes:
+        images: uint8 (n, height, width, channels).
+        labels: the classes, int64 (n,).
+        mean: mean of the training images on the scale 0 to 1, for each channel (channels,).
+        std: standard deviation of the training images on that scale, (channels,).
+    """
 
     images: Tensor
     labels: Tensor
@@ -30,30 +37,63 @@ class Split:
         return len(self.labels)
 
     def to(self, device: str) -> Split:
+        """Return this split with all of its tensors on a device."""
         return Split(*(t.to(device) for t in (self.images, self.labels, self.mean, self.std)))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (b, H, W, C) to float (b, C, H, W), channels-last in memory."""
+        """Subtract the mean of each channel from images and divide by its standard deviation.
+
+        Args:
+            images: uint8 (b, height, width, channels).
+
+        Returns:
+            float32 (b, channels, height, width), in channels-last memory.
+        """
         scaled = (images.float() / 255.0 - self.mean) / self.std
         return scaled.permute(0, 3, 1, 2)
 
     def chunk(self, start: int, size: int) -> tuple[Tensor, Tensor]:
-        """Images start .. start + size as they are, and their labels."""
+        """Return images in their order in the split, normalised but not augmented.
+
+        Args:
+            start: index of the first image.
+            size: number of images; fewer are returned where the split ends.
+
+        Returns:
+            Images, float32 (size, channels, height, width), and their labels (size,).
+        """
         return self.normalise(self.images[start : start + size]), self.labels[start : start + size]
 
 
 def join(a: Split, b: Split) -> Split:
-    """Both, normalised as the first."""
+    """Return one split with the images of `a` and then those of `b`.
+
+    It keeps the mean and the standard deviation of `a`.
+    """
     return Split(torch.cat([a.images, b.images]), torch.cat([a.labels, b.labels]), a.mean, a.std)
 
 
 @dataclass
 class Batches:
-    """An endless sequence of batches from a split: epoch e is a permutation drawn from (purpose,
-    seed, e); the last images that fill no batch are left out of that epoch.
+    """An endless sequence of batches from a split. Call it with a step to get the batch.
 
-    `flip` mirrors half of the images by chance, or with `alternate` each in every second epoch, so
-    that two epochs show both sides of all (Jordan 2024, arXiv 2404.00498)."""
+    Each epoch e visits the images in a random order, drawn from (purpose, counters, e). The last
+    images of that order are left out of the epoch if they are too few for a batch.
+
+    Attributes:
+        split: where the images come from.
+        size: images per batch.
+        purpose: what the batches are for. Batches with different purposes are drawn independently.
+        counters: numbers that the random draws depend on, the seed first.
+        flip: mirror each image with probability 1/2.
+        shift: largest shift of an image along each axis, in pixels; black pixels move in.
+        cutout: side of a square that is set to the mean colour in each image, in pixels; 0: none.
+        alternate: with `flip`, mirror each image in every second epoch instead, so that two
+            successive epochs show both sides of all images (Jordan 2024, arXiv 2404.00498).
+
+    Raises:
+        ValueError: if the split holds fewer images than a batch.
+    """
 
     split: Split
     size: int
@@ -72,15 +112,23 @@ class Batches:
             raise ValueError(
                 f"batch size {self.size}; expected at most the split's {len(self.split)} images"
             )
-        s = self.shift  # a black border: shifting moves zeros in
+        s = self.shift  # width of a black border, from which zeros enter a shifted image
         self._padded = torch.nn.functional.pad(self.split.images, (0, 0, s, s, s, s))
 
     @property
     def steps_per_epoch(self) -> int:
+        """The number of whole batches in the split."""
         return len(self.split) // self.size
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Batch of a step (from 0): images (size, C, H, W) float and labels (size,)."""
+        """Return the batch of a step.
+
+        Args:
+            step: the number of the training step, from 0.
+
+        Returns:
+            Images, float32 (size, channels, height, width), and labels (size,).
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             order = generator(f"{self.purpose} order", *self.counters, epoch)
@@ -111,12 +159,16 @@ class Batches:
         return result
 
     def _sides(self, index: Tensor, step: int) -> np.ndarray:
+        """Return which images of a batch are mirrored in the epoch of this step, (b,)."""
         first = generator(f"{self.purpose} mirror", *self.counters).random(len(self.split)) < 0.5
         return np.asarray(first[index.cpu().numpy()] ^ (step // self.steps_per_epoch % 2 == 1))
 
 
 def _holes(rng: np.random.Generator, b: int, height: int, width: int, side: int) -> np.ndarray:
-    """True inside one square an image, its centre anywhere (DeVries & Taylor 2017), (b, H, W)."""
+    """Return masks (b, height, width), each True inside one square (DeVries & Taylor 2017).
+
+    The centre of a square is any pixel, so that a part of the square may lie outside the image.
+    """
 
     def near(length: int) -> np.ndarray:
         offset = np.arange(length) - rng.integers(0, length, (b, 1)) + side // 2

@@ -1,9 +1,11 @@
-"""The step of many small networks as one CUDA graph on parallel streams.
+"""The training step of many small networks as one CUDA graph on parallel streams.
 
-A network of the search launches some hundred kernels a step, each shorter than its launch, and
-nine of them one after the other leave a GPU idle most of the time. Captured once a round and
-replayed, a step costs one launch, and the siblings' kernels overlap. The host waits once a step,
-for the losses.
+A CUDA graph is a recorded sequence of kernels (functions on the GPU) that one call starts again. A
+stream is a queue of kernels; kernels of different streams may run at the same time. A network of
+the search needs some hundred kernels in each step. Each of them runs for a shorter time than its
+launch takes, so that nine networks one after the other leave a GPU idle most of the time. The graph
+is captured once in each round. Every later step costs one launch, and the kernels of the siblings
+overlap. The host waits for the GPU once in each step, for the losses.
 """
 
 from __future__ import annotations
@@ -17,12 +19,17 @@ Batch = tuple[Tensor, Tensor]
 Program = Callable[
     [int, Sequence[Batch], Sequence[Batch] | None, Tensor, Tensor], tuple[Tensor, Tensor]
 ]
-WARM_UP = 3  # steps before the capture, in which cuDNN and the allocator settle
+WARM_UP = 3  # steps before the capture, until cuDNN and the allocator have settled
 
 
 class Captured:
-    """`program(i, train, validation, tau, share)` of several i at once; `state` are the tensors
-    that it changes in place. Shapes stay those of the first call."""
+    """A step of several siblings that is captured on its first run and replayed on later ones.
+
+    Args:
+        program: trains and validates sibling i: `program(i, train, validation, tau, rate)` returns
+            the training and the validation loss in nats, tensors without dimensions.
+        state: all tensors that the program changes in place.
+    """
 
     def __init__(self, program: Program, state: Sequence[Tensor]) -> None:
         self._program, self._state = program, state
@@ -34,17 +41,31 @@ class Captured:
         train: Sequence[Batch],
         validation: Sequence[Batch] | None,
         tau: float,
-        share: float,
+        rate: float,
     ) -> list[tuple[float, float, float, float]]:
-        """Training and validation loss of each, and zeros where others tell seconds and that memory
-        ran out."""
+        """Train and validate the siblings for one step.
+
+        The first run captures the graph. All later runs must have the same siblings, the same
+        shapes, and validation batches if and only if the first run had them.
+
+        Args:
+            mine: the indices of the siblings of this rank.
+            train: training batches: images (b, channels, height, width) and labels (b,).
+            validation: validation batches of the same form; None: without validation.
+            tau: step size.
+            rate: how far the running averages move towards the newest values, from 0 to 1.
+
+        Returns:
+            For each sibling its training loss and validation loss in nats, and two zeros. In their
+            place, a step without a graph returns seconds and whether memory ran out.
+        """
         if self._graph is None:
             self._capture(mine, train, validation)
         assert self._graph is not None
         _copy(self._train, train)
         if validation is not None and self._validation is not None:
             _copy(self._validation, validation)
-        self._clock.copy_(torch.tensor([tau, share]))
+        self._tau_and_rate.copy_(torch.tensor([tau, rate]))
         self._graph.replay()
         return [(a, b, 0.0, 0.0) for a, b in self._losses.tolist()]
 
@@ -56,7 +77,7 @@ class Captured:
         self._validation = None
         if validation is not None:
             self._validation = [(x.clone(), y.clone()) for x, y in validation]
-        self._clock = torch.zeros(2, device=device)
+        self._tau_and_rate = torch.zeros(2, device=device)
         before = [t.detach().clone() for t in self._state]
         main, *streams = (_stream(device) for _ in range(len(mine) + 1))
         main.wait_stream(torch.cuda.current_stream(device))
@@ -67,20 +88,24 @@ class Captured:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=main):
             self._losses = self._all(mine, streams, main)
-        with torch.no_grad():  # the warm-up was no training
+        with torch.no_grad():  # undoes what the warm-up changed
             for t, value in zip(self._state, before, strict=True):
                 t.copy_(value)
 
     def _all(
         self, mine: Sequence[int], streams: Sequence[torch.cuda.Stream], main: torch.cuda.Stream
     ) -> Tensor:
-        """All programs, forked from `main` and joined to it; losses (len(mine), 2)."""
+        """Run each program on a stream of its own, between two points of the stream `main`.
+
+        Returns the losses (len(mine), 2).
+        """
         losses = []
         for stream in streams:
             stream.wait_stream(main)
         for i, stream in zip(mine, streams, strict=True):
             with torch.cuda.stream(stream):
-                pair = self._program(i, self._train, self._validation, *self._clock.unbind())
+                tau, rate = self._tau_and_rate.unbind()
+                pair = self._program(i, self._train, self._validation, tau, rate)
                 losses.append(torch.stack(pair))
         for stream in streams:
             main.wait_stream(stream)

@@ -1,4 +1,4 @@
-"""Memory: what training a network takes, by estimate, and errors that say there is none left."""
+"""An estimate of the memory that training a network takes, and how to recognise a lack of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from nasflow.architecture.architecture import Architecture
 
 MB = 1e6
-COPIES = 5  # as it was given, x, v, gradient, average of x
-# What a RuntimeError says of it: torch's allocators, oneDNN and the C library (torch 2.14, Linux).
+# Copies of the parameters: the network as it was given, x, v, the gradient, the average of x.
+COPIES = 5
+# Words of a RuntimeError that is raised where memory runs out. They come from the allocators of
+# torch, from oneDNN and from the C library (torch 2.14, Linux).
 SAYINGS = (
     "out of memory",
     "can't allocate memory",
@@ -20,9 +22,12 @@ SAYINGS = (
 
 
 def activations(g: Architecture) -> int:
-    """Numbers that a training step keeps for one image: the output of every convolution before and
-    after BatchNorm and ReLU (a quarter of the latter where a pool follows at once), and of every
-    other node."""
+    """Count the numbers that a training step keeps for one image.
+
+    They are the outputs of each convolution before and after BatchNorm and ReLU, and the output of
+    each other node. Where a pool is the only reader of a convolution, a quarter of the output
+    after ReLU counts, because both are computed together.
+    """
     total = 0
     for node in g.nodes:
         size = math.prod(g.shapes[node.id])
@@ -31,13 +36,26 @@ def activations(g: Architecture) -> int:
 
 
 def megabytes(g: Architecture, batch_size: int) -> float:
-    """MB of a training step on batches of that size, in float32: a function of its arguments, so
-    that a bound on it gives the same children on every machine."""
+    """Estimate the memory of a training step in float32.
+
+    The estimate depends only on the arguments. A bound on it therefore leads to the same children
+    on every machine.
+
+    Args:
+        g: the architecture of the network.
+        batch_size: images per batch.
+
+    Returns:
+        The memory in MB (10^6 bytes).
+    """
     return 4.0 * (COPIES * g.parameters + batch_size * activations(g)) / MB
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out. On the CPU most are plain RuntimeErrors."""
+    """Return whether an error means that memory ran out.
+
+    On the CPU most of these errors are plain RuntimeErrors, which only their text tells apart.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()

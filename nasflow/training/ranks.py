@@ -1,9 +1,12 @@
-"""The processes that share a round: who trains which sibling, and what they tell one another.
+"""Ranks: the processes that train the siblings of one round together, and how they communicate.
 
-torchrun starts them and names each in the environment; a process that it did not start is alone.
-Only losses travel in a step, n_neigh + 1 numbers that the host needs anyway, so that gloo serves
-every device, and a network when it changes hands. Sums have one addend that is not zero: no bit
-depends on how many ranks there are.
+torchrun starts the processes and gives each its number, the rank, in environment variables. A
+process that torchrun did not start is alone. In a step, the ranks exchange a few numbers for each
+of the n_neigh + 1 siblings, such as losses and seconds, which the host needs anyway. Tensors travel
+only where a sibling moves to another rank or where all ranks need a copy of it. The library gloo,
+which communicates between CPUs, is therefore enough for every device. In each sum over the ranks at
+most one addend is not zero. The results are therefore bit for bit identical for any number of
+ranks.
 """
 
 from __future__ import annotations
@@ -21,15 +24,23 @@ from torch import Tensor
 from nasflow.particles.flow import Matrix
 from nasflow.printable import shown
 
-LOST = 70  # exit code of a rank that lost another (EX_SOFTWARE)
+LOST = 70  # exit code of a rank that lost the connection to another rank (EX_SOFTWARE)
 
 
 class LostRankError(RuntimeError):
-    """Another rank is gone; this one cannot go on."""
+    """Another rank has ended, so that this one cannot continue."""
 
 
 class Ranks(NamedTuple):
-    """This process is `rank` of `size`, of which `here` are on its machine."""
+    """The place of this process among all ranks, and how it communicates with the others.
+
+    Every rank calls the same methods in the same order, except for `move`.
+
+    Attributes:
+        rank: the number of this process, from 0.
+        size: the number of ranks on all machines.
+        here: the number of ranks on the machine of this process.
+    """
 
     rank: int = 0
     size: int = 1
@@ -37,44 +48,88 @@ class Ranks(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files and talks."""
+        """Whether this is rank 0, the only rank that writes files and messages."""
         return self.rank == 0
 
     def merge(self, rows: Mapping[int, Sequence[float]], count: int, width: int) -> Matrix:
-        """(count, width): row i from the rank that has it."""
+        """Gather the rows of a table, each of which one rank knows.
+
+        Args:
+            rows: the rows that this rank knows, by their index; `width` numbers each.
+            count: the number of rows of the table.
+            width: the number of columns.
+
+        Returns:
+            The table (count, width), the same on every rank. Rows that no rank knows are zero.
+
+        Raises:
+            LostRankError: if another rank has ended.
+        """
         table = torch.zeros(count, width, dtype=torch.float64)
         for i, row in rows.items():
             table[i] = torch.tensor(row, dtype=torch.float64)
         if self.size > 1:
-            with _all_there():
+            with _connected():
                 dist.all_reduce(table)
         result: Matrix = table.numpy()
         return result
 
     def agree(self, *wishes: float) -> list[float]:
-        """The largest of all ranks' wishes, place by place; none ends before the last has asked.
-        What follows a clock or a signal must hold for all."""
+        """Return the largest value of each wish among all ranks.
+
+        Decisions that depend on the time or on a signal use this method, because all ranks must
+        decide alike. No rank returns before every rank has called it, so that a call without
+        wishes makes the ranks wait for each other.
+
+        Args:
+            *wishes: numbers of this rank, as many as on the other ranks.
+
+        Returns:
+            The maximum of each wish; the list [0.0] for a call without wishes.
+
+        Raises:
+            LostRankError: if another rank has ended.
+        """
         table = torch.tensor(wishes or (0.0,), dtype=torch.float64)
         if self.size > 1:
-            with _all_there():
+            with _connected():
                 dist.all_reduce(table, dist.ReduceOp.MAX)
         return [float(wish) for wish in table]
 
     def broadcast(self, tensors: Sequence[Tensor], source: int) -> None:
-        """Every rank's tensors become those of `source`, in place."""
+        """Copy tensors of one rank into those of all ranks, in place.
+
+        Args:
+            tensors: tensors of the same shapes and types on every rank.
+            source: the rank that they are copied from.
+
+        Raises:
+            LostRankError: if another rank has ended.
+        """
         if self.size > 1:
             for tensor in tensors:
                 parcel = tensor.detach().contiguous().cpu()
-                with _all_there():
+                with _connected():
                     dist.broadcast(parcel, source)
                 with torch.no_grad():
                     tensor.copy_(parcel)
 
     def move(self, tensors: Sequence[Tensor], source: int, target: int) -> None:
-        """The tensors of `target` become those of `source`; nothing happens on other ranks."""
+        """Copy tensors of one rank into those of another rank, in place.
+
+        Only these two ranks need to call it. On all other ranks it changes nothing.
+
+        Args:
+            tensors: tensors of the same shapes and types on both ranks.
+            source: the rank that they are copied from.
+            target: the rank that they are copied to.
+
+        Raises:
+            LostRankError: if the other rank has ended.
+        """
         for tensor in tensors:
             parcel = tensor.detach().contiguous().cpu()
-            with _all_there():
+            with _connected():
                 if self.rank == source:
                     dist.send(parcel, target)
                 elif self.rank == target:
@@ -85,7 +140,8 @@ class Ranks(NamedTuple):
 
 
 @contextmanager
-def _all_there() -> Iterator[None]:
+def _connected() -> Iterator[None]:
+    """Raise LostRankError where the communication in the `with` block fails."""
     try:
         yield
     except RuntimeError as error:
@@ -97,7 +153,11 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """This process among those that torchrun started with it."""
+    """Connect this process with the others that torchrun started, for the time of a `with` block.
+
+    Yields:
+        The place of this process among all ranks; `ALONE` without torchrun.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
@@ -110,8 +170,20 @@ def joined() -> Iterator[Ranks]:
 
 
 def own_device(device: str) -> str:
-    """`cuda` as the GPU of this rank on its machine; others as they are. ValueError where there is
-    no such device: nothing falls back to the CPU."""
+    """Name the device that this rank computes on.
+
+    Nothing falls back to the CPU where a GPU is missing.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:N`.
+
+    Returns:
+        `cuda:N`, with N the number of this rank on its machine, for `cuda`. Other names are
+        returned unchanged.
+
+    Raises:
+        ValueError: if the name is none of these or the machine has no such GPU.
+    """
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", device):
         raise ValueError(f"device: {shown(device)}; expected cpu, cuda or cuda:N")
     if device == "cpu":

@@ -1,4 +1,4 @@
-"""Threads that compute side by side, each on one torch thread."""
+"""Threads that compute side by side. Each of them uses one thread of torch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import Any, TypeVar
 
 import torch
 
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # map, or a pool's
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # `map` or `map` of a pool
 Item = TypeVar("Item")
 First = TypeVar("First")
 Then = TypeVar("Then")
 
 
 class Workers:
-    """`count` threads, or with one the caller's own; `close` ends them."""
+    """A pool of threads.
+
+    Args:
+        count: the number of threads. With 1, the thread of the caller does the work itself.
+
+    Attributes:
+        map: works like the built-in `map`, on all threads of the pool.
+    """
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
@@ -28,10 +35,21 @@ class Workers:
         first: Callable[[Item], First],
         then: Callable[[Item, First], Then],
     ) -> list[tuple[First, Then]]:
-        """first(item), and then(item, what that gave), of every item.
+        """Do two tasks for each item, of which the second needs the result of the first.
 
-        The threads take all firsts, in order, before a then: nine siblings whole would be five on
-        one of two threads, a tenth of the step lost; their validations fill the gap."""
+        A pool starts the first tasks of all items, in their order, before any second task. If a
+        thread did both tasks of an item at once, one of two threads would train and validate five
+        of nine siblings, which loses a tenth of the step. The validations fill this gap. One thread
+        alone does both tasks of an item before it starts the next item.
+
+        Args:
+            items: what the tasks work on.
+            first: the first task, such as to train a sibling.
+            then: the second task; it takes the item and the result of `first`.
+
+        Returns:
+            Both results for each item, in the order of the items.
+        """
         if self._alone:
             return [(done, then(item, done)) for item in items for done in (first(item),)]
         begun = [self._pool.submit(first, item) for item in items]
@@ -43,6 +61,7 @@ class Workers:
         return [(a.result(), b.result()) for a, b in zip(begun, ended, strict=True)]
 
     def close(self) -> None:
+        """Wait for all tasks, then end the threads."""
         self._pool.shutdown()
 
 
