@@ -93,7 +93,8 @@ class RoundCourse:
             late: tells whether the budget ends the round after so many steps.
         """
         done, dropouts = len(self.history), self.dropouts
-        self.winner, reason = flow.winner(self._particles.counts), self._reason(done, late)
+        self.winner = flow.winner(self._particles.counts)
+        reason = self._reason(done, late)
         if reason is None and not dropouts.out[0]:
             return False
         dropouts.note(done, "weights", ~self._live.finite())

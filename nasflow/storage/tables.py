@@ -49,7 +49,7 @@ SCHEMAS = {
     "predictions.parquet": PREDICTIONS,
 }
 # name -> the columns that each version added to the one before; version 1 has none of them
-ADDED = {
+ADDED: dict[str, dict[int, tuple[str, ...]]] = {
     "architectures.parquet": {2: ("died_at", "died_of")},
     "particles.parquet": {2: ("count_after",)},
 }

@@ -13,13 +13,17 @@ from snakemake.exceptions import WorkflowError
 ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
 sys.path.insert(0, ROOT)
 
-from nasflow.config import experiment as schema
+from nasflow.config.compare import algorithm_of
 from nasflow.config import files as config_file
 from nasflow.search import budget as policy
 from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.compare import names as ablations
 from nasflow.config.files import CHECKPOINT
+from nasflow.config.kinds import BASELINES
+from nasflow.config.reading import ConfigError
+from nasflow.config.section import plain
 from nasflow.data.listing import listing
+from nasflow.printable import printable
 from nasflow.storage.lock import Held, take
 
 # A stage's number goes up when its program gives other results than before: shell rules do not
@@ -42,8 +46,8 @@ def experiment(files):
     """The validated configuration; one line a problem and exit code 2 otherwise."""
     try:
         return config_file.experiment([file for file in map(Path, files) if file.is_file()], config)
-    except schema.ConfigError as error:
-        lines = (f"nasflow: {schema.printable(line)}" for line in str(error).split("\n"))
+    except ConfigError as error:
+        lines = (f"nasflow: {printable(line)}" for line in str(error).split("\n"))
         print(*lines, sep="\n", file=sys.stderr)
         sys.exit(2)
 
@@ -80,7 +84,7 @@ def text(value):
 
 
 def section(name):
-    return text(schema.plain(getattr(EXPERIMENT, name)))
+    return text(plain(getattr(EXPERIMENT, name)))
 
 
 def pictures(wildcards):
@@ -92,13 +96,13 @@ def pictures(wildcards):
 
 
 def sections(*names):
-    return text({name: schema.plain(getattr(EXPERIMENT, name)) for name in names})
+    return text({name: plain(getattr(EXPERIMENT, name)) for name in names})
 
 
 def described():
     """All that a page about the experiment tells: not where it runs, which changes no result."""
     skipped = ("device", "threads", "tracking")
-    whole = schema.plain(EXPERIMENT)
+    whole = plain(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
 
@@ -106,9 +110,9 @@ def search_sections(wildcards):
     """What a round is a function of; an ablation replaces some of it."""
     own = EXPERIMENT.variant(wildcards.algorithm)
     names = ["search", "augment"]
-    if schema.algorithm_of(wildcards.algorithm) in schema.BASELINES:
+    if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
-    return json.dumps({name: schema.plain(getattr(own, name)) for name in names}, sort_keys=True)
+    return json.dumps({name: plain(getattr(own, name)) for name in names}, sort_keys=True)
 
 
 def stem(files):
