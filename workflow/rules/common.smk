@@ -1,9 +1,11 @@
 """Everything that the rules share: the configuration, the names of results, and functions.
 
-Every rule has a `message`, which begins with the rule's name, since Snakemake shows a message
-instead of the name. Every rule that runs a program has a `benchmark`: Snakemake's table of the
-seconds and the peak memory of the job, of its last attempt where it was repeated. Neither is part
-of a result, and neither makes anything run again.
+Each rule has a `message`, which begins with its name, since Snakemake shows a message instead of
+the name. Each rule that runs a program also has a `benchmark`, a table in which Snakemake writes the
+seconds and the peak memory of a job (of the last attempt, where a job was repeated). Neither is
+part of a result, and neither makes anything run again. Measuring takes 15 ms of a core per sample
+of a stage with 0.9 GB, two samples per second during the first 15 s of a job, and one sample per
+30 s after that.
 """
 
 import contextlib
