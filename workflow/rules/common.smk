@@ -3,7 +3,7 @@
 Each rule has a `message`, which begins with its name, since Snakemake shows a message instead of
 the name. Each rule that runs a program also has a `benchmark`, a table in which Snakemake writes the
 seconds and the peak memory of a job (of the last attempt, where a job was repeated). Neither is
-part of a result, and neither makes anything run again. Measuring takes 15 ms of a core per sample
+part of a result, and neither makes anything run again. Measuring takes 16 ms of a core per sample
 of a stage with 0.9 GB, two samples per second during the first 15 s of a job, and one sample per
 30 s after that.
 """
