@@ -1,4 +1,4 @@
-"""How fast this machine trains."""
+"""Measuring how fast this machine trains."""
 
 from __future__ import annotations
 
@@ -15,20 +15,31 @@ from nasflow.training.batches import Batches, Split
 from nasflow.training.siblings import Siblings
 
 IMAGES = 512
-WARM = 5  # steps that compile and fill caches
+WARM = 5  # steps before the measurement, which compile kernels and fill caches
 
 
 class Speed(NamedTuple):
-    """FLOPs a second, counted as 3 x forward x images, and the share of its workers' time in which
-    the program did compute: the rest went to other work, or to waiting."""
+    """How fast this machine trains.
+
+    Attributes:
+        flops: FLOPs per second, counted as 3 x FLOPs of a forward pass x images.
+        busy: the fraction of its workers' time in which the program computed; in the rest it
+            waited, or the cores did other work.
+    """
 
     flops: float
-    share: float
+    busy: float
 
 
 def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> Speed:
-    """Of training a network of that architecture from random weights on random images, by at least
-    ten steps in about so many seconds."""
+    """Train a network from random weights on random images, for ten steps or more.
+
+    Args:
+        g: the architecture of the network.
+        batch: images per step.
+        workers: number of threads.
+        seconds: about how long to train.
+    """
     rng = generator("trial of speed", 0)
     channels, height, width = g.shapes[g.image.id]
     pixels = rng.integers(0, 256, (max(IMAGES, batch), height, width, channels), dtype="uint8")
