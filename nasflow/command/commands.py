@@ -51,7 +51,7 @@ def argument(*names: str, **options: Any) -> Argument:
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "config": {"help": "the sections of the configuration that the stage needs, as JSON"},
+    "config": {"help": "the parts of the configuration for this stage, as JSON"},
     "data": {"type": Path, "help": "folder that the stage prepare wrote"},
     "seed": {"type": int, "help": "seed of the search"},
     "out": {"type": Path, "help": "what to write: a folder, the stem of a checkpoint, or a file"},
@@ -64,7 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ranks": {
         "type": int,
         "default": 1,
-        "help": "processes per machine, for several GPUs; the result stays bit for bit the same",
+        "help": "processes per machine; the result stays bit for bit the same",
     },
     "algorithm": {"help": "algorithm of the search"},
     "parent": {"type": Path, "help": "stem of the checkpoint to start from"},
@@ -130,14 +130,10 @@ COMMANDS: dict[str, Command] = {
             argument("--data", help="the images: digits, cifar10, ..., folder or parquet"),
             argument(
                 "--train",
-                help="own images: a folder with one folder per class, or a Parquet file or glob",
+                help="own images: a folder of class folders, or a Parquet file or glob",
             ),
             argument("--test", help="the same for the test set; without it 20 %% are held out"),
-            argument(
-                "--minutes",
-                type=float,
-                help="time for the whole search on this machine (default: 20)",
-            ),
+            argument("--minutes", type=float, help="minutes for the whole search (default: 20)"),
             argument("--algorithm", help="nasgd, nasagd, nash, ... (default: nasgd)"),
             argument("--device", help="cpu, cuda or cuda:N (default: cpu)"),
             argument("--cores", type=int, help="cores to use (default: all of this machine)"),
@@ -150,14 +146,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "check": Command(
         "report each problem of a configuration in one line",
-        (
-            argument(
-                "files",
-                type=Path,
-                nargs="+",
-                help="the files, as given to Snakemake's --configfile",
-            ),
-        ),
+        (argument("files", type=Path, nargs="+", help="files as for Snakemake's --configfile"),),
         "nasflow.config.files",
         examples=(("nasflow check leaves/config.yaml", "before anything runs"),),
     ),
@@ -195,11 +184,7 @@ COMMANDS: dict[str, Command] = {
             NETWORK,
             argument("images", type=Path, nargs="+", help="image files, or folders of them"),
             argument(
-                "--top",
-                type=int,
-                default=1,
-                metavar="K",
-                help="number of classes to print per image (default: 1)",
+                "--top", type=int, default=1, metavar="K", help="classes per image (default: 1)"
             ),
             argument("--csv", action="store_true", help="print a table of all probabilities"),
             argument("--json", action="store_true", help="print JSON, for programs"),
@@ -221,16 +206,8 @@ COMMANDS: dict[str, Command] = {
                 required=True,
                 help="the file to write (python: the folder); it must be new",
             ),
-            argument(
-                "--uint8",
-                action="store_true",
-                help="the network takes uint8, and not float32 in 0..1",
-            ),
-            argument(
-                "--logits",
-                action="store_true",
-                help="the network gives logits, and not probabilities",
-            ),
+            argument("--uint8", action="store_true", help="take uint8, and not float32 in 0..1"),
+            argument("--logits", action="store_true", help="give logits, and not probabilities"),
             FACTS,
         ),
         "nasflow.command.export",
@@ -283,21 +260,12 @@ COMMANDS: dict[str, Command] = {
     "select_winner": stage(
         "stages.selecting",
         "take the network of the last round",
-        "algorithm",
-        "pretrain",
-        "rounds",
-        "plan",
-        "out",
+        *("algorithm", "pretrain", "rounds", "plan", "out"),
     ),
     "final_train": stage(
         "stages.training",
         "train the found network to convergence",
-        "config",
-        "data",
-        "parent",
-        "seed",
-        "out",
-        *COMPUTE,
+        *("config", "data", "parent", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",
@@ -307,9 +275,6 @@ COMMANDS: dict[str, Command] = {
     "compare": stage(
         "stages.pages",
         "write tables and figures that compare algorithms",
-        "config",
-        "results",
-        "methods",
-        "out",
+        *("config", "results", "methods", "out"),
     ),
 }
