@@ -1,10 +1,10 @@
-# Beside the tests (`pytest`) and the pipeline (`snakemake`).
+# Tasks beside the tests (run `pytest`) and the pipeline (run `snakemake`).
 PYTHON ?= .venv/bin/python
 
 .PHONY: docs torture
-docs: # build/docs/index.html, warnings are errors; half a minute, the examples are run
-	rm -rf docs/examples # made from examples/
+docs: # writes build/docs/index.html; a warning is an error; runs the examples, which takes half a minute
+	rm -rf docs/examples # these pages are made from examples/
 	$(PYTHON) -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
 
-torture: # the figures of docs/reliability.md, some ten minutes on two cores
+torture: # measures the figures of docs/reliability.md; takes some ten minutes on two cores
 	OMP_NUM_THREADS=1 $(PYTHON) tests/torture.py $(PARTS)

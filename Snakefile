@@ -1,4 +1,4 @@
 include: "workflow/Snakefile"
 
 
-workflow.default_target = "final_model"  # an included file hands its target on to nobody
+workflow.default_target = "final_model"  # Snakemake ignores the default target of an included file

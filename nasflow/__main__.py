@@ -1,8 +1,8 @@
-"""nasflow COMMAND ...: what nasflow.command.commands lists.
+"""The program `nasflow COMMAND ...`; nasflow.command.commands lists the commands.
 
-Exit codes: 0 done, 1 an export that is not alike, 2 bad input or no memory left, 3 a damaged or
-mismatched file, 75 stopped by a signal or another process is at it: try again. One line, no
-traceback.
+Exit codes: 0 done; 1 the exported network computes something else; 2 bad input or no memory left;
+3 a file is damaged or does not fit the others; 75 the stage was stopped by a signal, or another
+process works on it: try again. An error of the user's is reported in one line, without a traceback.
 """
 
 from __future__ import annotations
@@ -26,25 +26,30 @@ CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command.
+
+    Args:
+        arguments: the command and its options; None takes those of this process.
+
+    Returns:
+        The exit code (see above).
+
+    Raises:
+        SystemExit: after help, the version or a complaint about the arguments.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name, options = read(arguments)
     log = options.pop("log", None)
     given = {key: value for key, value in options.items() if value is not None}
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # machines that part are no news
+    # torch would warn about each connection that closes when a run on several machines ends.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     began = time.monotonic()
     try:
         code = _run(name, given, arguments)
         sys.stdout.flush()
     except tuple(CODES) as error:
-        first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
-        lines = [printable(line) for line in str(error).split("\n")]
-        for line in lines if first else ():
-            print(f"nasflow: {line}", file=sys.stderr)
-        code = next(code for kind, code in CODES.items() if isinstance(error, kind))
-        _note(log, f"{name} {'failed' if code < 75 else 'not done'} ({code}): {'; '.join(lines)}")
-        return code
+        return _failed(name, error, log)
     except BrokenPipeError:  # `nasflow show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -55,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, given: dict[str, Any], arguments: Sequence[str]) -> int:
-    ranks = given.pop("ranks", 0)  # of a stage that knows no ranks
+    """Call the command's function, or start one process per rank where several are wanted."""
+    ranks = given.pop("ranks", 0)  # the function of a stage takes no ranks
     if ranks and "RANK" not in os.environ:
         from nasflow.stages.machines import machines
 
@@ -68,12 +74,23 @@ def _run(name: str, given: dict[str, Any], arguments: Sequence[str]) -> int:
     return function(**given) or 0
 
 
+def _failed(name: str, error: Exception, log: Path | None) -> int:
+    """Report an error of one of the CODES, and return its exit code."""
+    first = os.environ.get("RANK", "0") == "0"  # all ranks meet the same error
+    lines = [printable(line) for line in str(error).split("\n")]
+    for line in lines if first else ():
+        print(f"nasflow: {line}", file=sys.stderr)
+    code = next(code for kind, code in CODES.items() if isinstance(error, kind))
+    _note(log, f"{name} {'failed' if code < 75 else 'not done'} ({code}): {'; '.join(lines)}")
+    return code
+
+
 def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> int:
-    """The exit code where memory ran out or a rank is lost; all else goes on up."""
+    """Return the exit code where memory ran out or a rank is lost; raise any other error again."""
     from nasflow.training import memory
     from nasflow.training.ranks import LOST, LostRankError
 
-    if isinstance(error, LostRankError):  # nasflow.stages.launch says which
+    if isinstance(error, LostRankError):  # nasflow.stages.launch reports which rank it was
         return LOST
     if not memory.exhausted(error):
         raise error
@@ -85,6 +102,7 @@ def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> 
 
 
 def _note(log: Path | None, line: str) -> None:
+    """Append a line to the log file, if there is one."""
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "a") as file:
@@ -95,4 +113,6 @@ if __name__ == "__main__":
     done = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(done)  # torch takes half a second to take itself apart, a silent MLflow longer
+    os._exit(
+        done
+    )  # an ordinary exit takes torch half a second, and longer if MLflow does not answer

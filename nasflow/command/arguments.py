@@ -1,4 +1,7 @@
-"""The command line as argparse reads it, and its help. Wrong use is one line and exit code 2."""
+"""Reading the command line with argparse, and its help.
+
+Wrong use is reported in one line, with exit code 2.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from nasflow.printable import printable
 from nasflow.version import __version__
 
 FIRST = (
-    ("nasflow init mine", "a new experiment; it prints the commands that run it"),
-    ("snakemake --cores 2 final_model", "in a clone of nasflow: the digits, in minutes"),
-    ("nasflow show results/digits/nasgd/seed_0", "what it found, and how"),
+    ("nasflow init mine", "make a new experiment, print the commands that run it"),
+    ("snakemake --cores 2 final_model", "in a clone of nasflow: search on the digits, in minutes"),
+    ("nasflow show results/digits/nasgd/seed_0", "print what the search found, and how"),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line."""
+    """A parser that reports wrong use in one line."""
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {printable(message)}; see {self.prog} --help", file=sys.stderr)
@@ -28,7 +31,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def read(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """The command and its function's arguments. SystemExit after help, version or a complaint."""
+    """Read a command line.
+
+    Args:
+        arguments: the words after `nasflow`.
+
+    Returns:
+        The name of the command, and the arguments of its function.
+
+    Raises:
+        SystemExit: after help, the version or a complaint.
+    """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         sys.exit(0)
@@ -46,7 +59,7 @@ def read(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def parser(name: str, command: Command) -> Parser:
-    """Of one command."""
+    """Build the parser of one command."""
     result = Parser(
         prog=f"nasflow {name}",
         description=command.summary[0].upper() + command.summary[1:] + ".",
@@ -60,7 +73,7 @@ def parser(name: str, command: Command) -> Parser:
 
 
 def overview() -> str:
-    """`nasflow --help`."""
+    """The text of `nasflow --help`."""
     lines = [
         "nasflow: neural architecture search by gradient descent on the space of architectures.",
         "",
@@ -72,9 +85,9 @@ def overview() -> str:
     lines += ["", _examples(FIRST)]
     lines += [
         "",
-        "exit codes: 0 done, 1 an export that is not alike, 2 bad input, 3 a damaged file,",
+        "exit codes: 0 done; 1 an exported network computes something else; 2 bad input;",
     ]
-    lines += ["  75 stopped, or held by another process: try again"]
+    lines += ["  3 a damaged file; 75 stopped, or another process works on it: try again"]
     return "\n".join(lines)
 
 

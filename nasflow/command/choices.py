@@ -1,4 +1,4 @@
-"""What a person wants of a new experiment: from flags or, on a terminal, from answers."""
+"""What a user wants of a new experiment: from flags or, on a terminal, from answers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.command.survey import KNOWN
-from nasflow.config.experiment import ALGORITHMS
+from nasflow.config.kinds import Algorithm
 from nasflow.printable import shown
 
-OWN = ("folder", "parquet")
+OWN = ("folder", "parquet")  # sources of own images, which need --train
 MINUTES = (2.0, 10_000.0)
 
 
 class Choice(NamedTuple):
-    """Paths are absolute; `name` is the experiment's."""
+    """What a user has chosen for a new experiment.
+
+    Attributes:
+        name: the name of the experiment.
+        source: `data.source` of the configuration.
+        train: absolute path of own training images, or None.
+        test: absolute path of own test images, or None.
+        minutes: time for the whole search.
+        algorithm: the algorithm of the search.
+        device: where networks live, as torch names it.
+        cores: cores that Snakemake may use.
+    """
 
     name: str
     source: str
@@ -31,29 +42,50 @@ class Choice(NamedTuple):
 
     @property
     def threads(self) -> int:
-        """Of a stage. The final training fills two: its batches have two shards."""
+        """Cores of one stage; two at most, since a batch of the final training has two shards."""
         return min(self.cores, 2)
 
 
 def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
-    """Flags (None: not given), completed by answers or defaults; ValueError names the flag."""
+    """Complete the flags by answers or defaults, and check them.
+
+    Args:
+        folder: the folder of the new experiment, from which its name is made.
+        given: the value of each flag, or None where the flag was not given.
+
+    Raises:
+        ValueError: if a value is not allowed or missing; the message names the flag.
+    """
     if given["data"] is None:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise ValueError(f"--data: missing; expected one of {', '.join((*KNOWN, *OWN))}")
         given = answers(given)
-    source, algorithm = given["data"], given["algorithm"] or "nasgd"
-    device, minutes = (
-        given["device"] or "cpu",
-        20.0 if given["minutes"] is None else given["minutes"],
+    train, test = (Path(given[k]).absolute() if given[k] else None for k in ("train", "test"))
+    chosen = Choice(
+        name=named(folder),
+        source=given["data"],
+        train=train,
+        test=test,
+        minutes=20.0 if given["minutes"] is None else given["minutes"],
+        algorithm=given["algorithm"] or "nasgd",
+        device=given["device"] or "cpu",
+        cores=_cores() if given["cores"] is None else given["cores"],
     )
+    _check(chosen, given)
+    return chosen
+
+
+def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
+    """Raise ValueError for the first value that is not allowed."""
+    source, minutes = chosen.source, chosen.minutes
     for flag, value, known in (
         ("data", source, (*KNOWN, *OWN)),
-        ("algorithm", algorithm, ALGORITHMS),
+        ("algorithm", chosen.algorithm, tuple(Algorithm)),
     ):
         if value not in known:
             raise ValueError(f"--{flag}: {shown(value)}; expected one of {', '.join(known)}")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise ValueError(f"--device: {shown(device)}; expected cpu, cuda or cuda:N")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", chosen.device):
+        raise ValueError(f"--device: {shown(chosen.device)}; expected cpu, cuda or cuda:N")
     if not MINUTES[0] <= minutes <= MINUTES[1]:
         raise ValueError(f"--minutes: {minutes:g}; expected {MINUTES[0]:g} to {MINUTES[1]:g}")
     if source in OWN and given["train"] is None:
@@ -61,27 +93,31 @@ def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
     for flag in ("train", "test"):
         if source not in OWN and given[flag] is not None:
             raise ValueError(f"--{flag}: {shown(given[flag])}; --data {source} has its own images")
-    cores = _cores() if given["cores"] is None else given["cores"]
-    if cores < 1:
-        raise ValueError(f"--cores: {cores}; expected 1 or more")
-    train, test = (Path(given[k]).absolute() if given[k] else None for k in ("train", "test"))
-    return Choice(named(folder), source, train, test, minutes, algorithm, device, cores)
+    if chosen.cores < 1:
+        raise ValueError(f"--cores: {chosen.cores}; expected 1 or more")
 
 
 def _cores() -> int:
-    """That this process may use, where the system tells."""
+    """Cores that this process may use; all of the machine, where the system does not tell."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def named(folder: Path) -> str:
-    """An experiment's name from a folder's."""
+    """Make the name of an experiment from that of its folder."""
     name = re.sub(r"[^a-z0-9_-]+", "_", folder.absolute().name.lower()).strip("_-")
     return name[:64] or "experiment"
 
 
 def answers(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags, with answers where there were none."""
+    """Ask on the terminal for each flag that was not given.
+
+    Args:
+        given: the value of each flag, or None where the flag was not given.
+
+    Raises:
+        ValueError: if there is no answer.
+    """
     from rich.console import Console
     from rich.prompt import FloatPrompt, Prompt
 
@@ -97,10 +133,12 @@ def answers(given: Mapping[str, Any]) -> dict[str, Any]:
         if found["data"] in OWN:
             what = "a folder of class folders" if found["data"] == "folder" else "a file or glob"
             ask("train", f"training images, {what}", "train")
-            ask("test", "test images, the same; none: 20 % are held out", "none")
+            ask("test", "test images, likewise; none: 20 % are held out", "none")
         if found["minutes"] is None:
-            found["minutes"] = FloatPrompt.ask("minutes for all", default=20.0, console=out)
-        ask("algorithm", "algorithm", "nasgd", ALGORITHMS)
+            found["minutes"] = FloatPrompt.ask(
+                "minutes for the whole search", default=20.0, console=out
+            )
+        ask("algorithm", "algorithm", "nasgd", tuple(Algorithm))
         ask("device", "device", "cpu")
     except (EOFError, KeyboardInterrupt) as error:
         raise ValueError("init: no answer; nothing was written") from error

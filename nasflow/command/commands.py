@@ -1,7 +1,7 @@
-"""What `nasflow` can be told to do: a table of commands, their arguments and examples.
+"""The table of all commands of `nasflow`, with their arguments and examples.
 
-A command is the function of its name in its module; its arguments are the function's. Modules are
-named here and imported when they are called: a search imports no more than it needs.
+A command calls the function of the same name in its module, with its arguments. Modules stand here
+by name and are imported when their command is called, so that a search imports only what it needs.
 """
 
 from __future__ import annotations
@@ -14,54 +14,77 @@ SNAKEMAKE = "stages, which Snakemake runs"
 
 
 class Argument(NamedTuple):
-    """The names and options of argparse's add_argument."""
+    """One argument of a command.
+
+    Attributes:
+        names: the names that argparse's add_argument takes, such as `--seed`.
+        options: the keyword arguments of add_argument.
+    """
 
     names: tuple[str, ...]
     options: dict[str, Any]
 
 
 class Command(NamedTuple):
-    """One line of help, the arguments, where the function is, and examples: command, meaning."""
+    """One command.
+
+    Attributes:
+        summary: one line of help.
+        arguments: what the command takes.
+        module: the module of the function that the command calls.
+        group: the heading under which `nasflow --help` lists the command.
+        examples: pairs of a command line and its meaning.
+        passes: whether all arguments are handed on to another program.
+    """
 
     summary: str
     arguments: tuple[Argument, ...]
     module: str
     group: str = PEOPLE
     examples: tuple[tuple[str, str], ...] = ()
-    passes: bool = False  # all that follows is another program's
+    passes: bool = False
 
 
 def argument(*names: str, **options: Any) -> Argument:
+    """An argument, written as for argparse's add_argument."""
     return Argument(names, options)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "config": {"help": "the stage's config sections as JSON"},
-    "data": {"type": Path, "help": "folder that prepare wrote"},
+    "config": {"help": "the parts of the configuration for this stage, as JSON"},
+    "data": {"type": Path, "help": "folder that the stage prepare wrote"},
     "seed": {"type": int, "help": "seed of the search"},
-    "out": {"type": Path, "help": "folder, checkpoint stem or file to write"},
-    "device": {"default": "cpu", "help": "cpu, cuda or cuda:N"},
-    "threads": {"type": int, "default": 1, "help": "workers; changes no byte of a result"},
-    "ranks": {"type": int, "default": 1, "help": "processes a machine; changes no byte either"},
+    "out": {"type": Path, "help": "what to write: a folder, the stem of a checkpoint, or a file"},
+    "device": {"default": "cpu", "help": "where networks live: cpu, cuda or cuda:N"},
+    "threads": {
+        "type": int,
+        "default": 1,
+        "help": "cores to use; the result stays bit for bit the same",
+    },
+    "ranks": {
+        "type": int,
+        "default": 1,
+        "help": "processes per machine; the result stays bit for bit the same",
+    },
     "algorithm": {"help": "algorithm of the search"},
-    "parent": {"type": Path, "help": "checkpoint stem to start from"},
-    "plan": {"type": Path, "help": "plan.json, the budget"},
+    "parent": {"type": Path, "help": "stem of the checkpoint to start from"},
+    "plan": {"type": Path, "help": "plan.json, which holds the budget"},
     "budget": {"help": "the budget as JSON"},
     "round": {"type": int, "help": "number of the round, from 1"},
-    "rounds": {"type": Path, "nargs": "*", "help": "folders of all rounds in order"},
-    "network": {"type": Path, "help": "checkpoint stem of the trained network"},
+    "rounds": {"type": Path, "nargs": "*", "help": "folders of all rounds, in their order"},
+    "network": {"type": Path, "help": "stem of the trained network's checkpoint"},
     "search": {"type": Path, "help": "summary.json of the search"},
     "pretrain": {"type": Path, "help": "status.json of the pretraining"},
     "results": {"type": Path, "help": "folder of an experiment, results/EXPERIMENT"},
     "methods": {"nargs": "+", "help": "algorithms and ablations to compare"},
-    "kind": {"choices": ("pretrain", "round", "final"), "help": "what to mirror"},
+    "kind": {"choices": ("pretrain", "round", "final"), "help": "which stage to copy to MLflow"},
     "source": {"type": Path, "help": "folder of the stage"},
     "experiment": {"help": "name of the experiment"},
-    "uri": {"help": "MLflow tracking URI", "default": "sqlite:///results/mlflow.db"},
-    "all": {"type": Path, "help": "mirror everything under this results folder"},
+    "uri": {"help": "address of MLflow", "default": "sqlite:///results/mlflow.db"},
+    "all": {"type": Path, "help": "copy everything under this folder of results to MLflow"},
 }
 COMPUTE = ("device", "threads")
-LOG = argument("--log", type=Path, help="append one line about the run to this file")
+LOG = argument("--log", type=Path, help="append a line about this call to the file")
 
 
 def stage(
@@ -72,7 +95,16 @@ def stage(
     group: str = SNAKEMAKE,
     examples: tuple[tuple[str, str], ...] = (),
 ) -> Command:
-    """A command that a rule runs: every option is required unless it has a default."""
+    """A command whose options are those of OPTIONS, such as a stage that a rule runs.
+
+    Args:
+        module: the module of the command's function, without the leading `nasflow.`.
+        summary: one line of help.
+        names: the options that it takes, keys of OPTIONS.
+        required: whether an option without a default must be given.
+        group: the heading under which `nasflow --help` lists the command.
+        examples: pairs of a command line and its meaning.
+    """
     arguments = [
         argument(f"--{name}", required=required and "default" not in OPTIONS[name], **OPTIONS[name])
         for name in names
@@ -86,7 +118,7 @@ NETWORK = argument(
 FACTS = argument(
     "--data",
     type=Path,
-    help="data.json of its training, where it does not lie beside the network or in its results",
+    help="data.json of its training, where it lies neither beside the network nor in its results",
 )
 FOUND = "results/digits/nasgd/seed_0"
 
@@ -94,33 +126,36 @@ COMMANDS: dict[str, Command] = {
     "init": Command(
         "make a folder for a new experiment, from flags or a few questions",
         (
-            argument("folder", type=Path, help="a folder that is new or empty"),
-            argument("--data", help="digits, cifar10, ..., folder or parquet"),
-            argument("--train", help="folder of class folders, or Parquet file or glob"),
-            argument("--test", help="the same for the test set; else 20 %% are held out"),
-            argument("--minutes", type=float, help="time for all, on this machine (default: 20)"),
+            argument("folder", type=Path, help="the folder to make; it must be new or empty"),
+            argument("--data", help="the images: digits, cifar10, ..., folder or parquet"),
+            argument(
+                "--train",
+                help="own images: a folder of class folders, or a Parquet file or glob",
+            ),
+            argument("--test", help="the same for the test set; without it 20 %% are held out"),
+            argument("--minutes", type=float, help="minutes for the whole search (default: 20)"),
             argument("--algorithm", help="nasgd, nasagd, nash, ... (default: nasgd)"),
             argument("--device", help="cpu, cuda or cuda:N (default: cpu)"),
             argument("--cores", type=int, help="cores to use (default: all of this machine)"),
         ),
         "nasflow.command.init",
         examples=(
-            ("nasflow init leaves --data folder --train photos --minutes 30", "own pictures"),
-            ("nasflow init try", "asks"),
+            ("nasflow init leaves --data folder --train photos --minutes 30", "with own images"),
+            ("nasflow init try", "ask for what is missing"),
         ),
     ),
     "check": Command(
-        "say what is wrong with a configuration, a line a problem",
-        (argument("files", type=Path, nargs="+", help="as for Snakemake's --configfile"),),
+        "report each problem of a configuration in one line",
+        (argument("files", type=Path, nargs="+", help="files as for Snakemake's --configfile"),),
         "nasflow.config.files",
         examples=(("nasflow check leaves/config.yaml", "before anything runs"),),
     ),
     "show": Command(
         "print an experiment, a search, a round or a network",
         (
-            argument("path", type=Path, help="a folder of results, or a checkpoint's file"),
-            argument("--all", action="store_true", help="every child of every round"),
-            argument("--json", action="store_true", help="for programs"),
+            argument("path", type=Path, help="a folder of results, or a file of a checkpoint"),
+            argument("--all", action="store_true", help="show every child of every round"),
+            argument("--json", action="store_true", help="print JSON, for programs"),
         ),
         "nasflow.command.show",
         examples=(
@@ -131,37 +166,48 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "report": Command(
-        "write the page of an experiment as it stands",
+        "write the page about an experiment, finished or not",
         (
-            argument("results", type=Path, help="its folder, such as results/digits"),
-            argument("--config", help="the whole experiment as JSON; without it less is told"),
+            argument("results", type=Path, help="folder of the experiment, such as results/digits"),
+            argument(
+                "--config", help="the whole configuration as JSON; without it the page says less"
+            ),
             argument("--out", type=Path, help="file to write (default: RESULTS/report.html)"),
             LOG,
         ),
         "nasflow.stages.pages",
-        examples=(("nasflow report results/digits", "of a search that still runs, too"),),
+        examples=(("nasflow report results/digits", "also while the search runs"),),
     ),
     "predict": Command(
-        "labels and probabilities of images",
+        "print the label and the probability of images",
         (
             NETWORK,
-            argument("images", type=Path, nargs="+", help="pictures, or folders of pictures"),
-            argument("--top", type=int, default=1, metavar="K", help="classes an image (1)"),
-            argument("--csv", action="store_true", help="a table of all probabilities"),
-            argument("--json", action="store_true", help="for programs"),
+            argument("images", type=Path, nargs="+", help="image files, or folders of them"),
+            argument(
+                "--top", type=int, default=1, metavar="K", help="classes per image (default: 1)"
+            ),
+            argument("--csv", action="store_true", help="print a table of all probabilities"),
+            argument("--json", action="store_true", help="print JSON, for programs"),
             FACTS,
         ),
         "nasflow.command.predict",
         examples=((f"nasflow predict {FOUND}/final/network pictures --top 3", ""),),
     ),
     "export": Command(
-        "take a network out of nasflow: ONNX, torch.export or plain Python",
+        "write a network for use without nasflow: ONNX, torch.export or plain Python",
         (
             NETWORK,
-            argument("--to", required=True, choices=("onnx", "pt2", "python"), help="the form"),
-            argument("--out", type=Path, required=True, help="new file, of python new folder"),
-            argument("--uint8", action="store_true", help="takes uint8, not float32 in 0..1"),
-            argument("--logits", action="store_true", help="gives logits, not probabilities"),
+            argument(
+                "--to", required=True, choices=("onnx", "pt2", "python"), help="the format to write"
+            ),
+            argument(
+                "--out",
+                type=Path,
+                required=True,
+                help="the file to write (python: the folder); it must be new",
+            ),
+            argument("--uint8", action="store_true", help="take uint8, and not float32 in 0..1"),
+            argument("--logits", action="store_true", help="give logits, and not probabilities"),
             FACTS,
         ),
         "nasflow.command.export",
@@ -171,16 +217,16 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "verify": Command(
-        "check every file under a results folder",
+        "check every file under a folder of results",
         (
             argument("results", type=Path, help="results, or a folder below it"),
-            argument("-v", "--verbose", action="store_true", help="name unknown files too"),
+            argument("-v", "--verbose", action="store_true", help="also name unknown files"),
         ),
         "nasflow.records.verify",
-        examples=(("nasflow verify results", "ends with 3 where something is broken"),),
+        examples=(("nasflow verify results", "exit code 3 if a file is damaged"),),
     ),
     "resume": Command(
-        "after a crash: unlock, then Snakemake with these arguments",
+        "after a crash: unlock the folder, then run Snakemake with these arguments",
         (),
         "nasflow.storage.resume",
         examples=(("nasflow resume --cores 2 --configfile leaves/config.yaml -- final_model", ""),),
@@ -188,15 +234,15 @@ COMMANDS: dict[str, Command] = {
     ),
     "track": stage(
         "tracking.command",
-        "mirror results to MLflow: all of a folder, or one stage",
+        "copy results to MLflow: all of a folder, or one stage",
         *("uri", "all", "kind", "source", "experiment", "algorithm", "seed", "round", "out"),
         required=False,
         group=PEOPLE,
-        examples=(("nasflow track --all results", "makes the mirror anew"),),
+        examples=(("nasflow track --all results", "copy all results again"),),
     ),
     "ui": stage(
         "tracking.command",
-        "serve MLflow's pages on http://127.0.0.1:5000",
+        "show MLflow's pages on http://127.0.0.1:5000",
         "uri",
         group=PEOPLE,
     ),
@@ -204,38 +250,31 @@ COMMANDS: dict[str, Command] = {
     "pretrain": stage(
         "stages.training", "train the base network", "config", "data", "seed", "out", *COMPUTE
     ),
-    "plan": stage("stages.selecting", "write the budget down", "config", "out"),
+    "plan": stage("stages.selecting", "write the budget to a file", "config", "out"),
     "search_round": stage(
         "stages.rounds",
-        "one round: children train, particles move, one may win",
+        "run one round: children train, particles move, one child may win",
         *("config", "algorithm", "data", "parent", "budget", "seed", "round", "out"),
         *(*COMPUTE, "ranks"),
     ),
     "select_winner": stage(
         "stages.selecting",
-        "the last round's winner",
-        "algorithm",
-        "pretrain",
-        "rounds",
-        "plan",
-        "out",
+        "take the network of the last round",
+        *("algorithm", "pretrain", "rounds", "plan", "out"),
     ),
     "final_train": stage(
         "stages.training",
-        "train the winner to convergence",
-        "config",
-        "data",
-        "parent",
-        "seed",
-        "out",
-        *COMPUTE,
+        "train the found network to convergence",
+        *("config", "data", "parent", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",
-        "the one look at the test set",
+        "measure the final network on the test set, once",
         *("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
     ),
     "compare": stage(
-        "stages.pages", "tables and figures of algorithms", "config", "results", "methods", "out"
+        "stages.pages",
+        "write tables and figures that compare algorithms",
+        *("config", "results", "methods", "out"),
     ),
 }

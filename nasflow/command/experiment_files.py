@@ -1,4 +1,4 @@
-"""The files of a new experiment, as text."""
+"""The texts of the files of a new experiment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from nasflow.command.choices import Choice
 from nasflow.command.sizing import CHILDREN, Lengths, Shape
 
 CONFIG = """\
-# Made by `nasflow init`. What is not named here is as in nasflow's config/config.yaml, which
-# explains every key; `nasflow check config.yaml` says what is wrong after a change.
+# Made by `nasflow init`. Keys that are not named here keep the values of nasflow's
+# config/config.yaml, which explains every key. After a change, `nasflow check config.yaml` reports
+# what is wrong.
 experiment: {name}
 algorithms: [{algorithm}]
 seeds: [0]
@@ -20,7 +21,7 @@ threads: {threads}
 data:
 {data}
 augment:
-  flip: {flip} # mirror half of the images; false where left and right differ, as in letters
+  flip: {flip} # mirrors half of the images; false where left and right differ, as in letters
   shift: {shift}
 base:
   widths: {widths}
@@ -30,7 +31,7 @@ pretrain:
   batch_size: {batch}
 search:
   n_neigh: {children}
-  epochs_neigh: {cycle_epochs} # one cosine over the whole search
+  epochs_neigh: {cycle_epochs} # the step size falls along one cosine over the whole search
   lambda_start: 0.1
   lambda_final: 0.01
   max_steps: {max_steps}
@@ -40,13 +41,13 @@ search:
   window: 60
   confidence: 2.0
   constraints:
-    max_flops: {largest} # an image, of a child
+    max_flops: {largest} # per image; bound for a child
 baselines:
   epochs_neigh: {baseline_epochs}
 budget:
   rounds: null
   steps: {steps}
-  flops: {max_flops} # an image: the search ends with a network of that size
+  flops: {max_flops} # per image: the search ends when its network has this size
 {seconds}final:
 {final}
   batch_size: {final_batch}
@@ -59,7 +60,7 @@ budget:
 """
 
 PROFILE = """\
-# How jobs run, read by Snakemake in this folder; nothing here changes what they compute.
+# Snakemake reads this profile in this folder. It says how jobs run, and never what they compute.
 configfile: [config.yaml]
 rerun-triggers: [mtime, params, input, code, software-env]
 rerun-incomplete: true
@@ -70,29 +71,29 @@ max-checksum-file-size: 1000000000
 README = """\
 # {name}
 
-An experiment of nasflow, about {minutes:g} minutes on {cores} cores of the machine that it was
-made on. In this folder:
+This is an experiment of nasflow. It takes about {minutes:g} minutes on {cores} cores of the machine
+on which it was made. Run these commands in this folder:
 
 ```sh
 {commands}
 ```
 
-`config.yaml` says what is searched and for how long; `Snakefile` and `profiles/default` run the
-workflow in `{workflow}`. Results come to `results/{name}`. After a crash of the machine:
+`config.yaml` says what is searched and for how long. `Snakefile` and `profiles/default` run the
+workflow in `{workflow}`. Results are written to `results/{name}`. After a crash of the machine, run
 `{nasflow} resume --cores {cores} final_model`.
 """
 
 
 def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | None) -> str:
-    """config.yaml; without a speed the clock ends search and training."""
-    seconds = 60.0 * chosen.minutes
-    final = f"  epochs: null\n  flops: {sized.final_flops:.2e} # 3 x FLOPs of the network x images"
-    why = f"Sizes for {chosen.minutes:g} minutes"
-    if speed is None:
-        final = f"  epochs: null\n  total_seconds: {seconds:g} # with pretraining and search"
-        why += f" of the clock on {chosen.device}; results vary with the machine's speed"
-    else:
-        why += f", at the {speed:.2g} FLOPs a second at which training was measured"
+    """Write config.yaml.
+
+    Args:
+        chosen: what the user wants.
+        shaped: the sizes that follow from the images.
+        sized: the lengths that follow from the time.
+        speed: FLOPs of training per second as measured; None lets seconds end search and training.
+    """
+    why, final = _time(chosen, sized, speed)
     return CONFIG.format(
         **chosen._asdict(),
         **sized._asdict() | {"max_flops": f"{sized.max_flops:.2e}"},
@@ -108,13 +109,29 @@ def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | No
         validation_batch=shaped.validation_batch,
         largest=f"{1.15 * sized.max_flops:.2e}",
         baseline_epochs=sized.cycle_epochs,
-        seconds="" if speed is not None else f"  seconds: {0.16 * seconds:g}\n",
+        seconds="" if speed is not None else f"  seconds: {0.16 * (60.0 * chosen.minutes):g}\n",
         final=final,
         final_batch=shaped.final_batch,
     )
 
 
+def _time(chosen: Choice, sized: Lengths, speed: float | None) -> tuple[str, str]:
+    """How the time became sizes, in words, and the lines that end the final training."""
+    why = f"Sizes for {chosen.minutes:g} minutes"
+    if speed is None:
+        return (
+            f"{why} of wall clock on {chosen.device}; results vary with the machine's speed",
+            f"  epochs: null\n  total_seconds: {60.0 * chosen.minutes:g}"
+            " # with pretraining and search",
+        )
+    return (
+        f"{why}, at the {speed:.2g} FLOPs per second at which training was measured",
+        f"  epochs: null\n  flops: {sized.final_flops:.2e} # 3 x FLOPs of the network x images",
+    )
+
+
 def _data(chosen: Choice, shaped: Shape) -> str:
+    """The keys of the section `data`."""
     lines = [f"source: {chosen.source}"]
     lines += [
         f"{key}: {json.dumps(str(path), ensure_ascii=False)}"
@@ -122,24 +139,35 @@ def _data(chosen: Choice, shaped: Shape) -> str:
         if path is not None
     ]
     if shaped.size is not None:
-        lines.append(f"size: {shaped.size} # pixels of a side; larger ones cost their square")
+        lines.append(
+            f"size: {shaped.size} # pixels of a side; twice the side costs four times the time"
+        )
     return "\n".join(f"  {line}" for line in lines)
 
 
 def snakefile_text(workflow: Path) -> str:
+    """Write the Snakefile, which includes the workflow of the clone."""
     return (
-        "# nasflow's workflow, on this folder's config.yaml.\n"
+        "# This runs nasflow's workflow with the config.yaml of this folder.\n"
         f"include: {str(workflow)!r}\n\n\n"
         'workflow.default_target = "final_model"\n'
     )
 
 
 def profile_text() -> str:
+    """Write profiles/default/profile.yaml."""
     return PROFILE
 
 
 def readme_text(chosen: Choice, folder: Path, workflow: Path, programs: Path | None) -> str:
-    """README.md; `programs`: the folder of the commands where PATH does not find them."""
+    """Write README.md.
+
+    Args:
+        chosen: what the user wants.
+        folder: the folder of the experiment.
+        workflow: the workflow of the clone.
+        programs: the folder of snakemake and nasflow; None where PATH finds them.
+    """
     snakemake, nasflow = (
         shlex.quote(str(programs / name)) if programs else name for name in ("snakemake", "nasflow")
     )
@@ -147,11 +175,11 @@ def readme_text(chosen: Choice, folder: Path, workflow: Path, programs: Path | N
     search = f"{results}/{chosen.algorithm}/seed_0"
     commands = {
         f"cd {shlex.quote(str(folder.absolute()))}": "",
-        f"{snakemake} --cores {chosen.cores} final_model": "all of it; after a stop it goes on",
-        f"{nasflow} show {results}": "what there is so far",
-        f"{nasflow} show {search}": "the path of the centre",
-        f"{nasflow} predict {search}/final PICTURES": "labels and probabilities",
-        f"{nasflow} export {search}/final --to python --out network": "without nasflow",
+        f"{snakemake} --cores {chosen.cores} final_model": "run all of it, or go on after a stop",
+        f"{nasflow} show {results}": "show what there is so far",
+        f"{nasflow} show {search}": "show the search round by round",
+        f"{nasflow} predict {search}/final PICTURES": "print the labels of images",
+        f"{nasflow} export {search}/final --to python --out network": "for use without nasflow",
     }
     lines = [f"# {meaning}\n{c}" if meaning else c for c, meaning in commands.items()]
     return README.format(

@@ -1,7 +1,7 @@
-"""`nasflow export NETWORK --to onnx|pt2|python`: a file that needs no nasflow, checked against it.
+"""The command `nasflow export`: write a network as a file that needs no nasflow.
 
-What has been written is run on images that it was not traced with, and compared with what nasflow
-computes; it gets its name only when both agree.
+The file is checked before it gets its name: it is run on images with which it was not traced, and
+must give what nasflow gives. (To trace a network is to record its operations on an example.)
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import write, write_json
 from nasflow.training.batches import Split
 
-IMAGES = 64  # that the parity check looks at
-ALLOWED = 1e-4  # largest difference of probabilities; of logits, as a share of the largest
+IMAGES = 64  # number of images in the check
+ALLOWED = 1e-4  # largest difference of probabilities; for logits it is times the largest logit
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 CHECK = """
 import sys
@@ -46,8 +46,17 @@ save_file({"out": out.contiguous()}, sys.argv[3])
 
 
 class Form(Protocol):
+    """A function that writes a network in one format."""
+
     def __call__(self, module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
-        """Write the module to a path that is new; `like` is a batch that it takes."""
+        """Write the module.
+
+        Args:
+            module: the network with its normalisation.
+            facts: the content of images.json: class names, mean and std.
+            to: the new path.
+            like: an example of a batch of images.
+        """
 
 
 def export(
@@ -59,8 +68,22 @@ def export(
     logits: bool = False,
     data: Path | None = None,
 ) -> int:
-    """0, or 1 where what was written computes something else; then nothing stays."""
-    write_form, run = FORMS[to]
+    """Write a network for use without nasflow, and check it.
+
+    Args:
+        network: a checkpoint's stem, one of its files, or the folder of its stage.
+        to: the format, a key of FORMS.
+        out: the file to write (python: the folder); it must be new.
+        uint8: whether the written network takes uint8, and not float32.
+        logits: whether it gives logits, and not probabilities.
+        data: data.json of the training, where it is not found.
+
+    Returns:
+        0; or 1 if the written network computes something else, and then nothing is kept.
+
+    Raises:
+        ValueError: if `out` exists, or an option does not fit the format.
+    """
     if os.path.lexists(out):
         raise ValueError(f"--out: {out} is there already; name a new one")
     if uint8 and to == "python":
@@ -69,31 +92,37 @@ def export(
     facts = facts_of(stem, data)
     trained = read_checkpoint(stem).network
     module = Deployable(trained, facts, probabilities=not logits)
-    expected = _expected(trained, module)
-    images = module.example(IMAGES, integers=uint8, seed=1)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        write_form(module, facts, draft, module.example(2, integers=uint8))
-        apart = float((run(draft, images) - expected).abs().max())
-        allowed = ALLOWED * max(1.0, float(expected.abs().max()))
-        same = apart <= allowed  # not so for NaN
-        verdict = "alike" if same else "NOT alike; nothing is kept"
-        print(
-            f"nasflow: {IMAGES} random images, largest difference {apart:.1e} of the "
-            f"{'logits' if logits else 'probabilities'} (allowed {allowed:.1e}): {verdict}"
-        )
-        if not same:
+        FORMS[to][0](module, facts, draft, module.example(2, integers=uint8))
+        if not _alike(draft, to, trained, module, uint8):
             return 1
         os.replace(draft, out)
     takes = "uint8 0..255" if uint8 else "float32 0..1" + (" or uint8" if to == "python" else "")
-    shape = " x ".join(map(str, images.shape[1:]))
+    shape = " x ".join(map(str, module.example(1, integers=uint8).shape[1:]))
     print(f"nasflow: {out}: images (n x {shape}) {takes}, normalised inside")
     return 0
 
 
+def _alike(draft: Path, to: str, trained: Network, module: Deployable, uint8: bool) -> bool:
+    """Whether the written network computes what nasflow computes; the difference is printed."""
+    expected = _expected(trained, module)
+    images = module.example(IMAGES, integers=uint8, seed=1)
+    apart = float((FORMS[to][1](draft, images) - expected).abs().max())
+    allowed = ALLOWED * max(1.0, float(expected.abs().max()))
+    same = apart <= allowed  # false for NaN
+    verdict = "alike" if same else "NOT alike; nothing is kept"
+    what = "probabilities" if module.probabilities else "logits"
+    print(
+        f"nasflow: {IMAGES} random images, largest difference {apart:.1e} of the "
+        f"{what} (allowed {allowed:.1e}): {verdict}"
+    )
+    return same
+
+
 def _expected(network: Network, module: Deployable) -> Tensor:
-    """What nasflow's own engine says to the images of the check."""
+    """What nasflow's own engine computes from the images of the check."""
     pixels = module.example(IMAGES, integers=True, seed=1).permute(0, 2, 3, 1)
     labels = torch.zeros(IMAGES, dtype=torch.int64)
     split = Split(pixels, labels, module.mean.flatten(), module.std.flatten())
@@ -104,18 +133,25 @@ def _expected(network: Network, module: Deployable) -> Tensor:
 
 
 def write_pt2(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
-    """torch.export.load(file).module()(images); class names in its extra file images.json."""
+    """Write for torch.export: `torch.export.load(file).module()(images)` computes the output.
+
+    The class names stand in the extra file images.json.
+    """
     torch.export.save(traced(module, like), to, extra_files={NAME: json.dumps(facts)})
 
 
 def run_pt2(file: Path, images: Tensor) -> Tensor:
+    """The output of a network that `write_pt2` wrote."""
     with torch.inference_mode():
         result: Tensor = torch.export.load(file).module()(images)
     return result
 
 
 def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
-    """Input `images`, output `probabilities` or `logits`; class names in its metadata."""
+    """Write for ONNX: the input is `images`, the output is `probabilities` or `logits`.
+
+    The class names stand in the metadata.
+    """
     missing = [name for name in ONNX if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
@@ -138,6 +174,7 @@ def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor
 
 
 def run_onnx(file: Path, images: Tensor) -> Tensor:
+    """The output of a network that `write_onnx` wrote."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -145,14 +182,14 @@ def run_onnx(file: Path, images: Tensor) -> Tensor:
 
 
 def write_python(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
-    """A folder of model.py, model.safetensors and images.json."""
+    """Write a folder with model.py, model.safetensors and images.json."""
     write(to / "model.py", standalone.source(module).encode())
     write(to / "model.safetensors", save(module.state_dict()))
     write_json(to / NAME, {"schema": 1, **facts})
 
 
 def run_python(folder: Path, images: Tensor) -> Tensor:
-    """In a process that has no nasflow."""
+    """The output of a network of `write_python`, in a process that cannot import nasflow."""
     with tempfile.TemporaryDirectory() as place:
         given, gives = Path(place) / "images", Path(place) / "out"
         save_file({"images": images}, given)

@@ -1,6 +1,7 @@
-"""`nasflow init FOLDER`: an experiment's folder: config, Snakefile, profile, and how to go on.
+"""The command `nasflow init FOLDER`: make the folder of a new experiment.
 
-The folder runs the workflow of the clone that nasflow is installed from; results lie in it too.
+The folder gets a configuration, a Snakefile, a profile, and a README that says how to go on. It
+runs the workflow of the clone from which nasflow is installed. Results are written into it too.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from nasflow.printable import printable, shown
 from nasflow.storage.files import write
 
 WORKFLOW = Path(__file__).parents[2] / "workflow" / "Snakefile"
-PATIENCE = 2.0  # seconds of training that measure the machine
-ON_GPU = 1e12  # FLOPs of training a second, not measured: there the clock ends search and training
-BUSY = 0.6  # share of their time that threads compute, below which it is said
-UNEVEN = 3  # largest class over smallest, from where it is said
+PATIENCE = 2.0  # seconds of training by which the machine's speed is measured
+ON_GPU = 1e12  # FLOPs per second, assumed: on a GPU seconds end the search and the training
+BUSY = 0.6  # where threads compute less than this fraction of their time, the user is told
+UNEVEN = 3  # where the largest class has more than so many times the smallest, the user is told
 
 
 def init(
@@ -35,28 +36,31 @@ def init(
     device: str | None = None,
     cores: int | None = None,
 ) -> None:
-    """Look at the images, measure the machine, write the files. ValueError where anything stands
-    in the folder."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{shown(str(folder))}: not empty; expected a new or an empty folder")
-    if not WORKFLOW.is_file():
-        raise ValueError(
-            f"init: {WORKFLOW} is missing; nasflow is installed without its workflow; clone its "
-            "repository and `pip install -e` that"
-        )
+    """Look at the images, measure the machine, and write the files.
+
+    Args:
+        folder: the folder to make; it must be new or empty.
+        data: `data.source` of the configuration; None asks on the terminal.
+        train: own training images.
+        test: own test images; None holds out a fifth of the others.
+        minutes: time for the whole search; None is 20.
+        algorithm: the algorithm of the search; None is nasgd.
+        device: where networks live; None is the CPU.
+        cores: cores to use; None is all of this machine.
+
+    Raises:
+        ValueError: if the folder is not empty, a flag is not allowed, or no image is found.
+    """
+    _check(folder)
     flags = {"data": data, "train": train, "test": test, "minutes": minutes}
     chosen = choice(folder, flags | {"algorithm": algorithm, "device": device, "cores": cores})
     found = survey(chosen.source, chosen.train, chosen.test)
     shaped = shape(found, chosen.minutes)
     for line in told(found, shaped):
         print(line)
-    speed = _speed(chosen, shaped, len(found.classes)) if chosen.device == "cpu" else None
-    terms = (len(found.classes), chosen.minutes, speed or ON_GPU)
-    shaped = narrowed(shaped, *terms)
-    sized = lengths(shaped, *terms)
     readme = readme_text(chosen, folder, WORKFLOW, _programs())
     texts = {
-        "config.yaml": config_text(chosen, shaped, sized, speed),
+        "config.yaml": _config(chosen, shaped, len(found.classes)),
         "Snakefile": snakefile_text(WORKFLOW),
         "profiles/default/profile.yaml": profile_text(),
         "README.md": readme,
@@ -67,8 +71,27 @@ def init(
     print("\n" + readme.split("```sh\n")[1].split("```")[0].rstrip())
 
 
+def _check(folder: Path) -> None:
+    """Raise ValueError where the folder is not empty, or nasflow has no workflow."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{shown(str(folder))}: not empty; expected a new or an empty folder")
+    if not WORKFLOW.is_file():
+        raise ValueError(
+            f"init: {WORKFLOW} is missing; nasflow is installed without its workflow; clone its "
+            "repository and run `pip install -e` in the clone"
+        )
+
+
+def _config(chosen: Choice, shaped: Shape, classes: int) -> str:
+    """The text of config.yaml, with lengths that fit the time and this machine."""
+    speed = _speed(chosen, shaped, classes) if chosen.device == "cpu" else None
+    terms = (classes, chosen.minutes, speed or ON_GPU)
+    shaped = narrowed(shaped, *terms)
+    return config_text(chosen, shaped, lengths(shaped, *terms), speed)
+
+
 def told(found: Survey, shaped: Shape) -> list[str]:
-    """What was seen, and what is made of it."""
+    """The lines that say what images were found, and what is made of them."""
     height, width, channels = found.size
     sizes = (
         f"{height} x {width}" if found.uniform else f"of several sizes, median {height} x {width}"
@@ -83,7 +106,7 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     if many > UNEVEN * few:
         lines.append(
             f"uneven: '{printable(most)}' has {many / max(few, 1):.1f} times the images of "
-            f"'{printable(least)}'; accuracy then says more of the former"
+            f"'{printable(least)}'; accuracy then says more about the former"
         )
     if shaped.size is not None:
         lines.append(f"resized to {shaped.size} x {shaped.size} (data.size)")
@@ -91,22 +114,22 @@ def told(found: Survey, shaped: Shape) -> list[str]:
 
 
 def _speed(chosen: Choice, shaped: Shape, classes: int) -> float:
-    """FLOPs of training a second; what it was is printed."""
+    """Measure and print how many FLOPs of training this machine computes per second."""
     from nasflow.command.speed import training_speed  # imports torch
 
     grown = shaped.grown(classes)
-    speed, share = training_speed(grown, shaped.final_batch, chosen.threads, PATIENCE)
-    print(f"training measured: {speed:.2g} FLOPs a second, {chosen.threads} threads")
-    if share < BUSY:
+    speed, busy = training_speed(grown, shaped.final_batch, chosen.threads, PATIENCE)
+    print(f"training measured: {speed:.2g} FLOPs per second, {chosen.threads} threads")
+    if busy < BUSY:
         print(
-            f"the threads could compute {share:.0%} of the time: the machine is busy, and the "
-            "lengths below are short for a quiet one"
+            f"the threads could compute {busy:.0%} of the time: the machine is busy; the search is "
+            "planned for this speed, and takes less time on an idle machine"
         )
     return speed
 
 
 def _programs() -> Path | None:
-    """Where snakemake and nasflow are, if typing their names does not start these."""
+    """The folder of the programs snakemake and nasflow, or None where PATH finds them."""
     own = Path(sys.executable).parent
     found = shutil.which("snakemake")
     return None if found and Path(found).parent == own else own

@@ -1,7 +1,7 @@
-"""`nasflow predict NETWORK IMAGES...`: labels and probabilities, as the network was trained.
+"""The command `nasflow predict`: print the labels and probabilities that a network gives to images.
 
-Pictures are decoded and resized as a data set's are (nasflow.data.pictures), normalised with the
-mean and std of the training images, and looked at once, not mirrored.
+Images are treated as in the training: decoded and resized by nasflow.data.pictures, and normalised
+with the mean and std of the training images. Each is given to the network once, not mirrored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nasflow.network.deployable import Deployable
 from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
 
-BATCH = 250
+BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
 
 
@@ -37,7 +37,19 @@ def predict(
     json: bool = False,
     data: Path | None = None,
 ) -> None:
-    """A line an image, the likeliest class first. ValueError, one line, on an unusable picture."""
+    """Print one line per image, the most likely class first.
+
+    Args:
+        network: a checkpoint's stem, one of its files, or the folder of its stage.
+        images: image files, or folders of them.
+        top: number of classes to print per image.
+        csv: whether to print a table of all probabilities.
+        json: whether to print JSON.
+        data: data.json of the training, where it is not found.
+
+    Raises:
+        ValueError: if an image cannot be read or does not fit the network.
+    """
     stem = stem_of(network)
     facts = facts_of(stem, data)
     classes: list[str] = facts["classes"]
@@ -56,7 +68,13 @@ def predict(
 
 
 def picture_files(places: Sequence[Path]) -> Iterator[Path]:
-    """Files as given; of a folder, those in it and below it, by name, hidden ones left out."""
+    """List the files: each file as given, and all files below a folder.
+
+    The files of a folder are sorted by name; hidden files are left out.
+
+    Raises:
+        ValueError: if a place does not exist or is empty.
+    """
     for place in places:
         if not place.exists():
             raise ValueError(f"{shown(str(place))}: no such file or folder; expected pictures")
@@ -70,7 +88,15 @@ def picture_files(places: Sequence[Path]) -> Iterator[Path]:
 
 
 def probabilities(module: Deployable, files: Sequence[Path]) -> Probabilities:
-    """(n, classes) for the pictures, in their order."""
+    """Compute the probabilities of all classes.
+
+    Args:
+        module: the network with its normalisation.
+        files: the image files.
+
+    Returns:
+        An array (n, classes), in the order of the files.
+    """
     channels = module.architecture.image.width
     if channels not in (1, 3):
         raise ValueError(f"the network takes {channels} channels; pictures have 1 or 3")
@@ -84,13 +110,24 @@ def probabilities(module: Deployable, files: Sequence[Path]) -> Probabilities:
 
 
 def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
-    """(n, h, w, c) as the network takes them: resized where its images are square; grey pictures
-    become colour for a network of colour, as in a data set of both. ValueError otherwise."""
+    """Read images as the network takes them.
+
+    They are resized where the network takes square images. Grey images become colour images for a
+    network of colour images, as in a data set that has both.
+
+    Returns:
+        An array (n, height, width, channels).
+
+    Raises:
+        ValueError: if an image does not fit the network.
+    """
     channels, height, width = module.architecture.shapes[module.architecture.image.id]
     names = [printable(str(file)) for file in files]
     if height == width:
         images = pictures.decode(names, files, height)
-        if images.shape[3] != 1 and channels == 1:  # one of them is not grey: which?
+        if (
+            images.shape[3] != 1 and channels == 1
+        ):  # one of them is not grey; the next lines name it
             for name, file in zip(names, files, strict=True):
                 _one(name, file, module)
     else:
@@ -99,7 +136,7 @@ def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
 
 
 def _one(name: str, file: Path, module: Deployable) -> pictures.Images:
-    """A picture that the network takes as it is, (1, h, w, c)."""
+    """Read one image, (1, height, width, channels), which must fit the network."""
     channels, height, width = module.architecture.shapes[module.architecture.image.id]
     image = pictures.decode([name], [file], height if height == width else None)
     if image.shape[1:3] != (height, width):

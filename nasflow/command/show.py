@@ -1,4 +1,4 @@
-"""`nasflow show PATH`: an experiment, a search, a round or a network, in the terminal."""
+"""The command `nasflow show`: print an experiment, a search, a round or a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from nasflow.records.summaries import Json
 
 
 def show(*, path: Path, all: bool = False, json: bool = False) -> None:
-    """Whatever stands at the path. ValueError where nothing does."""
+    """Print what is at the path.
+
+    Args:
+        path: a folder of results, or a file of a checkpoint.
+        all: whether a search shows every child of every round.
+        json: whether to print JSON.
+
+    Raises:
+        ValueError: if there is nothing at the path.
+    """
     found = look(path)
     if json:
         print(as_json(found))
@@ -33,14 +42,21 @@ def show(*, path: Path, all: bool = False, json: bool = False) -> None:
 
 
 def look(path: Path) -> Json:
-    """What a path is by what stands there."""
+    """Find out what is at a path, and read it.
+
+    Returns:
+        The facts; `kind` says what it is: results, experiment, search, round or network.
+
+    Raises:
+        ValueError: if there is nothing at the path.
+    """
     if not path.exists() and not path.with_name(path.name + CHECKPOINT[0]).exists():
         raise ValueError(
             f"{path}: nothing there; expected a folder such as results/digits/nasgd/seed_0, or a "
             "network such as results/digits/nasgd/seed_0/final/network"
         )
     if path.is_dir():
-        if (path / "results").is_dir():  # of an experiment that init made, or of a clone
+        if (path / "results").is_dir():  # a folder that init made, or a clone
             return look(path / "results")
         folder = path.parent if path.absolute().name == "search" else path
         if folder.absolute().name.startswith("seed_"):
@@ -58,7 +74,7 @@ def look(path: Path) -> Json:
 
 
 def as_json(found: Json) -> str:
-    """What was found, for programs; of a network its nodes."""
+    """What was found as JSON; a network is given by its nodes."""
 
     def plain(value: Any) -> Any:
         return json.loads(value.to_json())["nodes"]
@@ -68,6 +84,7 @@ def as_json(found: Json) -> str:
 
 
 def experiment_lines(found: Json) -> Lines:
+    """An experiment: its data, and one row for each search."""
     yield styled(Path(found["folder"]).absolute().name, "bold")
     if data := found["data"]:
         size = f"{data['height']} x {data['width']} x {data['channels']}"

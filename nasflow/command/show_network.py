@@ -1,4 +1,4 @@
-"""A network as lines: a picture with shapes, parameters and FLOPs of each layer, and the totals."""
+"""A network as lines: a diagram with shape, parameters and FLOPs of each layer, and the sums."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ WHAT = {
 
 
 def network_lines(found: dict[str, Any]) -> Lines:
+    """A network: its accuracy if it is known, its layers, and its size."""
     g: Architecture = found["g"]
     yield styled(found["path"], "bold")
     if found["status"] and "validation_accuracy" in found["status"]:
@@ -34,7 +35,7 @@ def network_lines(found: dict[str, Any]) -> Lines:
     yield table(columns, rows)
     yield (
         f"{len(g.convs)} convolutions, {len(g.nodes)} nodes, {count(g.parameters)} parameters, "
-        f"{mega(g.flops)} MFLOPs an image, fingerprint {g.fingerprint}"
+        f"{mega(g.flops)} MFLOPs per image, fingerprint {g.fingerprint}"
     )
 
 

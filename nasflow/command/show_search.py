@@ -1,4 +1,4 @@
-"""A search as the path of its centre, and a round as its children."""
+"""A search as lines, one for each network that was the centre; and a round, one for each child."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ WON, OUT = "bold green", "red"
 
 
 def search_lines(found: Json, all: bool) -> Lines:
-    """The path of the centre; with `all` every child of every round."""
+    """A search: one row for each round, which says what became the centre.
+
+    Args:
+        found: the facts about the search.
+        all: whether every child of every round has a row too.
+    """
     rounds, summary, metrics = found["rounds"], found["summary"], found["metrics"]
     moved = sum(one["winner"] != 0 for one in rounds)
     end = f"ended {ended(summary['reason'])}" if summary else "not ended"
@@ -45,7 +50,7 @@ def search_lines(found: Json, all: bool) -> Lines:
 
 
 def round_lines(found: Json) -> Lines:
-    """The nodes of a round, fullest first, and why it ended."""
+    """A round: why it ended, and one row for each node, the largest share first."""
     name = f"{found['algorithm']} seed {found['seed']} round {found['round']}"
     yield styled(f"{name}: {why(found)}, {seconds(found['seconds'])}", "bold")
     columns = ["node", "morphism", "site", " parameters", " MFLOPs", " share"]
@@ -72,7 +77,7 @@ def round_lines(found: Json) -> Lines:
 
 
 def why(found: Json) -> str:
-    """Why a round ended, in words."""
+    """Say in words why a round ended."""
     steps, winner = f"after {found['steps']} steps", found["winner"]
     words = {
         "recentred": f"child {winner} won {steps}",
@@ -94,7 +99,7 @@ def _round_cells(one: Json) -> tuple[Cell, ...]:
 
 
 def _measures(record: Json) -> tuple[str, ...]:
-    """share, steps, parameters, MFLOPs, validation, time of a stage's record."""
+    """Share, steps, parameters, MFLOPs, validation accuracy and time of a stage's record."""
     return (
         *("", count(record["steps"]), count(record["parameters"]), mega(record["flops"])),
         *(percent(record["validation_accuracy"]), seconds(record["seconds"])),
@@ -108,14 +113,14 @@ def _child_rows(one: Json, rail: str) -> list[tuple[Cell, ...]]:
         moved = _moved(node)
         style = WON if node["winner"] and node["node"] else OUT if node["died_at"] else "dim"
         sizes = (count(node["parameters"]), mega(node["flops"]))
-        judged = (percent(node["validation_accuracy"]), "")
+        measured = (percent(node["validation_accuracy"]), "")
         name = rail + _branch(node is nodes[-1]) + str(node["node"])
-        rows.append((name, styled(moved, style), percent(node["share"]), "", *sizes, *judged))
+        rows.append((name, styled(moved, style), percent(node["share"]), "", *sizes, *measured))
     return rows
 
 
 def _moved(node: Json) -> str:
-    """The morphism and where it was; of several their names alone."""
+    """The morphism and its place in the network; where there are several, their names alone."""
     if "+" in (node["morphism"] or ""):
         return str(node["morphism"])
     return f"{node['morphism'] or 'parent'} {node['site'] or ''}".strip()
@@ -127,7 +132,7 @@ def _fullest(nodes: list[Json]) -> list[Json]:
 
 def _fate(node: Json, found: Json) -> str:
     if node["died_at"] is not None:
-        return f"died at step {node['died_at']}: {node['died_of']}"
+        return f"dropped out at step {node['died_at']}: {node['died_of']}"
     if node["winner"] and node["node"]:
         return "won"
     return "stays the centre" if node["winner"] else ""

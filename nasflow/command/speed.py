@@ -1,4 +1,4 @@
-"""How fast this machine trains."""
+"""Measuring how fast this machine trains."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ import torch
 from nasflow.architecture.architecture import Architecture
 from nasflow.network.network import initialise
 from nasflow.randomness import generator
-from nasflow.training import optim
+from nasflow.training import heap, optim
 from nasflow.training.batches import Batches, Split
 from nasflow.training.siblings import Siblings
 
 IMAGES = 512
-WARM = 5  # steps that compile and fill caches
+WARM = 5  # steps before the measurement, which compile kernels and fill caches
 
 
 class Speed(NamedTuple):
-    """FLOPs a second, counted as 3 x forward x images, and the share of its workers' time in which
-    the program did compute: the rest went to other work, or to waiting."""
+    """How fast this machine trains.
+
+    Attributes:
+        flops: FLOPs per second, counted as 3 x FLOPs of a forward pass x images.
+        busy: the fraction of its workers' time in which the program computed; in the rest it
+            waited, or the cores did other work.
+    """
 
     flops: float
-    share: float
+    busy: float
 
 
 def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> Speed:
-    """Of training a network of that architecture from random weights on random images, by at least
-    ten steps in about so many seconds."""
+    """Train a network from random weights on random images, for ten steps or more.
+
+    Args:
+        g: the architecture of the network.
+        batch: images per step.
+        workers: number of threads.
+        seconds: about how long to train.
+    """
     rng = generator("trial of speed", 0)
     channels, height, width = g.shapes[g.image.id]
     pixels = rng.integers(0, 256, (max(IMAGES, batch), height, width, channels), dtype="uint8")
@@ -36,8 +47,9 @@ def training_speed(g: Architecture, batch: int, workers: int, seconds: float) ->
     labels = torch.arange(len(pixels)) % g.head.width
     split = Split(torch.from_numpy(pixels), labels, half, half)
     batches = Batches(split, batch, "trial of speed", (0,), shift=1)
-    step = optim.make("muon", friction=0.0, momentum=0.6, weight_decay=0.0)
-    with Siblings([initialise(g, rng)], step, workers=workers, shards=2) as live:
+    update = optim.muon(momentum=0.6, weight_decay=0.0)
+    heap.apart()  # as in a stage, whose speed this is to tell
+    with Siblings([initialise(g, rng)], update, workers=workers, shards=2) as live:
         for k in range(WARM):
             live.step([batches(k)], None, 1e-6)
         began, computed, k = time.monotonic(), time.process_time(), 0

@@ -1,5 +1,7 @@
-"""A network as Python that a person can read: one file of torch modules, which needs torch and
-safetensors and knows nothing of nasflow. Its parameters are named as those of `Deployable`.
+"""A network as Python code that a person can read.
+
+The code is one file of torch modules; it needs torch and safetensors, and not nasflow. Its
+parameters have the names of those of `Deployable`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from nasflow.network.deployable import Deployable
 from nasflow.version import __version__
 
 HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
-{parameters:,} parameters, {flops:,} multiplications and additions an image.
+{parameters:,} parameters, {flops:,} multiplications and additions per image.
 
     from model import load
 
@@ -34,7 +36,7 @@ from torch import nn
 CLASSES = (
 {classes}
 )
-# Of the training images, a number a channel, scale 0..1.
+# Mean and standard deviation of the training images per channel, on the scale 0..1.
 MEAN = {mean}
 STD = {std}
 '''
@@ -42,7 +44,7 @@ STD = {std}
 CONV = f'''
 
 class Conv(nn.Sequential):
-    """Convolution, BatchNorm, ReLU; the map keeps its size."""
+    """A convolution, BatchNorm and ReLU; the map keeps its size."""
 
     def __init__(self, inputs, outputs, kernel):
         super().__init__(
@@ -55,7 +57,7 @@ class Conv(nn.Sequential):
 MIX = '''
 
 class Mix(nn.Module):
-    """mix * first + (1 - mix) * second, a learned mix a channel."""
+    """mix * first + (1 - mix) * second, with one learned mix per channel."""
 
     def __init__(self, channels):
         super().__init__()
@@ -87,7 +89,7 @@ class Model(nn.Module):
 LOAD = '''
 
 def load(file=Path(__file__).with_name("model.safetensors")):
-    """The trained network in eval mode, on the CPU."""
+    """Return the trained network, in evaluation mode and on the CPU."""
     model = Model()
     model.load_state_dict(load_file(file))
     return model.eval()
@@ -95,7 +97,7 @@ def load(file=Path(__file__).with_name("model.safetensors")):
 
 
 def source(module: Deployable) -> str:
-    """The text of model.py."""
+    """Write the text of model.py for a network."""
     g = module.architecture
     channels, height, width = g.shapes[g.image.id]
     head = HEADER.format(
@@ -124,7 +126,7 @@ def source(module: Deployable) -> str:
 
 
 def _layer(node: Node, g: Architecture) -> str | None:
-    """Its line in __init__; None where a step says all."""
+    """The node's expression in __init__; None where its expression in forward is enough."""
     if not node.inputs:
         return None
     channels, height, width = g.shapes[node.inputs[0]]
@@ -140,7 +142,7 @@ def _layer(node: Node, g: Architecture) -> str | None:
 
 
 def _step(node: Node, g: Architecture) -> str:
-    """Its expression in forward."""
+    """The node's expression in forward."""
     reads = ", ".join(_variable(g[i]) for i in node.inputs)
     if node.op == "concat":
         return f"torch.cat([{reads}], 1)"
@@ -151,6 +153,7 @@ def _step(node: Node, g: Architecture) -> str:
 
 
 def _comment(node: Node, g: Architecture) -> str:
+    """A comment with the shape of the node's output."""
     channels, height, width = g.shapes[node.id]
     return f"  # {channels} x {height} x {width}" if node is not g.head else ""
 
@@ -160,6 +163,6 @@ def _variable(node: Node) -> str:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    """The names as literals, some a line."""
+    """The names as literals, several per line."""
     text = pprint.pformat(names, width=92, compact=True)
     return "\n".join(f"    {line.strip()}" for line in text[1:-1].splitlines())

@@ -1,7 +1,7 @@
-"""A quick look at images that nobody has prepared yet: how many, of which classes, how large.
+"""A quick look at images before `prepare`: how many there are, of which classes and sizes.
 
-Of pictures on disk only the headers are read, of many a sample; whether each can be decoded is for
-`prepare` to say.
+Only the headers of image files are read, and only of a sample where there are many. Whether every
+image can be decoded is checked later, by `prepare`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 from nasflow.data import encoded
 from nasflow.data.pictures import FORMATS, GREY
 
-LOOKED_AT = 2000  # headers, evenly spaced
+LOOKED_AT = 2000  # most headers that are read, of evenly spaced files
+# Of each built-in source: training images, test images (0: none of its own), (height, width,
+# channels), and classes.
 KNOWN: dict[str, tuple[int, int, tuple[int, int, int], int]] = {
     "digits": (1797, 0, (8, 8, 1), 10),
     "cifar10": (50_000, 10_000, (32, 32, 3), 10),
@@ -27,8 +29,15 @@ KNOWN: dict[str, tuple[int, int, tuple[int, int, int], int]] = {
 
 
 class Survey(NamedTuple):
-    """Images given for training and for testing (0: none of their own), (height, width, channels)
-    of the median image, whether all that were looked at have that size, and images a class."""
+    """What the images are.
+
+    Attributes:
+        images: number of images given for training.
+        test: number of images given for testing; 0 where there is no own test set.
+        size: height, width and channels of the median image.
+        uniform: whether all images of the sample have that size.
+        classes: number of training images of each class.
+    """
 
     images: int
     test: int
@@ -38,7 +47,16 @@ class Survey(NamedTuple):
 
 
 def survey(source: str, train: Path | None, test: Path | None) -> Survey:
-    """ValueError, one line, where there is nothing to look at."""
+    """Look at the images.
+
+    Args:
+        source: `data.source` of the configuration.
+        train: own training images, or None for a built-in source.
+        test: own test images, or None.
+
+    Raises:
+        ValueError: if there are no images, or one of the sample cannot be read.
+    """
     if source in KNOWN:
         images, tested, size, classes = KNOWN[source]
         return Survey(
@@ -71,7 +89,7 @@ def _classes(found: encoded.Encoded) -> dict[str, int]:
 
 
 def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
-    """(height, width, channels) by the header."""
+    """Height, width and channels of an image, as its header says."""
     from PIL import Image
 
     content: Any = found.contents[index]
@@ -79,7 +97,7 @@ def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
         stream = content if isinstance(content, Path) else io.BytesIO(content)
         with Image.open(stream, formats=FORMATS) as picture:
             return picture.height, picture.width, 1 if picture.mode in GREY else 3
-    except Exception as error:  # Pillow's readers raise what they please
+    except Exception as error:  # Pillow's readers raise errors of many kinds
         raise ValueError(
             f"{found.names[index]}: no picture ({' '.join(str(error).split())}); "
             f"expected one of {', '.join(FORMATS)}; replace or remove it"

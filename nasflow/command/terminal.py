@@ -1,6 +1,6 @@
-"""What the commands print with: tables of rich on a terminal, plain columns elsewhere.
+"""Printing for the commands: tables by rich on a terminal, and plain columns elsewhere.
 
-Text is taken as it is, never as rich's markup: names come from files and folders.
+Text is printed as it is and never read as rich's markup, since names come from files and folders.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from rich.text import Text
 
 from nasflow.printable import printable
 
-PIPED = 400  # columns where nobody sees the edge
-LEAST = 120  # of a terminal: a line that it breaks says more than one that is cut
+PIPED = 400  # columns per line in a pipe or a file, where no terminal has an edge
+LEAST = 120  # fewest columns on a terminal: a line that it breaks is better than one that is cut
 
 Cell = str | Text
 Lines = Iterator[RenderableType]
 
 
 def console() -> Console:
-    """On stdout; where that is no terminal: no colour, no wrapping."""
+    """A console on stdout; without colours and line breaks where that is not a terminal."""
     width = max(LEAST, get_terminal_size().columns) if sys.stdout.isatty() else PIPED
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def say(lines: Iterable[RenderableType]) -> None:
-    """Print one after the other; elsewhere than on a terminal no line ends in blanks."""
+    """Print the lines in turn; where stdout is not a terminal, blanks at the end are removed."""
     out = console()
     with out.capture() if not out.is_terminal else nullcontext() as captured:
         for line in lines:
@@ -41,14 +41,17 @@ def say(lines: Iterable[RenderableType]) -> None:
 
 
 def drawn() -> bool:
-    """Whether stdout can show more than ASCII."""
+    """Whether stdout can show characters beyond ASCII."""
     return (sys.stdout.encoding or "ascii").lower().startswith("utf")
 
 
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Cell]], style: str | None = None
-) -> Table:
-    """Columns whose heading begins with a blank are numbers, to the right."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
+    """Make a table.
+
+    Args:
+        columns: the headings; a column whose heading begins with a blank is aligned to the right.
+        rows: one cell for each column.
+    """
     live = sys.stdout.isatty()
     edge = box.SIMPLE_HEAD if live and drawn() else None
     result = Table(box=edge, pad_edge=False, padding=(0, 2 if edge is None else 1, 0, 0))
@@ -61,29 +64,32 @@ def table(
 
 
 def styled(text: str, style: str) -> Text:
+    """Text in a style of rich."""
     return Text(printable(text), style)
 
 
 def count(value: int | None) -> str:
-    """12,345"""
+    """A number as in 12,345; `-` where it is not known."""
     return "-" if value is None else f"{value:,}"
 
 
 def percent(value: float | None, places: int = 1) -> str:
+    """A fraction as in 12.3 %; `-` where it is not known."""
     return "-" if value is None else f"{value:.{places}%}".replace("%", " %")
 
 
 def loss(value: float | None) -> str:
+    """A loss in nats as in 0.1234; `-` where it is not known."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def mega(value: int | None) -> str:
-    """FLOPs in millions."""
+    """FLOPs in millions, as in 1.28; `-` where they are not known."""
     return "-" if value is None else f"{value / 1e6:,.2f}"
 
 
 def seconds(value: float | None) -> str:
-    """14 s, 3:05, 1:02:03"""
+    """Seconds as in 14 s, 3:05 or 1:02:03; `-` where they are not known."""
     if value is None:
         return "-"
     if value < 100:

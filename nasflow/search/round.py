@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -13,10 +12,10 @@ from nasflow.config.search import Search
 from nasflow.network.network import Network
 from nasflow.search.budget import Limits
 from nasflow.training.batches import Split
+from nasflow.training.loop import Progress
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import FORGETFUL, Keeper
 
-Progress = Callable[[int, int, str], None]  # steps done, steps at most, a few words
 Row = dict[str, bool | int | float | str | None]  # of a table, by column
 
 

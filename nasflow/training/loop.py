@@ -17,6 +17,8 @@ from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper, Memory, Snapshot
 
+Progress = Callable[[int, int, str], None]  # steps done, steps in all, a few words
+
 
 class Step(NamedTuple):
     """One training step of all siblings.

@@ -16,13 +16,12 @@ from nasflow.network.network import Network, at_rest
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split, join
 from nasflow.training.duration import Length, Pace, Stopwatch
-from nasflow.training.loop import Step, training_loop
+from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.schedule import cosine
 from nasflow.training.siblings import Score, Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper, Memory
 
 Row = dict[str, float | int | None]
-Progress = Callable[[int, int, str], None]  # steps done, steps in all, a few words
 ROWS_PER_RUN = 200
 LOOKS = 10  # evaluations on the validation images
 NEVER = Score(float("nan"), float("nan"))

@@ -1,4 +1,12 @@
-"""The configuration, the names of the results, and the functions that the rules share."""
+"""Everything that the rules share: the configuration, the names of results, and functions.
+
+Each rule has a `message`, which begins with its name, since Snakemake shows a message instead of
+the name. Each rule that runs a program also has a `benchmark`, a table in which Snakemake writes the
+seconds and the peak memory of a job (of the last attempt, where a job was repeated). Neither is
+part of a result, and neither makes anything run again. Measuring takes 16 ms of a core per sample
+of a stage with 0.9 GB, two samples per second during the first 15 s of a job, and one sample per
+30 s after that.
+"""
 
 import contextlib
 import itertools
@@ -9,14 +17,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# The package beside the workflow, installed or not.
+# The folder of the clone: the package nasflow lies in it, whether it is installed or not.
 ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
 sys.path.insert(0, ROOT)
 
-from nasflow.config.compare import algorithm_of
 from nasflow.config import files as config_file
-from nasflow.search import budget as policy
 from nasflow.config.compare import FILES as COMPARISON
+from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
@@ -24,10 +31,12 @@ from nasflow.config.reading import ConfigError
 from nasflow.config.section import plain
 from nasflow.data.listing import listing
 from nasflow.printable import printable
+from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
 
-# A stage's number goes up when its program gives other results than before: shell rules do not
-# see a changed program. Results of that stage and of all after it are then made anew.
+# Raise a stage's number when its program computes other results than before: Snakemake notices a
+# changed command line, but not a changed program. The results of that stage and of all stages after
+# it are then computed again.
 VERSIONS = {
     "prepare": 2,
     "pretrain": 5,
@@ -43,7 +52,7 @@ VERSIONS = {
 
 
 def experiment(files):
-    """The validated configuration; one line a problem and exit code 2 otherwise."""
+    """Read and validate the configuration; on errors print one line for each and exit with 2."""
     try:
         return config_file.experiment([file for file in map(Path, files) if file.is_file()], config)
     except ConfigError as error:
@@ -69,9 +78,10 @@ wildcard_constraints:
     round="[1-9][0-9]{0,8}",
 
 
-# "$python" is the interpreter that runs Snakemake, also where its environment is not activated, and
-# it finds the package above. Both stay out of params: a moved environment changes no result.
-# OMP_NUM_THREADS: networks compute on one thread each, and Snakemake's 0 for mirrors is refused.
+# "$python" is the interpreter that runs Snakemake, even where its environment is not activated;
+# PYTHONPATH lets it find the package in ROOT. Neither is a parameter of a rule, because an
+# environment that was moved changes no result. OMP_NUM_THREADS is 1 because every network computes
+# on one thread; Snakemake would set it to 0 for the mirrors (`threads: 0`), which OpenMP refuses.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 shell.prefix(
     "set -euo pipefail; export OMP_NUM_THREADS=1 PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{ROOT:q}; python={PYTHON:q}; "
@@ -79,16 +89,24 @@ shell.prefix(
 
 
 def text(value):
-    """A parameter as canonical JSON; a function, since Snakemake reads braces as wildcards."""
+    """A parameter as canonical JSON.
+
+    It is returned as a function, because Snakemake would read the braces of a string as wildcards.
+    """
     return lambda wildcards: json.dumps(value, sort_keys=True)
 
 
 def section(name):
+    """One section of the configuration, as a parameter."""
     return text(plain(getattr(EXPERIMENT, name)))
 
 
 def pictures(wildcards):
-    """What stands on disk to be prepared; once it is gone, what was prepared is kept."""
+    """The digest of the names and sizes of the image files on disk.
+
+    Where the files were deleted after `prepare` had run, it is the digest that `prepare` recorded,
+    so that the prepared data are kept.
+    """
     found = listing(EXPERIMENT.data)
     if found is None and Path(f"{RESULTS}/data/data.json").exists():
         return json.loads(Path(f"{RESULTS}/data/data.json").read_text()).get("listing")
@@ -96,18 +114,22 @@ def pictures(wildcards):
 
 
 def sections(*names):
+    """Several sections of the configuration, as one parameter."""
     return text({name: plain(getattr(EXPERIMENT, name)) for name in names})
 
 
 def described():
-    """All that a page about the experiment tells: not where it runs, which changes no result."""
+    """The configuration that a page about the experiment shows.
+
+    The keys that say where and how it runs are left out, because they change no result.
+    """
     skipped = ("device", "threads", "tracking")
     whole = plain(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
 
 def search_sections(wildcards):
-    """What a round is a function of; an ablation replaces some of it."""
+    """The sections that decide a round; an ablation replaces some of their keys."""
     own = EXPERIMENT.variant(wildcards.algorithm)
     names = ["search", "augment"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
@@ -116,35 +138,39 @@ def search_sections(wildcards):
 
 
 def stem(files):
-    """The common name of a checkpoint's files, as the program takes it."""
+    """The name that a checkpoint's files have in common; the program takes this name."""
     return files[0].removesuffix(CHECKPOINT[0])
 
 
 def tracking_uri(wildcards):
+    """The address of MLflow; a function, because an address may contain braces."""
     return EXPERIMENT.tracking.uri
 
 
 def parent(wildcards):
-    """What round r starts from: the winner of round r - 1, or the pretrained network."""
+    """The network that round r starts from: the winner of round r - 1, or the pretrained one."""
     before = int(wildcards.round) - 1
     name = f"search/round_{before}/winner" if before else "pretrain/network"
     return expand(f"{SEARCH}/{name}{{end}}", **wildcards, end=CHECKPOINT)
 
 
 def parent_status(wildcards):
+    """The status.json of the stage that `parent` names."""
     return str(Path(parent(wildcards)[0]).with_name("status.json"))
 
 
 def rounds(wildcards):
-    """status.json of the rounds up to the one that ends the search, or up to the next one to run.
+    """The status.json of each round, up to the last round of the search or the next one to run.
 
-    Read from the disk, not by `checkpoints.search_round.get`: Snakemake then skips its checks while
-    a round is missing ("Nothing to be done" after a stop under a raised budget), and builds the
-    graph once a round (a call at 100 rounds: 9 s). A round that has finished makes Snakemake call
-    this again, so files of an earlier search may stand here until their round is made anew.
+    The files are read from the disk, and not found by `checkpoints.search_round.get`. With that
+    call Snakemake skips its checks while a round is missing (it says "Nothing to be done" where a
+    search was stopped and its budget raised), and it builds the graph again for each round (9 s for
+    one call at 100 rounds). When a round has finished, Snakemake calls this function again, because
+    the rule is a checkpoint. So a file of an earlier search may be listed here until its round is
+    computed again.
     """
     files = []
-    if not policy.rounds_wanted(wildcards.algorithm, EXPERIMENT.budget):
+    if not rounds_wanted(wildcards.algorithm, EXPERIMENT.budget):
         return files
     for number in itertools.count(1):
         files += expand(f"{SEARCH}/search/round_{number}/status.json", **wildcards)
@@ -155,7 +181,7 @@ def rounds(wildcards):
             totals = json.loads(last.read_text())["totals"]
         except (ValueError, LookupError) as error:
             raise WorkflowError(f"{last} is damaged; delete it to run this round again") from error
-        if policy.finished(EXPERIMENT.budget, totals):
+        if finished(EXPERIMENT.budget, totals):
             return files
 
 
@@ -169,7 +195,10 @@ def last_winner(wildcards):
 
 
 def tracked(wildcards):
-    """The mirrors of the rounds that are done, and the rounds, which bring the next call of this."""
+    """The mirrors of the finished rounds, and the rounds themselves.
+
+    The rounds are listed so that Snakemake calls this function again after each of them.
+    """
     files = rounds(wildcards)
     done = sum(Path(file).exists() for file in files)
     mirrors = [f"{SEARCH}/tracking/round_{number}.json" for number in range(1, done + 1)]
@@ -179,17 +208,23 @@ def tracked(wildcards):
 
 
 def tracked_before(wildcards):
+    """The mirror that must be finished before the mirror of a round may start."""
     before = int(wildcards.round) - 1
     name = f"round_{before}" if before else "pretrain"
     return expand(f"{SEARCH}/tracking/{name}.json", **wildcards)
 
 
+# Works around a fault of Snakemake, seen in 9.27.1. While jobs wait for a core, each pass of the
+# scheduler's loop starts a timer of one timespan of --max-jobs-per-timespan (default: 100/1s),
+# which starts another pass; the end of a job starts a pass too, so that the timers add up. After
+# 140 jobs they took 15 % of a core from searches that are compared by wall clock. To reproduce: 40
+# jobs of `sleep 0.1` and 3 jobs of `sleep 8` with --cores 1 --verbose; the lines "Ready jobs" grow
+# to 29 per second. (https://github.com/snakemake/snakemake/pull/3744 describes the same passes.)
+# No setting avoids it: null in a profile means the default, "100/0s" would leave no pause between
+# passes, and after a longer timespan Snakemake waits at its end for the last timer (three jobs of
+# 0.3 s take 17 s with 100000/15s, 3 s with the default).
 def wake_when_jobs_end():
-    """No limit on starts a second, unless a lower one than Snakemake's default is asked for.
-
-    Under a limit the scheduler of 9.27 also wakes a second after each time it woke while jobs wait,
-    once more for every job that ended: 15 % of a core after 140 jobs, taken from searches that
-    compete by the clock."""
+    """Remove the limit on job starts, unless it is lower than Snakemake's default."""
     limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
     if limit and limit.max_jobs >= 100 * limit.timespan:
         workflow.scheduler.job_rate_limiter = None

@@ -1,5 +1,5 @@
-# The pictures are a parameter, a digest of their names and sizes: as input files, 50,000 of them
-# would be looked at one by one.
+# The images are represented by a parameter, the digest of their names and sizes. As input files,
+# 50,000 of them would be checked by Snakemake one by one.
 rule prepare:
     input:
         split=EXPERIMENT.data.split or [],
@@ -11,6 +11,8 @@ rule prepare:
         split=f"{RESULTS}/data/split.csv",
     log:
         f"{RESULTS}/logs/prepare.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare.tsv"
     conda:
         "../envs/nasflow.yaml"
     params:
@@ -18,6 +20,8 @@ rule prepare:
         version=VERSIONS["prepare"],
         pictures=pictures,
         out=subpath(output.data, parent=True),
+    message:
+        "prepare: read the images, check them, and split them into training, validation and test"
     shell:
         'exec "$python" -m nasflow prepare --config {params.config:q} --out {params.out:q}'
         " --log {log:q}"

@@ -11,6 +11,8 @@ rule final_train:
         status=f"{SEARCH}/final/status.json",
     log:
         f"{SEARCH}/logs/final_train.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/final_train.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: EXPERIMENT.threads
@@ -24,6 +26,9 @@ rule final_train:
         data=subpath(input.data, parent=True),
         parent=lambda wildcards, input: stem(input.parent),
         out=lambda wildcards, output: stem(output.network),
+    message:
+        "final_train: train the network that {wildcards.algorithm} found with seed {wildcards.seed}"
+        " to convergence"
     shell:
         "launcher={resources.launcher:q}; "
         'exec $launcher "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
@@ -51,6 +56,8 @@ rule evaluate:
         predictions=f"{SEARCH}/final/predictions.parquet",
     log:
         f"{SEARCH}/logs/evaluate.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/evaluate.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: EXPERIMENT.threads
@@ -62,6 +69,9 @@ rule evaluate:
         version=VERSIONS["evaluate"],
         data=subpath(input.data, parent=True),
         network=lambda wildcards, input: stem(input.network),
+    message:
+        "evaluate: measure the final network"
+        " of {wildcards.algorithm} with seed {wildcards.seed} on the test images, once"
     shell:
         'exec "$python" -m nasflow evaluate --config {params.config:q} --data {params.data:q}'
         " --network {params.network:q} --search {input.search:q} --pretrain {input.pretrain:q}"

@@ -10,6 +10,8 @@ rule pretrain:
         status=f"{SEARCH}/pretrain/status.json",
     log:
         f"{SEARCH}/logs/pretrain.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/pretrain.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: EXPERIMENT.threads
@@ -22,6 +24,9 @@ rule pretrain:
         version=VERSIONS["pretrain"],
         data=subpath(input.data, parent=True),
         out=lambda wildcards, output: stem(output.network),
+    message:
+        "pretrain: train the base network of {wildcards.algorithm} with seed {wildcards.seed},"
+        " before the search begins"
     shell:
         "launcher={resources.launcher:q}; "
         'exec $launcher "$python" -m nasflow pretrain --config {params.config:q} --data {params.data:q}'
@@ -34,19 +39,24 @@ rule plan:
         plan=PLAN,
     log:
         f"{SEARCH}/logs/plan.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/plan.tsv"
     conda:
         "../envs/nasflow.yaml"
     params:
         config=section("budget"),
         version=VERSIONS["plan"],
+    message:
+        "plan: write down the budget of {wildcards.algorithm} with seed {wildcards.seed}"
     shell:
         'exec "$python" -m nasflow plan --config {params.config:q} --out {output.plan:q}'
         " --log {log:q}"
 
 
-# The budget is a resource, which reruns nothing: another budget adds rounds and changes none. As
-# ancient(plan.json) it did harm: with Snakemake 9.27 a change of budget and search together left
-# the rounds as they were, since jobs behind a job that is about to run are not checked themselves.
+# The budget is a resource, because a changed resource makes nothing run again: a larger budget adds
+# rounds and changes none of those that exist. As an input, ancient(plan.json), it did harm: where the
+# budget and the search section changed together, Snakemake 9.27 left the old rounds as they were,
+# since it does not check the jobs that depend on a job which is about to run.
 checkpoint search_round:
     input:
         train=rules.prepare.output.train,
@@ -61,6 +71,8 @@ checkpoint search_round:
         architectures=f"{SEARCH}/search/round_{{round}}/architectures.parquet",
     log:
         f"{SEARCH}/logs/round_{{round}}.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/round_{{round}}.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: EXPERIMENT.threads
@@ -76,6 +88,9 @@ checkpoint search_round:
         data=subpath(input.data, parent=True),
         parent=lambda wildcards, input: stem(input.parent),
         out=subpath(output.status, parent=True),
+    message:
+        "search_round: round {wildcards.round} of {wildcards.algorithm} with seed {wildcards.seed}:"
+        " train the network and its children, and see whether a child replaces it"
     shell:
         "launcher={resources.launcher:q}; "
         'exec $launcher "$python" -m nasflow search_round --config {params.config:q}'
@@ -85,7 +100,8 @@ checkpoint search_round:
         " --ranks {resources.ranks:q}"
 
 
-# Only the last winner counts as changed input: a round made anew with the same bytes ends here.
+# Only the winner of the last round counts as a changed input: where a round was computed again and
+# its files are bit for bit identical, nothing after it runs again.
 rule select_winner:
     input:
         rounds=ancient(rounds),
@@ -97,12 +113,17 @@ rule select_winner:
         summary=f"{SEARCH}/search/summary.json",
     log:
         f"{SEARCH}/logs/select_winner.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/select_winner.tsv"
     conda:
         "../envs/nasflow.yaml"
     params:
         version=VERSIONS["select_winner"],
         rounds=lambda wildcards, input: [str(Path(file).parent) for file in input.rounds],
         out=lambda wildcards, output: stem(output.winner),
+    message:
+        "select_winner: take the network of the last round"
+        " of {wildcards.algorithm} with seed {wildcards.seed}"
     shell:
         'exec "$python" -m nasflow select_winner --algorithm {wildcards.algorithm:q}'
         " --pretrain {input.pretrain:q} --rounds {params.rounds:q} --plan {input.plan:q}"

@@ -1,5 +1,5 @@
-# The mirror in MLflow hangs on the results and nothing hangs on it. Each job waits for the one
-# before, so a search never has two writers.
+# The mirror in MLflow is made from the results, and no result depends on it. Each job waits for the
+# job before it, so that two jobs never write about the same search at the same time.
 rule track_pretrain:
     input:
         status=rules.pretrain.output.status,
@@ -9,6 +9,8 @@ rule track_pretrain:
         mirror=f"{SEARCH}/tracking/pretrain.json",
     log:
         f"{SEARCH}/logs/track_pretrain.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/track_pretrain.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: 0
@@ -17,6 +19,9 @@ rule track_pretrain:
         version=VERSIONS["track"],
         source=subpath(input.status, parent=True),
         experiment=EXPERIMENT.experiment,
+    message:
+        "track_pretrain: copy the pretraining"
+        " of {wildcards.algorithm} with seed {wildcards.seed} to MLflow"
     shell:
         'exec "$python" -m nasflow track --kind pretrain --source {params.source:q}'
         " --experiment {params.experiment:q} --algorithm {wildcards.algorithm:q}"
@@ -34,6 +39,8 @@ rule track_round:
         mirror=f"{SEARCH}/tracking/round_{{round}}.json",
     log:
         f"{SEARCH}/logs/track_round_{{round}}.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/track_round_{{round}}.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: 0
@@ -42,6 +49,9 @@ rule track_round:
         version=VERSIONS["track"],
         source=subpath(input.status, parent=True),
         experiment=EXPERIMENT.experiment,
+    message:
+        "track_round: copy round {wildcards.round}"
+        " of {wildcards.algorithm} with seed {wildcards.seed} to MLflow"
     shell:
         'exec "$python" -m nasflow track --kind round --source {params.source:q}'
         " --experiment {params.experiment:q} --algorithm {wildcards.algorithm:q}"
@@ -61,6 +71,8 @@ rule track_final:
         mirror=f"{SEARCH}/tracking/final.json",
     log:
         f"{SEARCH}/logs/track_final.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/track_final.tsv"
     conda:
         "../envs/nasflow.yaml"
     threads: 0
@@ -69,6 +81,9 @@ rule track_final:
         version=VERSIONS["track"],
         source=subpath(input.metrics, parent=True),
         experiment=EXPERIMENT.experiment,
+    message:
+        "track_final: copy the final training"
+        " of {wildcards.algorithm} with seed {wildcards.seed} to MLflow"
     shell:
         'exec "$python" -m nasflow track --kind final --source {params.source:q}'
         " --experiment {params.experiment:q} --algorithm {wildcards.algorithm:q}"
