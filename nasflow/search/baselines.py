@@ -26,8 +26,9 @@ from nasflow.search.children import output_changes, propose, starts
 from nasflow.search.dropouts import Dropouts
 from nasflow.search.history import architecture_rows
 from nasflow.search.neighbourhood import Child
-from nasflow.search.round import Progress, Round, RoundEnd, Setting
+from nasflow.search.round import Round, RoundEnd, Setting
 from nasflow.search.rung import Rung, Stretch, ranked, score_of, train_rung
+from nasflow.training.loop import Progress
 from nasflow.training.process import one_thread
 from nasflow.training.siblings import Score
 from nasflow.training.snapshot import FORGETFUL, Keeper

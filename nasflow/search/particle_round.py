@@ -21,11 +21,11 @@ from nasflow.search.children import output_changes, propose, starts
 from nasflow.search.dropouts import Dropouts
 from nasflow.search.history import Record, architecture_rows, particle_rows
 from nasflow.search.neighbourhood import Child, edges
-from nasflow.search.round import Progress, Round, RoundEnd, Setting
+from nasflow.search.round import Round, RoundEnd, Setting
 from nasflow.search.round_course import RoundCourse
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
-from nasflow.training.loop import training_loop
+from nasflow.training.loop import Progress, training_loop
 from nasflow.training.process import one_thread
 from nasflow.training.siblings import Siblings, evaluate
 from nasflow.training.snapshot import FORGETFUL, Keeper

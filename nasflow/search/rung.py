@@ -13,10 +13,10 @@ from nasflow.config.kinds import OnOutOfMemory
 from nasflow.network.network import Network, at_rest
 from nasflow.search.dropouts import CAUSES, Dropouts
 from nasflow.search.history import training_row
-from nasflow.search.round import Progress, Row, Setting
+from nasflow.search.round import Row, Setting
 from nasflow.training import optim
 from nasflow.training.batches import Batches
-from nasflow.training.loop import Step, training_loop
+from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.schedule import cosine
 from nasflow.training.siblings import Score, Siblings, evaluate
 from nasflow.training.snapshot import Keeper, Memory

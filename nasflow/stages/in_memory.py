@@ -24,11 +24,12 @@ from nasflow.network.base import base_network
 from nasflow.network.network import Network, forward
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted
 from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
-from nasflow.search.round import Progress, Round
+from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.arrays import Images, as_pixels, split_arrays
 from nasflow.training.batches import Split
 from nasflow.training.duration import Spent, length
+from nasflow.training.loop import Progress
 from nasflow.training.process import one_thread
 from nasflow.training.train import Row, Trained, train
 

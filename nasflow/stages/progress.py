@@ -11,11 +11,11 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
-Progress = Callable[[int, int, str], None]
+from nasflow.training.loop import Progress
 
 EVERY = 0.25  # seconds between two drawings
 ERASE = "\r\x1b[2K"  # moves the cursor to the first column and erases the line

@@ -20,10 +20,11 @@ from nasflow.network.network import Network
 from nasflow.particles.flow import Matrix, Vector
 from nasflow.randomness import generator
 from nasflow.search.particle_round import Stop, stopped
-from nasflow.search.round import Progress, Setting
+from nasflow.search.round import Setting
 from nasflow.studies import simulation
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
+from nasflow.training.loop import Progress
 from nasflow.training.optim import Update
 from nasflow.training.schedule import cosine
 from nasflow.training.siblings import Siblings
