@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Record(NamedTuple):
         tau: the step size.
         losses: validation losses of this step, nats (m,).
         V: their running averages, nats (m,).
+        price: what the parameters of each network cost against those of the centre, nats (m,).
+        kinetic: |v|^2 / 2 of each network where the configuration adds it, else 0; (m,).
         standard_error: of V_i - V_0, nats (m,).
         train_loss: training losses of this step, nats (m,).
         info: what the particles did.
@@ -34,6 +36,8 @@ class Record(NamedTuple):
     tau: float
     losses: Vector
     V: Vector
+    price: Vector
+    kinetic: Vector
     standard_error: Vector
     train_loss: Vector
     info: Info
@@ -51,18 +55,22 @@ def unpack(arrays: Arrays) -> list[Record]:
     """Turn the arrays of `pack` back into records."""
     columns, info = group(arrays, "step"), group(arrays, "info")
 
-    def row(parts: Arrays, i: int) -> dict[str, Any]:
-        return {name: a[i] if a.ndim > 1 else a[i].item() for name, a in parts.items()}
+    def values(parts: Arrays, names: Sequence[str], i: int) -> list[object]:
+        return [parts[n][i] if parts[n].ndim > 1 else parts[n][i].item() for n in names]
 
-    return [Record(**row(columns, i), info=Info(**row(info, i))) for i in range(len(columns["k"]))]
+    plain = [name for name in Record._fields if name != "info"]
+    return [
+        Record._make([*values(columns, plain, i), Info._make(values(info, Info._fields, i))])
+        for i in range(len(columns["k"]))
+    ]
 
 
 def particle_rows(history: Sequence[Record]) -> list[Row]:
     """Return the rows of particles.parquet, one for each step and node.
 
     A row describes one instant, that at which the particles decide whether to move. In it
-    `energy` is w U'(share) + validation_loss (+ the price of parameters, + |v|^2 / 2, where the
-    configuration asks for them). `moved`, `count_after` and `restarted` tell what the step did.
+    `energy` is weight * U'(share) + validation_loss + price + kinetic. `moved`, `count_after` and
+    `restarted` tell what the step did.
     """
     return [
         {
@@ -73,6 +81,8 @@ def particle_rows(history: Sequence[Record]) -> list[Row]:
             "share": float(r.info.share[node]),
             "validation_loss": float(r.V[node]),
             "train_loss": float(r.train_loss[node]),
+            "price": float(r.price[node]),
+            "kinetic": float(r.kinetic[node]),
             "energy": float(r.info.energy[node]),
             "tau": r.tau,
             "moved": int(r.info.moved[node]),
@@ -101,8 +111,9 @@ def training_row(number: int, k: int, node: int, tau: float, loss: float) -> Row
         loss: the training loss, nats.
     """
     known: Row = {"step": number, "k": k, "node": node, "tau": tau, "train_loss": loss}
-    particles = ("count", "share", "energy", "moved", "count_after", "weight", "standard_error")
-    return known | dict.fromkeys((*particles, "phi", "validation_loss", "restarted"))
+    energy = ("count", "share", "price", "kinetic", "energy", "weight", "standard_error", "phi")
+    moves = ("moved", "count_after", "restarted")
+    return known | dict.fromkeys((*energy, *moves, "validation_loss"))
 
 
 def architecture_rows(

@@ -76,9 +76,12 @@ class RoundCourse:
         self._average.update(losses)
         V = dropouts.filled(self._average.V)
         error = np.where(dropouts.out, 0.0, self._average.standard_error)
-        info = self._move(step, V, error)
+        kinetic = self._kinetic()
+        info = self._move(step, V + self._price + kinetic, error)
         train_loss = np.where(dropouts.out, np.nan, step.train_loss)
-        self.history.append(Record(step.k, step.tau, losses, V, error, train_loss, info))
+        self.history.append(
+            Record(step.k, step.tau, losses, V, self._price, kinetic, error, train_loss, info)
+        )
         return True
 
     def note(self) -> str:
@@ -129,15 +132,20 @@ class RoundCourse:
         self._live.rest(self.dropouts.out)
         self.history = unpack(arrays)
 
+    def _kinetic(self) -> Vector:
+        """|v|^2 / 2 of each sibling where the configuration adds it to the energy, else 0."""
+        if not (self._setting.search.second_order.kinetic and self._rules.second_order):
+            return np.zeros(len(self._live))
+        kinetic: Vector = np.where(self.dropouts.out, 0.0, self._live.kinetic_energies())
+        return kinetic
+
     def _move(self, step: Step, V: Vector, error: Vector) -> particles.Info:
-        """Let the particles take one step at the running averages V."""
+        """Let the particles take one step; V has price and kinetic energy added."""
         search, out = self._setting.search, self.dropouts.out
-        kinetic = search.second_order.kinetic and self._rules.second_order
-        v = self._live.kinetic_energies() if kinetic else np.zeros(len(V))
         self._particles, info = particles.step(
             generator("particles", self._setting.seed, self._setting.number, step.k),
             self._particles,
-            V + self._price + np.where(out, 0.0, v),
+            V,
             error,
             step.tau,
             self._rules,

@@ -93,15 +93,7 @@ def train_rung(
         keeper: keeps the state from which an interrupted rung goes on.
         gains: for each network the factors of its gradients, by tensor name; empty for none.
     """
-    search, augment, nodes = setting.search, setting.augment, list(networks)
-    batches = Batches(
-        setting.train,
-        search.batch_size,
-        "train",
-        (setting.seed,),
-        flip=augment.flip,
-        shift=augment.shift,
-    )
+    search, nodes = setting.search, list(networks)
     with Siblings(
         [at_rest(network) for network in networks.values()],
         optim.make(search),
@@ -114,7 +106,7 @@ def train_rung(
         course = RungCourse(nodes, stretch, setting, live)
         for step in training_loop(
             live,
-            [batches],
+            [_batches(setting)],
             course.tau,
             course,
             keeper=keeper,
@@ -128,6 +120,11 @@ def train_rung(
         scores = course.evaluate()
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
     return Rung(trained, scores, course.rows, course.steps, course.late, course.dropped())
+
+
+def _batches(setting: Setting) -> Batches:
+    size, augment, counters = setting.search.batch_size, setting.augment, (setting.seed,)
+    return Batches(setting.train, size, "train", counters, flip=augment.flip, shift=augment.shift)
 
 
 class RungCourse:

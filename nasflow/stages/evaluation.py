@@ -73,16 +73,11 @@ def evaluate(
         tested = _test(trained, split, augment, threads)
     found, before = read_json(search), read_json(pretrain)
     final = read_json(network.with_name("status.json"))
-    seconds = {
-        "pretrain": before["seconds"],
-        "search": found["seconds"],
-        "final": final["seconds"],
-        "evaluate": time.monotonic() - began,
-    }
+    taken = time.monotonic() - began
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
-        "seconds": seconds | {"total": sum(seconds.values())},
+        "seconds": _seconds(before, found, final, taken),
     }
     text = summary_text(metrics, found, facts, trained.architecture, out.parent)
     files = {
@@ -98,6 +93,16 @@ def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tes
         rows = prediction_rows(live.logits(split), split.labels.cpu())
         mirrored = live.evaluate(split, mirror=True)[0].accuracy if augment.flip else None
     return Tested(rows, mirrored)
+
+
+def _seconds(before: Json, found: Json, final: Json, taken: float) -> dict[str, float]:
+    parts: dict[str, float] = {
+        "pretrain": before["seconds"],
+        "search": found["seconds"],
+        "final": final["seconds"],
+        "evaluate": taken,
+    }
+    return parts | {"total": sum(parts.values())}
 
 
 def _metrics(tested: Tested, network: Network, found: Json, before: Json, final: Json) -> Json:

@@ -31,7 +31,8 @@ from nasflow.training.batches import Split
 from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import one_thread
-from nasflow.training.train import Row, Trained, train
+from nasflow.training.train import Trained, TrainingJob, train
+from nasflow.training.training_course import Row
 
 Json = dict[str, Any]  # what a status file holds
 CHUNK = 250
@@ -214,15 +215,6 @@ def _trained(
     images = len(data)
     if isinstance(section, Final) and section.use_validation:
         images += len(validation)
-    return train(
-        network,
-        data,
-        validation,
-        section,
-        task.experiment.augment,
-        length(section, images, network.architecture.flops, spent),
-        purpose=name,
-        seed=task.seed,
-        workers=task.workers,
-        progress=task.progress,
-    )
+    lasts = length(section, images, network.architecture.flops, spent)
+    job = TrainingJob(section, task.experiment.augment, lasts, name, task.seed, task.workers)
+    return train(network, data, validation, job, task.progress)

@@ -20,18 +20,18 @@ from nasflow.config.section import plain
 from nasflow.search.baselines import steps_wanted
 from nasflow.search.budget import cycle_steps, epoch_steps
 from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
-from nasflow.search.round import Round, RoundEnd
+from nasflow.search.round import Round, RoundEnd, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
 from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
 from nasflow.storage.attempt import Attempt, attempt, inputs
-from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
+from nasflow.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
-from nasflow.training.ranks import joined
+from nasflow.training.ranks import Ranks, joined
 
 
 class Task(NamedTuple):
@@ -103,26 +103,13 @@ def search_round(
         before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
         identity = _identity(task, data, parent)
         with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
-            network, k, optimizer = read_checkpoint(parent)
-            setting = round_setting(
-                task.algorithm,
-                task.sections,
-                task.budget,
-                Begin(task.number, k, before, keeper.earlier),
-                train,
-                validation,
-                seed=seed,
-                workers=max(1, threads // ranks.here),
-                ranks=ranks,
-            )
-            of = f"/{task.budget.rounds}" if task.budget.rounds else ""
-            with progress(task.title + of, quiet=not ranks.first) as show:
-                entered = entering(network, optimizer, task.search).to(device)
-                result = round_function(task.algorithm)(entered, k, setting, show, keeper)
-            if not ranks.first:
-                return
-            _write(result, task, before, len(train), out, keeper, began)
-    for trouble in _troubles(result, task, len(train)):
+            start = read_checkpoint(parent)
+            begin = Begin(task.number, start.k, before, keeper.earlier)
+            setting = _setting(task, begin, train, validation, threads, ranks)
+            result = _run(task, start, setting, device, keeper)
+            if ranks.first:
+                _write(result, task, before, len(train), out, keeper, began)
+    for trouble in _troubles(result, task, len(train)) if ranks.first else ():
         print(f"nasflow: {task.title}: {trouble}", file=sys.stderr)
 
 
@@ -135,6 +122,30 @@ def _task(config: str, method: str, budget: str, seed: int, number: int) -> Task
     )
     bounds = parse(Budget, json.loads(budget), "budget")
     return Task(method, algorithm, sections, sections.of(algorithm), bounds, seed, number)
+
+
+def _setting(
+    task: Task, begin: Begin, train: Split, validation: Split, threads: int, ranks: Ranks
+) -> Setting:
+    return round_setting(
+        task.algorithm,
+        task.sections,
+        task.budget,
+        begin,
+        train,
+        validation,
+        seed=task.seed,
+        workers=max(1, threads // ranks.here),
+        ranks=ranks,
+    )
+
+
+def _run(task: Task, start: Checkpoint, setting: Setting, device: str, keeper: Attempt) -> Round:
+    """Run the round on the device, with a line that tells how it stands."""
+    of = f"/{task.budget.rounds}" if task.budget.rounds else ""
+    network = entering(start.network, start.optimizer, task.search).to(device)
+    with progress(task.title + of, quiet=not setting.ranks.first) as show:
+        return round_function(task.algorithm)(network, start.k, setting, show, keeper)
 
 
 def _check(task: Task, train: Split, validation: Split) -> None:

@@ -23,7 +23,7 @@ from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.duration import Spent, length
-from nasflow.training.train import Trained, train
+from nasflow.training.train import Trained, TrainingJob, train
 
 
 class Task(NamedTuple):
@@ -116,14 +116,9 @@ def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, thre
                     task.network.to(device),
                     train_split,
                     validation,
-                    own,
-                    task.augment,
-                    lasts,
-                    purpose=task.name,
-                    seed=seed,
-                    workers=threads,
-                    progress=show,
-                    keeper=keeper,
+                    TrainingJob(own, task.augment, lasts, task.name, seed, threads),
+                    show,
+                    keeper,
                     elapsed=lambda: keeper.seconds,
                 )
             _write(trained, task, seed, out, keeper, began)

@@ -28,8 +28,8 @@ def _schema(**columns: str) -> pa.Schema:
 
 PARTICLES = _schema(
     step="i", k="i", node="n", count="i", share="f", validation_loss="f", train_loss="f",
-    energy="f", tau="f", moved="i", count_after="i", weight="f", standard_error="f",
-    phi="f", restarted="b",
+    price="f", kinetic="f", energy="f", tau="f", moved="i", count_after="i", weight="f",
+    standard_error="f", phi="f", restarted="b",
 )  # fmt: skip
 ARCHITECTURES = _schema(
     node="n", parent="s", morphism="s", site="s", fingerprint="s", parameters="i", flops="i",
@@ -51,7 +51,7 @@ SCHEMAS = {
 # name -> the columns that each version added to the one before; version 1 has none of them
 ADDED: dict[str, dict[int, tuple[str, ...]]] = {
     "architectures.parquet": {2: ("died_at", "died_of")},
-    "particles.parquet": {2: ("count_after",)},
+    "particles.parquet": {2: ("price", "kinetic", "count_after")},
 }
 VERSION = "nasflow.schema"
 

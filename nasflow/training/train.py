@@ -17,14 +17,9 @@ from nasflow.training import optim
 from nasflow.training.batches import Batches, Split, join
 from nasflow.training.duration import Length, Pace, Stopwatch
 from nasflow.training.loop import Progress, Step, training_loop
-from nasflow.training.schedule import cosine
-from nasflow.training.siblings import Score, Siblings
-from nasflow.training.snapshot import FORGETFUL, Keeper, Memory
-
-Row = dict[str, float | int | None]
-ROWS_PER_RUN = 200
-LOOKS = 10  # evaluations on the validation images
-NEVER = Score(float("nan"), float("nan"))
+from nasflow.training.siblings import Siblings
+from nasflow.training.snapshot import FORGETFUL, Keeper
+from nasflow.training.training_course import Row, TrainingCourse
 
 
 class Trained(NamedTuple):
@@ -41,17 +36,31 @@ class Trained(NamedTuple):
     facts: Row
 
 
+class TrainingJob(NamedTuple):
+    """How a network is trained.
+
+    Attributes:
+        stage: batch size, optimizer, step sizes and the like.
+        augment: how training images are varied.
+        length: how long the training lasts (`duration.length`).
+        purpose: pretrain or final; random numbers are drawn for this purpose.
+        seed: of the search.
+        workers: threads.
+    """
+
+    stage: Pretrain | Final
+    augment: Augment
+    length: Length
+    purpose: str
+    seed: int
+    workers: int
+
+
 def train(
     network: Network,
     data: Split,
     validation: Split,
-    stage: Pretrain | Final,
-    augment: Augment,
-    length: Length,
-    *,
-    purpose: str,
-    seed: int,
-    workers: int,
+    job: TrainingJob,
     progress: Progress,
     keeper: Keeper = FORGETFUL,
     elapsed: Callable[[], float] | None = None,
@@ -64,12 +73,7 @@ def train(
         network: what is trained, on the device of the splits; it stays as it is.
         data: the training images.
         validation: the images that it is evaluated on, and trained on where the stage says so.
-        stage: batch size, optimizer, step sizes and the like.
-        augment: how training images are varied.
-        length: how long it trains (`duration.length`).
-        purpose: pretrain or final; random numbers are drawn for this purpose.
-        seed: of the search.
-        workers: threads.
+        job: how it is trained.
         progress: is told after each step what is done.
         keeper: keeps the state from which an interrupted stage goes on.
         elapsed: tells the seconds that have passed, for a training that lasts seconds; its results
@@ -78,28 +82,11 @@ def train(
     Raises:
         ValueError: if the training loss stops being finite.
     """
-    final = stage if isinstance(stage, Final) else None
-    batches = Batches(
-        join(data, validation) if final and final.use_validation else data,
-        stage.batch_size,
-        purpose,
-        (seed,),
-        flip=augment.flip,
-        shift=augment.shift,
-        cutout=final.cutout if final else 0,
-        alternate=final.alternating_flip if final else False,
-    )
-    course = TrainingCourse(stage, Pace(length, elapsed or Stopwatch()), batches.steps_per_epoch)
-    with Siblings(
-        [at_rest(network)],
-        optim.make(stage),
-        workers=workers,
-        shards=stage.shards,
-        average=final.weight_average if final else 1,
-        label_smoothing=stage.label_smoothing,
-        precision=stage.precision,
-    ) as live:
-        if length.steps == 0:
+    batches, steps = _batches(data, validation, job), job.length.steps
+    pace = Pace(job.length, elapsed or Stopwatch())
+    course = TrainingCourse(job.stage, pace, batches.steps_per_epoch)
+    with _siblings(network, job) as live:
+        if steps == 0:
             course.score = live.evaluate(validation)[0]
         for step in training_loop(
             live,
@@ -107,103 +94,47 @@ def train(
             course.tau,
             course,
             keeper=keeper,
-            longest=float("inf") if length.steps is None else length.steps,
+            longest=float("inf") if steps is None else steps,
             more=course.more,
         ):
-            _check(step, purpose, stage)
+            _check(step, job)
             course.record(step, live, validation)
             progress(step.number, max(step.number, round(course.total)), course.note(step))
         return Trained(live.averaged(0), course.rows, course.facts())
 
 
-def _check(step: Step, purpose: str, stage: Pretrain | Final) -> None:
+def _batches(data: Split, validation: Split, job: TrainingJob) -> Batches:
+    stage, augment = job.stage, job.augment
+    final = stage if isinstance(stage, Final) else None
+    return Batches(
+        join(data, validation) if final and final.use_validation else data,
+        stage.batch_size,
+        job.purpose,
+        (job.seed,),
+        flip=augment.flip,
+        shift=augment.shift,
+        cutout=final.cutout if final else 0,
+        alternate=final.alternating_flip if final else False,
+    )
+
+
+def _siblings(network: Network, job: TrainingJob) -> Siblings:
+    stage = job.stage
+    return Siblings(
+        [at_rest(network)],
+        optim.make(stage),
+        workers=job.workers,
+        shards=stage.shards,
+        average=stage.weight_average if isinstance(stage, Final) else 1,
+        label_smoothing=stage.label_smoothing,
+        precision=stage.precision,
+    )
+
+
+def _check(step: Step, job: TrainingJob) -> None:
     loss = float(step.train_loss[0])
     if not np.isfinite(loss):
         raise ValueError(
-            f"{purpose}.lambda_start: {stage.lambda_start}; the loss became {loss} at step "
-            f"{step.number}; lower it"
+            f"{job.purpose}.lambda_start: {job.stage.lambda_start}; the loss became {loss} "
+            f"at step {step.number}; lower it"
         )
-
-
-class TrainingCourse:
-    """What a training records, and how far it has come.
-
-    Args:
-        stage: the section of the configuration.
-        pace: estimates the total number of steps.
-        steps_per_epoch: steps in which each training image is seen once.
-
-    Attributes:
-        rows: the history so far.
-        score: the latest evaluation on the validation images; NaN before the first one.
-        steps: steps made.
-        total: steps in all, by the latest estimate.
-    """
-
-    def __init__(self, stage: Pretrain | Final, pace: Pace, steps_per_epoch: int) -> None:
-        self._stage, self._pace, self._epoch = stage, pace, steps_per_epoch
-        self._recent: list[float] = []
-        self.rows: list[Row] = []
-        self.score, self.steps, self.total = NEVER, 0, 0.0
-
-    def more(self, done: int) -> bool:
-        """Tell whether a training of so many steps goes on."""
-        self.total = self._pace.total(done)
-        return done < self.total
-
-    def tau(self, done: int) -> float:
-        """Return the step size after so many steps: a cosine, times the linear rise."""
-        stage = self._stage
-        warmup = stage.warmup if isinstance(stage, Final) else 0.0
-        rise = max(warmup * self.total, 1.0)
-        fall = cosine(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
-        return fall * min(1.0, (done + 1) / rise)
-
-    def record(self, step: Step, live: Siblings, validation: Split) -> None:
-        """Add a step to the history; LOOKS times in all the network is evaluated."""
-        before = (step.number - 1) / self.total
-        self._recent.append(float(step.train_loss[0]))
-        self.steps, self.total = step.number, self._pace.total(step.number)
-        now = min(step.number / self.total, 1.0) if self.total else 1.0
-        look = int(LOOKS * now) > int(LOOKS * before)
-        if look:
-            self.score = live.evaluate(validation)[0]
-        if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * before):
-            self.rows.append(
-                {
-                    "step": step.number,
-                    "epoch": step.number / self._epoch,
-                    "tau": step.tau,
-                    "train_loss": float(np.mean(self._recent)),
-                    "validation_loss": self.score.loss if look else None,
-                    "validation_accuracy": self.score.accuracy if look else None,
-                }
-            )
-            self._recent.clear()
-
-    def note(self, step: Step) -> str:
-        """Say in a few words how it stands."""
-        accuracy = self.score.accuracy
-        seen = "" if np.isnan(accuracy) else f", validation accuracy {accuracy:.2%}"
-        return f"loss {float(step.train_loss[0]):.3f}" + seen
-
-    def facts(self) -> Row:
-        """Return the end of the training in figures."""
-        return {
-            "steps": self.steps,
-            "epochs": self.steps / self._epoch,
-            "train_loss": self.rows[-1]["train_loss"] if self.rows else None,
-            "validation_loss": self.score.loss,
-            "validation_accuracy": self.score.accuracy,
-        }
-
-    def remember(self) -> Memory:
-        """Return everything that later steps depend on."""
-        facts = {"steps": self.steps, "rows": self.rows, "recent": self._recent}
-        return Memory(facts | {"look": list(self.score)}, {})
-
-    def recall(self, memory: Memory) -> None:
-        """Continue from what `remember` returned."""
-        self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
-        self._recent = memory.facts["recent"]
-        self.score = Score(*memory.facts["look"])

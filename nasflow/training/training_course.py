@@ -1,0 +1,102 @@
+"""How the training of one network stands: its history, its latest evaluation, and its length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasflow.config.training import Final, Pretrain
+from nasflow.training.batches import Split
+from nasflow.training.duration import Pace
+from nasflow.training.loop import Step
+from nasflow.training.schedule import cosine
+from nasflow.training.siblings import Score, Siblings
+from nasflow.training.snapshot import Memory
+
+Row = dict[str, float | int | None]
+ROWS_PER_RUN = 200
+LOOKS = 10  # evaluations on the validation images
+NEVER = Score(float("nan"), float("nan"))
+
+
+class TrainingCourse:
+    """What a training records, and how far it has come.
+
+    Args:
+        stage: the section of the configuration.
+        pace: estimates the total number of steps.
+        steps_per_epoch: steps in which each training image is seen once.
+
+    Attributes:
+        rows: the history so far.
+        score: the latest evaluation on the validation images; NaN before the first one.
+        steps: steps made.
+        total: steps in all, by the latest estimate.
+    """
+
+    def __init__(self, stage: Pretrain | Final, pace: Pace, steps_per_epoch: int) -> None:
+        self._stage, self._pace, self._epoch = stage, pace, steps_per_epoch
+        self._recent: list[float] = []
+        self.rows: list[Row] = []
+        self.score, self.steps, self.total = NEVER, 0, 0.0
+
+    def more(self, done: int) -> bool:
+        """Tell whether a training of so many steps goes on."""
+        self.total = self._pace.total(done)
+        return done < self.total
+
+    def tau(self, done: int) -> float:
+        """Return the step size after so many steps: a cosine, times the linear rise."""
+        stage = self._stage
+        warmup = stage.warmup if isinstance(stage, Final) else 0.0
+        rise = max(warmup * self.total, 1.0)
+        fall = cosine(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
+        return fall * min(1.0, (done + 1) / rise)
+
+    def record(self, step: Step, live: Siblings, validation: Split) -> None:
+        """Add a step to the history; LOOKS times in all the network is evaluated."""
+        before = (step.number - 1) / self.total
+        self._recent.append(float(step.train_loss[0]))
+        self.steps, self.total = step.number, self._pace.total(step.number)
+        now = min(step.number / self.total, 1.0) if self.total else 1.0
+        look = int(LOOKS * now) > int(LOOKS * before)
+        if look:
+            self.score = live.evaluate(validation)[0]
+        if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * before):
+            self.rows.append(
+                {
+                    "step": step.number,
+                    "epoch": step.number / self._epoch,
+                    "tau": step.tau,
+                    "train_loss": float(np.mean(self._recent)),
+                    "validation_loss": self.score.loss if look else None,
+                    "validation_accuracy": self.score.accuracy if look else None,
+                }
+            )
+            self._recent.clear()
+
+    def note(self, step: Step) -> str:
+        """Say in a few words how it stands."""
+        accuracy = self.score.accuracy
+        seen = "" if np.isnan(accuracy) else f", validation accuracy {accuracy:.2%}"
+        return f"loss {float(step.train_loss[0]):.3f}" + seen
+
+    def facts(self) -> Row:
+        """Return the end of the training in figures."""
+        return {
+            "steps": self.steps,
+            "epochs": self.steps / self._epoch,
+            "train_loss": self.rows[-1]["train_loss"] if self.rows else None,
+            "validation_loss": self.score.loss,
+            "validation_accuracy": self.score.accuracy,
+        }
+
+    def remember(self) -> Memory:
+        """Return everything that later steps depend on."""
+        facts = {"steps": self.steps, "rows": self.rows, "recent": self._recent}
+        return Memory(facts | {"look": list(self.score)}, {})
+
+    def recall(self, memory: Memory) -> None:
+        """Continue from what `remember` returned."""
+        self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
+        self._recent = memory.facts["recent"]
+        self.score = Score(*memory.facts["look"])
