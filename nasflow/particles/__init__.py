@@ -2,6 +2,6 @@
 
 This room knows numpy and the configuration of a search, but no networks, no torch and no files.
 It offers `flow` (every formula of the paper as a pure function), `scaling` (how strong the entropy
-is), `average` (running averages of losses), `particles` (one step of the particles of a round) and
-`ideal` (the deterministic flow that the particles approximate).
+is), `average` (running averages of losses), `particles` (one step of the particles of a round),
+and `dynamics` and `ideal` (the deterministic flow that the particles approximate).
 """

@@ -8,6 +8,7 @@ from typing import Any
 from nasflow.architecture.architecture import Architecture
 from nasflow.data import inventory
 from nasflow.records.class_accuracy import worst
+from nasflow.search.ends import SearchEnd
 
 
 def summary_text(
@@ -38,13 +39,17 @@ def summary_text(
 
 
 def ended(reason: str) -> str:
-    """Say why a search ended; the text follows the word `ended`."""
+    """Say why a search ended; the text follows the word `ended`.
+
+    Raises:
+        ValueError: if there is no such reason.
+    """
     known = {
-        "children": "because no child is legal",
-        "diverged": "because every network of a round diverged: lower lambda_start",
-        "none": "before it began: the base network alone",
+        SearchEnd.CHILDREN: "because no child is legal",
+        SearchEnd.DIVERGED: "because every network of a round diverged: lower lambda_start",
+        SearchEnd.NONE: "before it began: the base network alone",
     }
-    return known.get(reason, f"by budget.{reason}")
+    return known.get(SearchEnd(reason), f"by budget.{reason}")
 
 
 def _search_lines(metrics: dict[str, Any], search: dict[str, Any]) -> list[str]:

@@ -5,7 +5,8 @@ digest of its own text. It holds the sha256 of the tables of the stage and of th
 checkpoint, and the manifest holds the sha256 of the architecture and of the tensors. data.json,
 metrics.json and the files.json of a comparison hold the sha256 of the files beside them; a report
 ends with its own sha256. Between stages, the winner of one round must be the network that the next
-round started from. `.resume`, `.lock` and logs are not checked.
+round started from. `.resume`, `.lock`, logs and the tables of
+seconds and memory (`benchmarks`) are not checked.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ def _report(findings: Findings, page: Path) -> None:
 
 
 def _unknown(results: Path, seen: set[Path]) -> Iterator[Path]:
-    """The files that no check has read, without those of `.resume`, `.lock`, logs and MLflow."""
-    own = {".resume", ".lock", "logs", MIRRORED}
+    """The files that no check has read, and that do not stand in a folder of another kind."""
+    own = {".resume", ".lock", "logs", "benchmarks", MIRRORED}
     for path in sorted(results.rglob("*")):
-        if path.is_file() and path not in seen and not own & set(path.parts):
+        if path.is_file() and path not in seen and not own & set(path.relative_to(results).parts):
             yield path

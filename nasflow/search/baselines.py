@@ -24,9 +24,10 @@ from nasflow.search import ageing
 from nasflow.search.budget import epoch_steps
 from nasflow.search.children import output_changes, propose, starts
 from nasflow.search.dropouts import Dropouts
+from nasflow.search.ends import RoundEnd
 from nasflow.search.history import architecture_rows
 from nasflow.search.neighbourhood import Child
-from nasflow.search.round import Round, RoundEnd, Setting
+from nasflow.search.round import Round, Setting
 from nasflow.search.rung import Rung, Stretch, ranked, score_of, train_rung
 from nasflow.training.loop import Progress
 from nasflow.training.process import one_thread

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
 from nasflow.config.budget import Budget
 from nasflow.config.compare import algorithm_of
 from nasflow.config.kinds import Algorithm
 from nasflow.config.search import Search
-
-
-class SearchEnd(StrEnum):
-    """Why a search ended: by one of the bounds of its budget, or by one of three other reasons."""
-
-    CYCLES = "cycles"
-    EPOCHS = "epochs"
-    NETWORK_EPOCHS = "network_epochs"
-    STEPS = "steps"
-    SECONDS = "seconds"
-    ROUNDS = "rounds"
-    CONV_LAYERS = "conv_layers"
-    PARAMETERS = "parameters"
-    FLOPS = "flops"
-    CHILDREN = "children"  # no child is possible any more
-    DIVERGED = "diverged"  # every network of the last round diverged
-    NONE = "none"  # no round was wanted
+from nasflow.search.ends import SearchEnd
 
 
 class Limits(NamedTuple):

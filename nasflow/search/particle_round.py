@@ -19,9 +19,10 @@ from nasflow.particles import particles
 from nasflow.particles.flow import Vector
 from nasflow.search.children import output_changes, propose, starts
 from nasflow.search.dropouts import Dropouts
+from nasflow.search.ends import RoundEnd
 from nasflow.search.history import Record, architecture_rows, particle_rows
 from nasflow.search.neighbourhood import Child, edges
-from nasflow.search.round import Round, RoundEnd, Setting
+from nasflow.search.round import Round, Setting
 from nasflow.search.round_course import RoundCourse
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from nasflow.config.baselines import Baselines
@@ -11,24 +10,13 @@ from nasflow.config.kinds import Algorithm
 from nasflow.config.search import Search
 from nasflow.network.network import Network
 from nasflow.search.budget import Limits
+from nasflow.search.ends import RoundEnd
 from nasflow.training.batches import Split
 from nasflow.training.loop import Progress
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import FORGETFUL, Keeper
 
 Row = dict[str, bool | int | float | str | None]  # of a table, by column
-
-
-class RoundEnd(StrEnum):
-    """Why a round ended."""
-
-    RECENTRED = "recentred"  # a child is the next centre
-    KEPT = "kept"  # of a baseline: the parent is better than its children
-    MAX_STEPS = "max_steps"  # no child led within search.max_steps
-    BUDGET = "budget"  # the budget of the search ended it
-    EXHAUSTED = "exhausted"  # no child is possible any more
-    DIVERGED = "diverged"  # every network of the round diverged
-    PARENT_DIVERGED = "parent_diverged"  # the centre did, and the best child goes on
 
 
 class Setting(NamedTuple):

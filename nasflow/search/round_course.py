@@ -12,9 +12,10 @@ from nasflow.particles.flow import Vector
 from nasflow.particles.particles import Rules, State
 from nasflow.randomness import generator
 from nasflow.search.dropouts import Dropouts
+from nasflow.search.ends import RoundEnd
 from nasflow.search.history import Record, pack, unpack
 from nasflow.search.progress_note import progress_note
-from nasflow.search.round import RoundEnd, Setting
+from nasflow.search.round import Setting
 from nasflow.training.loop import Step
 from nasflow.training.schedule import sgdr
 from nasflow.training.siblings import Siblings

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.search.ends import RoundEnd
 
 if TYPE_CHECKING:  # it needs torch, and stages that only move facts start without torch
     from nasflow.search.round import Round
@@ -56,8 +57,8 @@ def round_totals(
         "network_epochs": before["network_epochs"] + result.network_steps / epoch,
         "architectures": before["architectures"] + len(result.architectures) - 1,
         "recentred": before["recentred"] + bool(result.winner),
-        "exhausted": int(result.reason == "exhausted"),
-        "diverged": int(result.reason == "diverged"),
+        "exhausted": int(result.reason == RoundEnd.EXHAUSTED),
+        "diverged": int(result.reason == RoundEnd.DIVERGED),
         **_sizes(result.network.architecture),
     }
 

@@ -19,8 +19,9 @@ from nasflow.config.search import Search
 from nasflow.config.section import plain
 from nasflow.search.baselines import steps_wanted
 from nasflow.search.budget import cycle_steps, epoch_steps
+from nasflow.search.ends import RoundEnd
 from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
-from nasflow.search.round import Round, RoundEnd, Setting
+from nasflow.search.round import Round, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
 from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage

@@ -9,7 +9,8 @@ from pathlib import Path
 from nasflow.config.budget import Budget
 from nasflow.config.reading import parse
 from nasflow.config.section import plain
-from nasflow.search.budget import SearchEnd, finished
+from nasflow.search.budget import finished
+from nasflow.search.ends import SearchEnd
 from nasflow.search.status import no_search
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.manifest import copy_checkpoint
