@@ -16,6 +16,7 @@ from nasflow.command.terminal import (
 )
 from nasflow.records.summaries import Json
 from nasflow.records.summary import ended
+from nasflow.search.ends import RoundEnd
 
 WON, OUT = "bold green", "red"
 
@@ -80,15 +81,15 @@ def why(found: Json) -> str:
     """Say in words why a round ended."""
     steps, winner = f"after {found['steps']} steps", found["winner"]
     words = {
-        "recentred": f"child {winner} won {steps}",
-        "max_steps": f"no child won; ended {steps}, search.max_steps",
-        "kept": f"no child beat its parent {steps}",
-        "budget": f"the budget ended {steps}",
-        "exhausted": "no child is legal",
-        "diverged": f"every network diverged {steps}",
-        "parent_diverged": f"the parent diverged {steps}; child {winner} goes on",
+        RoundEnd.RECENTRED: f"child {winner} won {steps}",
+        RoundEnd.MAX_STEPS: f"no child won; ended {steps}, search.max_steps",
+        RoundEnd.KEPT: f"no child beat its parent {steps}",
+        RoundEnd.BUDGET: f"the budget ended {steps}",
+        RoundEnd.EXHAUSTED: "no child is legal",
+        RoundEnd.DIVERGED: f"every network diverged {steps}",
+        RoundEnd.PARENT_DIVERGED: f"the parent diverged {steps}; child {winner} goes on",
     }
-    return words.get(found["reason"], f"{found['reason']} {steps}")
+    return words[RoundEnd(found["reason"])]
 
 
 def _round_cells(one: Json) -> tuple[Cell, ...]:

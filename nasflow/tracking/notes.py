@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nasflow.config.compare import algorithm_of
+from nasflow.search.ends import RoundEnd
 from nasflow.storage.files import read_json
 from nasflow.tracking.pictures import name_of
 from nasflow.tracking.source import Source, found_in
@@ -24,13 +25,13 @@ EXPERIMENT = (
     "*Compare*."
 )
 REASONS = {
-    "recentred": "a child won",
-    "max_steps": "no child led by enough within search.max_steps steps",
-    "kept": "no child was better than its parent",
-    "budget": "the budget was used up",
-    "exhausted": "no child was allowed",
-    "diverged": "all networks diverged",
-    "parent_diverged": "the centre diverged, and the best child went on",
+    RoundEnd.RECENTRED: "a child won",
+    RoundEnd.MAX_STEPS: "no child led by enough within search.max_steps steps",
+    RoundEnd.KEPT: "no child was better than its parent",
+    RoundEnd.BUDGET: "the budget was used up",
+    RoundEnd.EXHAUSTED: "no child was allowed",
+    RoundEnd.DIVERGED: "all networks diverged",
+    RoundEnd.PARENT_DIVERGED: "the centre diverged, and the best child went on",
 }
 
 
@@ -99,9 +100,7 @@ def _sentences(source: Source) -> str:
             f"The network was trained for {status['steps']} steps. {accuracy} The curves go over "
             "steps."
         )
-    reason = f"`{status['reason']}`"
-    if status["reason"] in REASONS:
-        reason += f" ({REASONS[status['reason']]})"
+    reason = f"`{status['reason']}` ({REASONS[RoundEnd(status['reason'])]})"
     return (
         f"This round ended by {reason} after {status['steps']} steps. "
         f"{status['children']} children took part. {_winner(source)} {accuracy} The curves "
