@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,3 +63,11 @@ def logits(network: Network, batch: torch.Tensor, *, training: bool = False) -> 
     copies = {k: t.clone() for k, t in buffers.items()}
     with torch.no_grad():
         return forward(g, x, copies, batch, training=training)
+
+
+def facts(network: Network) -> dict[str, Any]:
+    """What data.json would say of the images that the network takes."""
+    g = network.architecture
+    names = [f"class {i}" for i in range(g.head.width)]
+    shape = dict(zip(("channels", "height", "width"), (g.image.width, *g.size), strict=True))
+    return {"classes": names, **shape, "mean": [0.4, 0.5], "std": [0.2, 0.3]}
