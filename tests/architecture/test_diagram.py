@@ -39,6 +39,7 @@ def test_a_diagram_has_a_box_a_node_and_a_line_an_edge(seed: int) -> None:
     lines = list(root.iter(f"{SVG}path"))
     assert (len(boxes), len(lines)) == (len(g.nodes), len(edges(g)))
     words = _words(diagram(g))
+    assert g.convs
     for conv in g.convs:
         assert f"conv {conv.kernel}×{conv.kernel} · {conv.width}" in words
 
@@ -47,6 +48,7 @@ def test_a_diagram_has_a_box_a_node_and_a_line_an_edge(seed: int) -> None:
 def test_differences_are_there_both_ways_and_none_without_one(seed: int) -> None:
     before, after = (cases.network(seed, n).architecture for n in (3, 7))
     there, back = difference(after, before), difference(before, after)
+    assert any(there)
     assert (there.added, there.removed) == (back.removed, back.added)
     assert there.resized == back.resized
     assert len(list(ElementTree.fromstring(diagram(after, before)).iter(f"{SVG}g"))) == len(

@@ -38,6 +38,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
 
 
 def test_examples_are_calls_that_are_understood() -> None:
+    assert sum(len(command.examples) for command in COMMANDS.values()) > 10
     for name, command in COMMANDS.items():
         for example, _ in command.examples:
             assert example.startswith(f"nasflow {name} ")
@@ -45,5 +46,6 @@ def test_examples_are_calls_that_are_understood() -> None:
 
 
 def test_commands_are_functions() -> None:
+    assert COMMANDS
     for name, command in COMMANDS.items():
         assert callable(getattr(importlib.import_module(command.module), name))

@@ -69,6 +69,7 @@ def test_accuracy_on_saved_test_images_is_that_of_evaluate(
 def test_forms_agree(predict: Predict, pictures: Path) -> None:
     found = json.loads(predict(NETWORK, pictures / "a", "--json"))
     lines = predict(NETWORK, pictures / "a", "--top", 3).splitlines()[1:]
+    assert found
     for record, line in zip(found, lines, strict=True):
         cells = line.split()
         assert cells[:2] == [record["image"], record["label"]]

@@ -63,7 +63,9 @@ def test_a_search_is_its_path(say: Say) -> None:
     for word in ("g0", "round 1", "- (max_steps)", "final", "test error 75.00 % on 16 images"):
         assert word in text
     whole = say(SEARCH, "--all")
-    for node in json.loads(say(SEARCH / "search/round_1", "--json"))["nodes"][1:]:
+    children = json.loads(say(SEARCH / "search/round_1", "--json"))["nodes"][1:]
+    assert children
+    for node in children:
         assert node["morphism"] in whole and node["morphism"] not in text
 
 

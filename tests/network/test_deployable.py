@@ -31,6 +31,7 @@ def test_it_shares_no_memory_and_gives_probabilities() -> None:
     module = Deployable(network, facts(network))
     assert torch.allclose(module(module.example()).sum(1), torch.ones(2))
     own = {t.data_ptr() for t in module.state_dict().values()}
+    assert own
     assert not own & {t.data_ptr() for part in network[1:] for t in part.values()}
 
 

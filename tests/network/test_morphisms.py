@@ -17,8 +17,6 @@ from nasflow.network.network import Network, forward
 from nasflow.search.neighbourhood import legal
 
 POSITIVE = [name for name, m in MORPHISMS.items() if m.preserves]
-
-
 INVERSE = {
     "deepen": "shallow",
     "widen": "narrow",
@@ -44,11 +42,15 @@ seeds = st.integers(0, 10**6)
 depths = st.integers(0, 6)
 
 
-def children(name: str, parent: Network, seed: int) -> list[tuple[tuple[int, ...], Network]]:
-    """Up to three legal children of one kind."""
+Offspring = list[tuple[tuple[int, ...], Network]]
+SEEDS, DEEPER = 8, 6  # parents tried until one has children of a kind: other seeds, more morphisms
+
+
+def children(name: str, parent: Network, seed: int) -> Offspring:
+    """Up to three legal children of one kind; none where the parent has no site for it."""
     rng = np.random.default_rng(seed)
     sites = sorted(MORPHISMS[name].sites(parent.architecture))
-    result = []
+    result: Offspring = []
     for i in rng.permutation(len(sites)):
         try:
             result.append((sites[i], MORPHISMS[name].apply(parent, sites[i], rng)))
@@ -57,6 +59,23 @@ def children(name: str, parent: Network, seed: int) -> list[tuple[tuple[int, ...
         if len(result) == 3:
             break
     return result
+
+
+def family(
+    name: str, seed: int, depth: int, dtype: torch.dtype = torch.float32
+) -> tuple[Network, Offspring]:
+    """A random parent and its children of one kind, of which there is at least one.
+
+    Many parents have none: without a skip connection `disconnect` has no site, for example. Such a
+    parent is morphed further, or another one takes its place (with the same kind of head), so that
+    no property is tested on an empty list.
+    """
+    for other in range(SEEDS):
+        for more in range(DEEPER):
+            parent = network(seed + 2 * other, depth + more, dtype)
+            if found := children(name, parent, seed):
+                return parent, found
+    raise AssertionError(f"{name}: no child of {SEEDS * DEEPER} parents from seed {seed} on")
 
 
 def change(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -70,9 +89,9 @@ def test_positive_morphisms_keep_the_function_in_eval_mode(
     name: str, seed: int, depth: int
 ) -> None:
     for dtype, bar in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
-        parent = network(seed, depth, dtype)
         batch = images(16, dtype)
-        for site, child in children(name, parent, seed):
+        parent, found = family(name, seed, depth, dtype)
+        for site, child in found:
             assert change(logits(child, batch), logits(parent, batch)) <= bar, (name, site)
 
 
@@ -80,8 +99,8 @@ def test_positive_morphisms_keep_the_function_in_eval_mode(
 @some
 @given(seed=seeds, depth=depths)
 def test_all_but_deepen_keep_it_in_train_mode_too(name: str, seed: int, depth: int) -> None:
-    parent, batch = network(seed, depth, torch.float64), images(16, torch.float64)
-    for _, child in children(name, parent, seed):
+    (parent, found), batch = family(name, seed, depth, torch.float64), images(16, torch.float64)
+    for _, child in found:
         before = logits(parent, batch, training=True)
         assert change(logits(child, batch, training=True), before) <= 1e-10
 
@@ -92,7 +111,7 @@ def test_deepen_changes_train_mode_little_and_far_less_than_a_standard_batchnorm
     for seed in range(20):
         parent = network(seed, 0, torch.float64)
         before = logits(parent, batch, training=True)
-        for (_, _), child in children("deepen", parent, seed):
+        for _, child in children("deepen", parent, seed):
             new = parent.architecture.next_id
             after = logits(child, batch, training=True)
             with_moments.append(float((after - before).std() / before.std()))
@@ -118,10 +137,12 @@ def test_rectified_moments_are_those_of_samples() -> None:
 @some
 @given(seed=seeds, depth=depths)
 def test_parents_are_neither_changed_nor_aliased(name: str, seed: int, depth: int) -> None:
-    parent = network(seed, depth)
+    parent, _ = family(name, seed, depth)
     before = [{k: t.clone() for k, t in part.items()} for part in parent[1:]]
+    assert all(before)
     for _, child in children(name, parent, seed):
         for part in child[1:]:
+            assert part
             for tensor in part.values():
                 tensor.fill_(123.0)
     for part, copy in zip(parent[1:], before, strict=True):
@@ -132,13 +153,15 @@ def test_parents_are_neither_changed_nor_aliased(name: str, seed: int, depth: in
 @some
 @given(seed=seeds, depth=depths)
 def test_untouched_tensors_carry_their_velocities_over(name: str, seed: int, depth: int) -> None:
-    parent = network(seed, depth)
-    for _, child in children(name, parent, seed):
+    parent, found = family(name, seed, depth)
+    for _, child in found:
         g, old = child.architecture, parent.architecture
         assert list(child.x) == list(g.tensors) == list(child.v)
+        untouched = [key for key, shape in g.tensors.items() if old.tensors.get(key) == shape]
+        assert untouched and all(parent.v[key].any() for key in untouched)
         for key, shape in g.tensors.items():
             assert tuple(child.x[key].shape) == tuple(child.v[key].shape) == shape
-            if old.tensors.get(key) == shape and name in ("deepen", "connect_add"):
+            if key in untouched:
                 assert torch.equal(child.v[key], parent.v[key])
             if key not in old.tensors:
                 assert not child.v[key].any()
@@ -148,21 +171,22 @@ def test_untouched_tensors_carry_their_velocities_over(name: str, seed: int, dep
 @some
 @given(seed=seeds, depth=st.integers(0, 3))
 def test_every_new_tensor_has_gradient_after_two_steps(name: str, seed: int, depth: int) -> None:
-    parent = network(seed, depth)
+    parent, found = family(name, seed, depth)
     labels = torch.arange(32) % 5
-    for _, child in children(name, parent, seed)[:1]:
+    for _, child in found[:1]:
         g, old = child.architecture, parent.architecture
         x = {k: t.clone().requires_grad_() for k, t in child.x.items()}
         for _step in range(2):
             out = forward(g, x, dict(child.buffers), images(32), training=True)
             gradient = torch.autograd.grad(F.cross_entropy(out, labels), list(x.values()))
-            found = dict(zip(x, gradient, strict=True))
+            slopes = dict(zip(x, gradient, strict=True))
             with torch.no_grad():
                 for k in x:
-                    x[k] -= 0.05 * found[k]
-        for key, shape in g.tensors.items():
-            if old.tensors.get(key) != shape:
-                assert _new_part(found[key], old.tensors.get(key)).abs().max() > 0, (name, key)
+                    x[k] -= 0.05 * slopes[k]
+        new = [key for key, shape in g.tensors.items() if old.tensors.get(key) != shape]
+        assert new
+        for key in new:
+            assert _new_part(slopes[key], old.tensors.get(key)).abs().max() > 0, (name, key)
 
 
 def _new_part(gradient: torch.Tensor, old: tuple[int, ...] | None) -> torch.Tensor:
@@ -179,8 +203,8 @@ def _new_part(gradient: torch.Tensor, old: tuple[int, ...] | None) -> torch.Tens
 @some
 @given(seed=seeds, depth=depths)
 def test_each_morphism_has_an_inverse(name: str, seed: int, depth: int) -> None:
-    parent = network(seed, depth)
-    for _, child in children(name, parent, seed):
+    parent, found = family(name, seed, depth)
+    for _, child in found:
         back = MORPHISMS[INVERSE[name]]
         once = _undo(back, child)
         graphs = [n.architecture for n in once]
@@ -212,8 +236,8 @@ def test_chains_of_thirty_random_morphisms_stay_legal_buildable_and_readable(see
 
 
 def test_shallow_undoes_deepen_to_the_bit() -> None:
-    parent = network(3, 2)
-    for (_, _), child in children("deepen", parent, 3):
+    parent, found = family("deepen", 3, 2)
+    for _, child in found:
         back = MORPHISMS["shallow"].apply(
             child, (parent.architecture.next_id,), np.random.default_rng(0)
         )
@@ -237,10 +261,11 @@ def _norms(network_: Network, name: str) -> torch.Tensor:
 @some
 @given(seed=seeds, depth=depths)
 def test_a_flat_head_is_cropped_or_padded_around_its_centre(seed: int, depth: int) -> None:
-    parent = network(2 * seed + 1, depth)
     for name in ("add_pool", "remove_pool"):
-        for _, child in children(name, parent, seed):
+        parent, found = family(name, 2 * seed + 1, depth)  # odd seeds have a flat head
+        for _, child in found:
             head = child.architecture.head
+            assert head.op == "flat_head"
             old, new = (n.x[f"{head.id}.weight"] for n in (parent, child))
             small, large = sorted((old, new), key=lambda t: t.shape[2])
             first = (large.shape[2] - small.shape[2]) // 2

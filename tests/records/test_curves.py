@@ -33,6 +33,7 @@ def test_a_mirror_shows_the_training_of_every_network(algorithm: str, tmp_path: 
     write_json(tmp_path / "status.json", status)
     keys = {point.key for point in curves.of_round(tmp_path)}
     nodes = {row["node"] for row in found.particles}
+    assert nodes
     assert len([key for key in keys if key.startswith("train_loss/")]) == len(nodes)
     assert not [key for key in keys if key.startswith(("share/", "energy/", "phi/"))]
 

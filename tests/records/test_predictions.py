@@ -18,6 +18,7 @@ def test_rows_say_what_softmax_and_cross_entropy_say() -> None:
     loss, accuracy = judged(rows)
     assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
     assert accuracy == (logits.argmax(1) == labels).double().mean().item()
+    assert len(rows) == 50
     for row in rows:
         assert row["loss"] == pytest.approx(-math.log(row["label_probability"]), rel=1e-9)
         assert row["probability"] >= row["label_probability"]

@@ -18,6 +18,8 @@ from nasflow.storage.splits import read_split
 from nasflow.storage.tables import SCHEMAS, read_table
 
 GOLDEN = TESTS / "golden"
+SCHEMAS_OF_OLD = sorted(path.name for path in GOLDEN.glob("schema_*"))
+assert SCHEMAS_OF_OLD
 
 
 SEARCH = "nasgd/seed_0"
@@ -45,6 +47,7 @@ def test_a_finished_search_is_whole_and_every_file_of_it_is_looked_at(
     found = check(searched)
     assert found.broken == {}
     assert found.seen == set(results(searched))
+    assert len(found.seen) > 30
     assert main(["verify", str(searched.parent), "-v"]) == 0
     count = len(found.seen)
     assert capsys.readouterr().out == f"nasflow: {count} files checked, none broken\n"
@@ -111,7 +114,7 @@ def test_a_folder_without_results_is_refused(
     assert capsys.readouterr().err.startswith(f"nasflow: verify: {tmp_path}")
 
 
-@pytest.mark.parametrize("schema", sorted(p.name for p in GOLDEN.glob("schema_*")))
+@pytest.mark.parametrize("schema", SCHEMAS_OF_OLD)
 def test_what_older_versions_wrote_is_read_for_ever(schema: str) -> None:
     golden = GOLDEN / schema
     assert check(golden).broken == {}

@@ -123,7 +123,7 @@ def test_numbers_are_those_of_the_records(tiny: Path, html: str) -> None:
 def test_charts_hold_the_records(tiny: Path, html: str) -> None:
     particles = read_table(tiny / "nasgd/seed_0/search/round_1/particles.parquet").to_pylist()
     rows = _table(Page(html).blocks, "nasgd-0-1-shares")
-    assert len(rows) == len(particles)
+    assert len(rows) == len(particles) > 0
     for shown, row in zip(rows, particles, strict=True):
         assert (shown["step"], shown["node"]) == (row["step"], row["node"])
         for name, column in (("share", "share"), ("loss", "validation_loss"), ("energy", "energy")):
@@ -147,6 +147,7 @@ def test_the_page_names_nothing_of_the_network_and_runs_its_own_scripts_only(htm
     assert "default-src 'none'" in policy and "http" not in policy
     for script in (*found.scripts, found.blocks["library"]):
         assert page.source(script) in policy
+    assert len(found.tags) > 100
     for tag, attributes in found.tags:
         for name in ("src", "href", "action", "srcset"):
             value = attributes.get(name) or "#"
@@ -269,7 +270,9 @@ def test_a_reader_clicks_through_it(
         view.evaluate(
             "document.querySelectorAll('article:not([hidden]) details').forEach(d => d.open = true)"
         )
-        for plot in view.locator(f"article#{search} .plot, #searches .plot").all():
+        plots = view.locator(f"article#{search} .plot, #searches .plot").all()
+        assert plots
+        for plot in plots:
             plot.scroll_into_view_if_needed()
             plot.locator("canvas").wait_for(timeout=20_000)
         assert view.evaluate("document.documentElement.scrollWidth") <= width

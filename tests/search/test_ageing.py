@@ -44,16 +44,19 @@ def test_ageing_counts_layers_to_the_nearest_new_one() -> None:
 def test_every_child_has_a_newest_layer_and_its_gains_fade_from_it(seed: int) -> None:
     parent = random_network(seed, 3)
     rng = np.random.default_rng(seed)
+    tried = set()
     for name, morphism in MORPHISMS.items():
         for site in list(morphism.sites(parent.architecture))[:2]:
             try:
                 g = morphism.apply(parent, site, rng).architecture
             except ValueError:
                 continue
+            tried.add(name)
             gains = ageing.gains(parent.architecture, g, 1.5)
             assert set(gains) == set(g.tensors), name
             assert ageing.newest(parent.architecture, g), name
             assert all(0.0 < gain <= 1.0 for gain in gains.values())
+    assert len(tried) >= 5, "kinds that this parent has children of"
     same = ageing.gains(parent.architecture, parent.architecture, 1.5)
     assert set(same.values()) == {1.0}
 

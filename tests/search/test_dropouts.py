@@ -33,6 +33,7 @@ def test_siblings_of_a_child_that_dies_are_the_same_to_the_bit(
     poison(2, at=4)
     found, after = states(folder, **STILL)
     assert [after.deaths.row(i)["died_at"] for i in range(6)] == [None, None, 4, None, None, None]
+    assert whole[0] and before.history
     for i in (0, 1, 3, 4, 5):
         assert all(torch.equal(t, found[i][name]) for name, t in whole[i].items())
         for loss in ("losses", "train_loss"):
@@ -58,6 +59,7 @@ def test_particles_leave_a_leader_that_dies_and_it_never_wins(
     table = read_table(out / PARTICLES).to_pandas()
     assert (table.groupby("step")["count"].sum() == 1005).all()
     gone = table[(table.node == leader) & (table.step >= last)]
+    assert len(gone)
     assert (gone["count"] == 1).all() and gone.train_loss.isna().all()
     assert np.isfinite(table.drop(columns="train_loss").to_numpy(dtype=float)).all()
 

@@ -33,7 +33,7 @@ def test_neighbours_differ_from_one_another_and_from_the_parent(seed: int, depth
     rng = np.random.default_rng(seed)
     family = sample(parent, 8, morphisms=EQUAL, constraints=CONSTRAINTS, rng=rng)
     prints = {child.network.architecture.fingerprint for child in family}
-    assert len(prints) == len(family)
+    assert len(prints) == len(family) == 8
     assert parent.architecture.fingerprint not in prints
     assert all(legal(child.network.architecture, CONSTRAINTS) for child in family)
     twice = sample(

@@ -48,9 +48,11 @@ def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> N
     second = read_table(run(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
     assert not second[second.step <= 50].phi.any()
     after = second[(second.step == 51) & ~second.restarted]
+    assert len(after)
     assert (after.phi < 0).all()
     assert second[second.step == 51].moved.sum() == 0
     assert second[second.step > 51].moved.sum() > 0
+    assert second.restarted.any()
     assert not second[second.restarted].phi.any()
 
 
@@ -127,5 +129,6 @@ def test_without_entropy_particles_go_by_losses_alone() -> None:
     found = run_round(
         base_network(), 0, setting_of(potential="none", max_steps=60), lambda *_: None
     )
+    assert len(found.particles) == 60 * len(found.architectures)
     assert all(row["energy"] == row["validation_loss"] for row in found.particles)
     assert any(row["moved"] for row in found.particles)

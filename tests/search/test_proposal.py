@@ -23,5 +23,6 @@ def test_the_gradient_proposal_keeps_the_steepest(folder: Path) -> None:
     kept = steepest(candidates, 3, *batch)
     rates = {id(c): descent_rate(c.network, *batch) for c in candidates}
     left = [c for c in candidates if c not in kept]
+    assert (len(kept), len(left)) == (3, 5)
     assert min(rates[id(c)] for c in kept) >= max(rates[id(c)] for c in left)
     assert all(rate >= descent_rate(parent, *batch) * 0.9 for rate in rates.values())

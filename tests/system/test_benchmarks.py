@@ -22,4 +22,5 @@ def test_a_benchmark_prints_its_table(command: str, heads: str) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert heads in lines[0]
+    assert len(lines) > 2, "a row below the heads"
     assert all(len(line.split("|")) == len(lines[0].split("|")) for line in lines)

@@ -59,7 +59,10 @@ def test_the_pages_build_without_a_warning_and_show_what_the_examples_print(site
 
 def test_the_pages_need_no_network(site: Path) -> None:
     loads = re.compile(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"')
-    found = {(p.name, url) for p in site.rglob("*.html") for url in loads.findall(p.read_text())}
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    assert loads.findall('<script src="https://elsewhere/x.js">'), "such a load is found"
+    found = {(p.name, url) for p in pages for url in loads.findall(p.read_text())}
     assert not found
 
 
@@ -76,7 +79,9 @@ def test_every_key_has_its_entry_in_the_reference(site: Path) -> None:
 
 
 def test_every_symbol_is_of_a_key() -> None:
-    assert set(yaml.safe_load((DOCS / "symbols.yaml").read_text())) <= set(configuration.schema())
+    symbols = set(yaml.safe_load((DOCS / "symbols.yaml").read_text()))
+    assert symbols
+    assert symbols <= set(configuration.schema())
 
 
 def test_every_public_name_has_its_entry_in_the_reference(site: Path) -> None:
@@ -84,6 +89,7 @@ def test_every_public_name_has_its_entry_in_the_reference(site: Path) -> None:
 
     page = (site / "api.html").read_text()
     names = set(nasflow.__all__) - {"flow", "schedule"}
+    assert len(names) > 20
     assert not {name for name in names if f'id="nasflow.{name}"' not in page}
     assert (
         'id="nasflow.particles.flow.move"' in page and 'id="nasflow.training.schedule.sgdr"' in page
@@ -152,7 +158,9 @@ def test_the_own_morphism_keeps_the_function() -> None:
     g = nasflow.chain((4, 8), 3, (1, 8, 8), 3)
     network = nasflow.initialise(g, np.random.default_rng(0))
     images = torch.randn(5, 1, 8, 8)
-    for site in parts["sites"](g):
+    found = list(parts["sites"](g))
+    assert found
+    for site in found:
         child = own.apply(network, site, np.random.default_rng(1))
         assert child.architecture.parameters > g.parameters
         for training in (False, True):

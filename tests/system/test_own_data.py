@@ -73,6 +73,7 @@ def test_recalls_are_those_of_the_images_that_split_csv_names(
     rows = read_table(folder / SEARCH / "final/predictions.parquet").to_pylist()
     tested = [row for row in split_table(folder / "results/mine/data") if row["split"] == "test"]
     names = [row["name"] for row in metrics["classes"]]
+    assert tested
     assert [names[row["label"]] for row in rows] == [row["class"] for row in tested]
     assert all(Path(row["image"]).parent.name == row["class"] for row in tested)
     assert all((folder / row["image"]).exists() for row in tested)

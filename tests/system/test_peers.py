@@ -59,13 +59,14 @@ def experiment(**sections: Any) -> config.Experiment:
 def test_whatever_the_numbers_are_the_architecture_keeps_the_constraints(encoding: str) -> None:
     for where in (within(), within(**TIGHT)):
         found = [decode(where, encoding, drawn(where, encoding, seed)) for seed in range(25)]
+        assert len(found) == 25
         assert all(legal(g, where.constraints) for g in found)
         assert all((g.image, g.head.width, g.size) == (BASE.image, 3, BASE.size) for g in found)
         assert len({g.fingerprint for g in found}) > 10
 
 
 def test_every_child_that_a_search_here_may_draw_has_numbers_of_its_own() -> None:
-    where = within()
+    where, compared = within(), set()
     for kind in where.kinds:
         sites = sorted(MORPHISMS[kind].sites(BASE))
         for index, site in enumerate(sites):
@@ -77,6 +78,8 @@ def test_every_child_that_a_search_here_may_draw_has_numbers_of_its_own() -> Non
                 chosen = {"kind_0": kind, "place_0": (index + 0.5) / len(sites)}
                 found = decode(where, "moves", chosen)
                 assert found.fingerprint == child.architecture.fingerprint
+                compared.add(kind)
+    assert len(compared) >= 5, "kinds that the base network has children of"
 
 
 def test_a_kind_of_morphism_that_the_search_leaves_out_is_in_no_encoding() -> None:
@@ -158,6 +161,7 @@ def test_a_stretch_is_the_final_recipe_without_the_validation_images() -> None:
     made = stage(given, 2.0)
     assert (made["epochs"], made["total_seconds"], made["use_validation"]) == (2.0, None, False)
     kept = set(made) - {"epochs", "total_seconds", "use_validation"}
+    assert kept
     assert all(made[name] == getattr(given.final, name) for name in kept)
 
 

@@ -43,4 +43,5 @@ def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     for each in source.found(tmp_path / "results"):
         first, again = (pictures.files(each, pictures.pictures(each)) for _ in range(2))
         assert first == again
+        assert first
         assert all(content.startswith((b"\x89PNG", b"RIFF")) for content in first.values())

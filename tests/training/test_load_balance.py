@@ -24,6 +24,7 @@ def test_no_exchange_of_two_tasks_helps_any_more(costs: list[float], size: int) 
     owner = np.array(spread(costs, size))
     most = longest(costs, owner)
     busiest = int(np.argmax(np.bincount(owner, weights=costs, minlength=size)))
+    assert (owner != busiest).any()
     for i in np.flatnonzero(owner == busiest):
         for j in np.flatnonzero(owner != busiest):
             changed = owner.copy()

@@ -41,6 +41,7 @@ def test_siblings_that_change_hands_go_on_to_the_bit() -> None:
     others, owners, moved = _answer(2, 29612)
     assert owners[0] != owners[-1], "the measured costs moved a sibling"
     np.testing.assert_array_equal(losses, others)
+    assert velocities
     for a, b in zip(velocities, moved, strict=True):
         np.testing.assert_array_equal(a, b)
 
