@@ -36,7 +36,7 @@ def test_fresh_weights_know_nothing_of_the_parents() -> None:
     setting = setting_of(weights="fresh")
     a, b = base_network(), initialise(base_network().architecture, np.random.default_rng(1))
     families = [starts(p, propose(p, 0, setting), setting) for p in (a, b)]
-    assert len(families[0]) == len(families[1]) == 7
+    assert len(families[0]) == len(families[1]) > 1
     for one, two in zip(*families, strict=True):
         assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
     inherited = starts(a, propose(a, 0, setting), setting_of())

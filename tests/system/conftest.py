@@ -1,4 +1,4 @@
-"""One small search, run to its end by Snakemake, and copies of it."""
+"""One small search, run to its end by Snakemake, copies of it, and a folder to run commands in."""
 
 from __future__ import annotations
 
@@ -21,4 +21,11 @@ def search(finished, tmp_path):
     """A copy of the finished search, with its times."""
     folder = tmp_path / "search"
     shutil.copytree(finished[0], folder)
+    return folder
+
+
+@pytest.fixture
+def folder(folder, monkeypatch):
+    """The copy of the prepared folder, in which commands run."""
+    monkeypatch.chdir(folder)
     return folder

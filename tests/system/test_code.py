@@ -1,4 +1,4 @@
-"""The code as code: format, lint, types, layers."""
+"""The code as code: format, lint, types, the order of the rooms, and a test for every module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from places import ROOT, TESTS
 
 # From the ground to the face. A room imports from itself and from rooms that stand before it.
 ROOMS = [
@@ -38,6 +38,48 @@ ROOMS = [
     "__init__",
 ]
 LEAVES = {"comparison", "report", "tracking", "command"}  # none of these imports another
+# Modules without a file of their own under tests/<room>/, and the file whose tests run them.
+COVERED_BY = {
+    "__main__": "system/test_command_line.py",
+    "architecture.architecture": "network/test_morphisms.py",
+    "architecture.difference": "architecture/test_diagram.py",
+    "architecture.node": "network/test_morphisms.py",
+    "command.show_network": "command/test_show.py",
+    "command.show_search": "command/test_show.py",
+    "command.speed": "command/test_init.py",
+    "command.terminal": "command/test_show.py",
+    "comparison.comparing": "system/test_compare_workflow.py",
+    "config.baselines": "config/test_experiment.py",
+    "config.files": "system/test_bad_config.py",
+    "config.search": "config/test_experiment.py",
+    "config.sections": "system/test_bad_config.py",
+    "kernels.batch_norm_kernels": "kernels/test_batch_norm.py",
+    "network.channels": "network/test_morphisms.py",
+    "network.rewrite": "network/test_morphisms.py",
+    "printable": "system/test_bad_config.py",
+    "randomness": "data/test_datasets.py",
+    "records.findings": "records/test_verify.py",
+    "records.offspring": "report/test_page.py",
+    "records.summaries": "command/test_show.py",
+    "records.summary": "system/test_workflow.py",
+    "records.timeline": "report/test_page.py",
+    "report.chapter": "report/test_page.py",
+    "report.mistakes": "report/test_page.py",
+    "report.parts": "report/test_page.py",
+    "search.history": "stages/test_rounds.py",
+    "search.round": "search/test_particle_round.py",
+    "search.status": "stages/test_rounds.py",
+    "stages.launch": "training/test_ranks.py",
+    "stages.pages": "report/test_page.py",
+    "stages.selecting": "system/test_command_line.py",
+    "stages.stage_inputs": "system/test_bad_config.py",
+    "storage.resume": "system/test_resume_workflow.py",
+    "tracking.notes": "tracking/test_pictures.py",
+    "training.duration": "training/test_train.py",
+    "training.sibling": "training/test_siblings.py",
+    "training.snapshot": "storage/test_generations.py",
+    "version": "command/test_arguments.py",
+}
 COMMANDS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
@@ -130,6 +172,28 @@ def test_files_form_no_circle() -> None:
     assert _circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) is not None, "a circle is found"
 
 
+def test_every_module_has_its_tests_in_its_room_or_in_the_table() -> None:
+    modules = {name for name in MODULES if not name.endswith("__init__")}
+    alone = {name for name in modules if _tests_of(name).is_file()}
+    assert len(alone) > 60
+    assert modules - alone == set(COVERED_BY), "the table lists the other modules and no more"
+    assert not [path for path in COVERED_BY.values() if not (TESTS / path).is_file()]
+
+
+def test_every_test_file_of_a_room_names_a_module() -> None:
+    files = [path for path in TESTS.glob("*/test_*.py") if path.parent.name != "system"]
+    assert len(files) > 60
+    names = {f"{path.parent.name}.{path.stem.removeprefix('test_')}" for path in files}
+    assert names <= set(MODULES)
+    assert not list(TESTS.glob("test_*.py")), "a test stands in a room or in system/"
+
+
+def _tests_of(name: str) -> Path:
+    """The file for the tests of a module: training/test_train.py for training.train."""
+    *room, module = name.split(".")
+    return TESTS.joinpath(*room, f"test_{module}.py")
+
+
 def test_a_room_says_what_it_is() -> None:
     rooms = [name for name in MODULES if name.endswith(".__init__")]
     assert rooms
@@ -162,6 +226,7 @@ def test_only_the_image_sources_import_torchvision() -> None:
 
 
 def test_nothing_is_unpickled() -> None:
+    assert "torch" in _foreign("training.siblings"), "imports are seen"
     assert not [name for name in MODULES if "pickle" in _foreign(name)]
     assert not [name for name, path in MODULES.items() if "torch.load(" in path.read_text()]
 
