@@ -64,7 +64,7 @@ class Case(NamedTuple):
 
 
 def config(text: str | bytes) -> Make:
-    """A configuration with that content, looked at by `nasflow check`."""
+    """Look at a configuration of this content with `nasflow check`."""
 
     def make(folder: Path) -> list[str]:
         file = folder / "mine.yaml"
@@ -81,7 +81,7 @@ def bomb() -> str:
 
 
 def pretrain(section: Mapping[str, Any], *options: str) -> Make:
-    """A pretraining of the sound data."""
+    """Pretrain a network on the sound data."""
 
     def make(folder: Path) -> list[str]:
         stage = ["pretrain", "--config", json.dumps({"pretrain": section})]
@@ -102,14 +102,14 @@ STEM = "pretrain/network"
 
 
 def trained(folder: Path) -> list[str]:
-    """A stage that reads the checkpoint before all else."""
+    """Return the arguments of a stage that reads the checkpoint first."""
     options = {"--config": "{}", "--data": folder / "data", "--parent": folder / STEM}
     options |= {"--seed": 0, "--out": folder / "new/network"}
     return ["final_train", *(str(word) for option in options.items() for word in option)]
 
 
 class Exploit:
-    """Unpickled it would make a file."""
+    """An object that would make a file if someone unpickled it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch PWNED",)
@@ -133,7 +133,7 @@ def reads(folder: Path, **data: object) -> list[str]:
 def photos_of(
     folder: Path, classes: Mapping[str, int], extra: Mapping[str, bytes] = {}
 ) -> list[str]:
-    """Class folders with so many pictures, and files beside them."""
+    """Write folders of classes with so many pictures, and other files beside them."""
     for name, count in classes.items():
         (folder / "photos" / name).mkdir(parents=True)
         for index, content in enumerate(images(count)):
@@ -144,7 +144,7 @@ def photos_of(
 
 
 def shards(labels: Any, count: int | None = None) -> Make:
-    """A Parquet file with those labels."""
+    """Write a Parquet file with these labels."""
 
     def make(folder: Path) -> list[str]:
         contents = images(len(labels) if count is None else count)
@@ -161,7 +161,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def answer(call: Sequence[str] | Callable[[], object], capfd: Any) -> tuple[int, list[str]]:
-    """Exit code and lines of error; a reader without a stage of its own answers as `main` would."""
+    """Return the exit code and the lines of error. A reader that is no stage answers as `main`
+    would."""
     capfd.readouterr()
     if not callable(call):
         return main(call), capfd.readouterr().err.splitlines()

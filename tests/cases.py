@@ -21,15 +21,17 @@ EQUAL = dict.fromkeys(MORPHISMS, 1.0)
 
 
 def images(count: int, dtype: torch.dtype = torch.float32, seed: int = 7) -> torch.Tensor:
-    """(count, 2, 8, 8), standard normal."""
+    """Return standard normal images of shape (count, 2, 8, 8)."""
     draw = np.random.default_rng(seed).standard_normal((count, 2, 8, 8))
     return torch.tensor(draw, dtype=dtype)
 
 
 @functools.cache
 def network(seed: int, morphed: int, dtype: torch.dtype = torch.float32) -> Network:
-    """A network `morphed` random morphisms away from a small base, with BatchNorm parameters,
-    statistics, mixes and velocities that are nowhere at their initial values."""
+    """Return a network `morphed` random morphisms away from a small base.
+
+    Its BatchNorm parameters, statistics, mixes and velocities are nowhere at their initial values.
+    """
     current, state = _morphed(seed, morphed)
     assert legal(current.architecture, CONSTRAINTS)
     current = _shaken(current, _generator(state))
@@ -76,7 +78,7 @@ def _shaken(network: Network, rng: np.random.Generator) -> Network:
 
 
 def logits(network: Network, batch: torch.Tensor, *, training: bool = False) -> torch.Tensor:
-    """Without touching the network's running statistics."""
+    """Return the logits of a batch; the running statistics of the network stay as they are."""
     g, x, buffers, _ = network
     copies = {k: t.clone() for k, t in buffers.items()}
     with torch.no_grad():
@@ -84,7 +86,7 @@ def logits(network: Network, batch: torch.Tensor, *, training: bool = False) -> 
 
 
 def facts(network: Network) -> dict[str, Any]:
-    """What data.json would say of the images that the network takes."""
+    """Return what data.json would say about the images that the network takes."""
     g = network.architecture
     names = [f"class {i}" for i in range(g.head.width)]
     shape = dict(zip(("channels", "height", "width"), (g.image.width, *g.size), strict=True))

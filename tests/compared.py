@@ -21,7 +21,8 @@ TOTAL = {"epochs": None, "total_seconds": 10.0}
 
 
 def runs_of(methods: list[str], seconds: float = 10.0) -> pd.DataFrame:
-    """Errors of 1, 2 and 3 %, a point more for each further method; the later take longer."""
+    """Make up the runs of some methods. The first has errors of 1, 2 and 3 %, and each further
+    method has one point more. The later methods take longer."""
     return pd.DataFrame(
         [
             {

@@ -14,7 +14,7 @@ from nasflow.training.siblings import MEASURED, Siblings
 
 
 def train_as_rank(rank: int, size: int, port: int, answer: object) -> None:
-    """Steps of four siblings, with a new distribution over ranks in between."""
+    """Train four siblings for some steps; in between they are distributed over the ranks anew."""
     os.environ |= {
         **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
         **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},

@@ -72,7 +72,7 @@ def parquet(
     label: str = "label",
     names: list[str] | None = None,
 ) -> str:
-    """A file as Hugging Face writes it; layout is struct, flattened or binary."""
+    """Write a file as Hugging Face writes it; the layout is struct, flattened or binary."""
     column: Any = pa.array(contents, pa.binary())
     if layout == "struct":
         column = pa.StructArray.from_arrays(
@@ -90,7 +90,7 @@ def parquet(
 
 
 def refused(data: Data, *words: str) -> None:
-    """The message is one line and holds all words."""
+    """Check that the data are refused with one line that holds all words."""
     with pytest.raises(ValueError) as caught:
         load_splits(data)
     message = str(caught.value)
@@ -100,7 +100,7 @@ def refused(data: Data, *words: str) -> None:
 
 
 def prepared_data(out: Path, **data: Any) -> dict[str, Any]:
-    """data.json of a source on disk."""
+    """Prepare a source on disk and return its data.json."""
     preparation.prepare(config=json.dumps(data), out=out)
     facts: dict[str, Any] = read_json(out / "data.json")
     return facts

@@ -26,8 +26,11 @@ PARTICLES = ("nasgd", "nasagd", "uniform")
 
 
 def words(seed: int, noise: float = 0.0, rugged: float = 0.0) -> Landscape[str]:
-    """Four digits of 0..4: a sum of one random term a digit, plus a term of its own (rugged), in
-    three trainings."""
+    """Return the landscape of all words of four digits from 0 to 4.
+
+    The loss of a word is a sum of one random term for each digit, and a random term of its own
+    (`rugged`). Each word has three trainings.
+    """
     rng = np.random.default_rng(seed)
     words = ["".join(w) for w in itertools.product("01234", repeat=4)]
     terms = rng.random((4, 5))

@@ -28,7 +28,10 @@ PLACE: dict[str, Any] = {"experiment": "digits", "algorithm": "nasgd", "seed": 0
 def write_round(
     search: Path, number: int, steps: int = 300, seconds: float = 40.0, phi: float = 0.0
 ) -> Path:
-    """A round whose mass moves from the parent to the best child; V falls, tau follows a cosine."""
+    """Write a round whose mass moves from the parent to the best child.
+
+    The losses V fall, and tau follows a cosine.
+    """
     random = np.random.default_rng(number)
     folder = search / "search" / f"round_{number}"
     nodes = len(MORPHISMS)
@@ -117,7 +120,7 @@ def write_round(
 
 
 def write_training(folder: Path, stage: str, started: float, accuracy: float) -> Path:
-    """A training of 500 steps that measures validation every 50th."""
+    """Write a training of 500 steps that measures validation images every 50 steps."""
     rows: list[dict[str, Any]] = []
     for step in range(1, 501):
         measured = step % 50 == 0
@@ -154,7 +157,7 @@ def write_training(folder: Path, stage: str, started: float, accuracy: float) ->
 
 
 def write_search(results: Path, rounds: int = 2, seed: int = 0, final: bool = True) -> Path:
-    """results/digits/nasgd/seed_s with everything that a finished search leaves."""
+    """Write results/digits/nasgd/seed_s with everything that a finished search leaves."""
     search = results / "digits" / "nasgd" / f"seed_{seed}"
     write_training(search / "pretrain", "pretrain", STARTED, 0.9)
     for number in range(1, rounds + 1):
@@ -189,7 +192,7 @@ def uri(results: Path) -> str:
 
 
 def runs(uri: str) -> dict[str, Any]:
-    """nasflow.key -> run; a key that two runs have is an error."""
+    """Return the runs by their tag nasflow.key. Two runs with the same key are an error."""
     client = mirror._client(uri)
     found = client.search_runs([e.experiment_id for e in client.search_experiments()])
     keys = [run.data.tags["nasflow.key"] for run in found]
@@ -204,12 +207,15 @@ def curve(uri: str, run: Any, key: str) -> dict[int, float]:
 
 
 def idle() -> float:
-    """Seconds that went by without work: a busy machine makes work longer, no server does."""
+    """Return the seconds that went by without work.
+
+    A busy machine makes work longer, which is not the fault of a server.
+    """
     return time.monotonic() - waiting._busy()
 
 
 def content(uri: str) -> dict[str, Any]:
-    """All that a mirror says, without the ids of its runs."""
+    """Return all that a mirror says, without the ids of its runs."""
     found = runs(uri)
     names = {run.info.run_id: run.info.run_name for run in found.values()}
     said = {}
@@ -229,7 +235,7 @@ def content(uri: str) -> dict[str, Any]:
 
 
 def files_of(results: Path) -> dict[str, bytes]:
-    """Everything but the mirror."""
+    """Return every file of the results except those of the mirror."""
     files = (path for path in results.rglob("*") if path.is_file())
     parts = ((path, str(path.relative_to(results))) for path in files)
     return {name: path.read_bytes() for path, name in parts if not name.startswith("ml")}

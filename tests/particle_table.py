@@ -15,7 +15,7 @@ SEARCH = plain(Search())
 
 
 def particle_table(steps: int, *, nodes: int = 3, w: float = 0.5) -> pa.Table:
-    """Particles that go from the parent to the last node, at losses that stand still."""
+    """Make up particles that go from the parent to the last node, at losses that do not change."""
     rows = []
     V = np.linspace(1.0, 0.7, nodes)
     for step in range(1, steps + 1):

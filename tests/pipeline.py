@@ -42,7 +42,8 @@ def snakemake(folder, *arguments, config="config.yaml", targets=(), snakefile=RO
 
 
 def jobs(result):
-    """The jobs of a call or dry run, in order: rule names, with the round where there is one."""
+    """Return the jobs of a run or a dry run, in order: rule names, with the round where there is
+    one."""
     assert result.returncode == 0, result.stdout + result.stderr
     found = []
     for line in (result.stdout + result.stderr).splitlines():
@@ -71,6 +72,6 @@ def hashes(folder, *patterns):
 
 
 def files_in(folder):
-    """Every file but Snakemake's own."""
+    """Return every file except Snakemake's own."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {str(path) for path in paths if path.parts[0] != ".snakemake"}

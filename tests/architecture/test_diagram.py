@@ -32,7 +32,7 @@ def _classes(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_diagram_has_a_box_a_node_and_a_line_an_edge(seed: int) -> None:
+def test_a_diagram_has_one_box_for_each_node_and_one_line_for_each_edge(seed: int) -> None:
     g = cases.network(seed, 8).architecture
     root = ElementTree.fromstring(diagram(g))
     boxes = [e for e in root.iter() if e.tag in (f"{SVG}rect", f"{SVG}circle")]

@@ -9,14 +9,14 @@ from nasflow.command.arguments import overview
 from nasflow.version import __version__
 
 
-def test_nothing_at_all_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([])
     assert end.value.code == 0
     assert capsys.readouterr().out == overview() + "\n"
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"nasflow {__version__}\n"

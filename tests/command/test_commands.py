@@ -45,7 +45,7 @@ def test_examples_are_calls_that_are_understood() -> None:
             assert read(example.split()[1:])[0] == name
 
 
-def test_commands_are_functions() -> None:
+def test_every_command_is_a_function() -> None:
     assert COMMANDS
     for name, command in COMMANDS.items():
         assert callable(getattr(importlib.import_module(command.module), name))

@@ -23,7 +23,7 @@ SPEED = 2e11
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine is not measured."""
+    """Replace the measurement of the machine by a number."""
     monkeypatch.setattr(module, "_speed", lambda *_: SPEED)
 
 

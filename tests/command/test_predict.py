@@ -32,7 +32,7 @@ Predict = Callable[..., str]
 
 @pytest.fixture
 def predict(capsys: pytest.CaptureFixture[str]) -> Predict:
-    """What it prints, or complains where `code` is not 0."""
+    """Return what `nasflow predict` prints, or its complaint where `code` is not 0."""
 
     def run(*words: object, code: int = 0) -> str:
         assert main(["predict", *map(str, words)]) == code

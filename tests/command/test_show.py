@@ -20,7 +20,7 @@ Say = Callable[..., str]
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """What `nasflow show` prints, or complains where `code` is not 0."""
+    """Return what `nasflow show` prints, or its complaint where `code` is not 0."""
 
     def run(*words: object, code: int = 0) -> str:
         assert main(["show", *map(str, words)]) == code
@@ -30,7 +30,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
     return run
 
 
-def test_an_experiment_is_a_row_a_search(say: Say) -> None:
+def test_an_experiment_is_shown_as_one_row_for_each_search(say: Say) -> None:
     lines = say(GOLDEN).splitlines()
     assert lines[0] == "schema_1"
     assert [*filter(None, lines[-1].split(" "))] == [

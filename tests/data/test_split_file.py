@@ -23,7 +23,7 @@ def test_a_saved_split_is_made_again_whatever_the_seed(photos: Path, tmp_path: P
     assert other["files"] != facts["files"]
 
 
-def test_a_split_of_ones_own_decides_image_by_image(photos: Path, tmp_path: Path) -> None:
+def test_an_own_split_decides_image_by_image(photos: Path, tmp_path: Path) -> None:
     source: dict[str, Any] = {"source": "folder", "train": str(photos), "size": 8}
     images = sorted(photos.rglob("*.png"))
     last = {path.name: "test" for path in images if path.name.endswith("7.png")}

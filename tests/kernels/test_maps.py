@@ -10,7 +10,8 @@ from nasflow.kernels.maps import numbers
 
 
 def test_rounding_to_bfloat16_is_that_of_torch() -> None:
-    """All 2^16 numbers, those halfway to the next and those beside the middle; NaN stays NaN."""
+    """Rounded are all 2^16 numbers, those halfway to the next one, and those beside
+    the middle; NaN stays NaN."""
     bits = np.arange(2**16, dtype=np.uint32) << 16
     number = np.concatenate([bits + low for low in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)])
     exact = torch.from_numpy(number.astype(np.uint32).view(np.float32))

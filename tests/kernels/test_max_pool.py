@@ -12,7 +12,7 @@ from nasflow.kernels.max_pool import max_pool
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_maxima_are_those_of_torch(shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """Ties too: the numbers are few."""
+    """Rounded maps have few different numbers, so that maxima occur twice."""
     for x in (draw(*shape).to(dtype), torch.round(draw(*shape)).to(dtype)):
         pair = [x.clone().requires_grad_() for _ in range(2)]
         ours, exact = max_pool(pair[0]), torch.nn.functional.max_pool2d(pair[1], 2)

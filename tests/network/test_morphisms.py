@@ -235,7 +235,7 @@ def test_chains_of_thirty_random_morphisms_stay_legal_buildable_and_readable(see
     assert torch.isfinite(logits(end, images(4))).all()
 
 
-def test_shallow_undoes_deepen_to_the_bit() -> None:
+def test_shallow_undoes_deepen_bit_for_bit() -> None:
     parent, found = family("deepen", 3, 2)
     for _, child in found:
         back = MORPHISMS["shallow"].apply(
@@ -246,7 +246,7 @@ def test_shallow_undoes_deepen_to_the_bit() -> None:
 
 
 def test_deepened_filters_are_as_long_as_those_before_them() -> None:
-    """So that a step turns them as far: BatchNorm makes filters scale-free."""
+    """BatchNorm makes filters scale-free: a step turns filters of the same length equally far."""
     parent = network(0, 0)
     long = parent._replace(x={k: 3 * t if k == "1.weight" else t for k, t in parent.x.items()})
     child = MORPHISMS["deepen"].apply(long, (1, 3), np.random.default_rng(0))

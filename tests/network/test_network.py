@@ -11,7 +11,8 @@ from places import TESTS
 
 
 def test_training_compiles_no_kernel_that_prepare_has_not(tmp_path: Path) -> None:
-    """In a process of its own: other tests here call kernels with maps of other layouts."""
+    """The test runs in a process of its own: other tests call kernels with maps of other
+    layouts."""
     script = """
 import sys
 from pathlib import Path

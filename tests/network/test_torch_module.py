@@ -30,7 +30,7 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("training", [False, True])
-def test_a_module_of_ones_own_computes_the_same_as_a_network(head: str, training: bool) -> None:
+def test_an_own_module_computes_the_same_as_a_network(head: str, training: bool) -> None:
     module, some = sequence(*HEADS[head]), torch.randn(8, 3, 9, 9)
     network = nasflow.from_torch(module, (9, 9))
     ours = nasflow.Module(network)
@@ -38,7 +38,7 @@ def test_a_module_of_ones_own_computes_the_same_as_a_network(head: str, training
     assert torch.allclose(module(some), ours(some), atol=1e-5)
 
 
-def test_a_morphism_of_ones_own_network_changes_nothing_that_it_says() -> None:
+def test_a_morphism_of_an_own_network_keeps_its_function() -> None:
     module, some = sequence(*HEADS["flat"]).eval(), torch.randn(8, 3, 9, 9)
     network = nasflow.from_torch(module, (9, 9))
     for name in ("deepen", "widen", "enlarge_kernel"):

@@ -37,8 +37,11 @@ def test_the_error_knows_the_memory_of_the_differences() -> None:
 
 
 def test_what_a_morphism_disturbs_is_gone_after_the_burn_in() -> None:
-    """A child 1 nat behind for 20 steps and 0.1 ahead then: the mean of all steps still has it
-    behind after 80, the one that begins anew knows at once, and so does its error."""
+    """A child is 1 nat behind for 20 steps and 0.1 nats ahead afterwards.
+
+    The mean of all steps still has it behind after 80 steps. The mean that begins anew after the
+    burn-in has it ahead at once, and its error is right too.
+    """
     rng = np.random.default_rng(5)
     noise = rng.normal(0, 0.05, 80)
     kept, fresh, late = Average(2, 60), Average(2, 60, burn_in=20), Average(2, 60)

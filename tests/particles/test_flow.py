@@ -74,7 +74,8 @@ def ghosts_move(
 def herd(
     rng: np.random.Generator, n: np.ndarray, Q: np.ndarray, kappa_tau: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All particles of a node share one dice: right on average, whatever N is."""
+    """All particles of a node throw the same dice: the average is right for every N, the spread is
+    not."""
     ghosts = flow.init(0, len(n) - 1)
     free, after = n - ghosts, ghosts
     for i, alone in enumerate(np.eye(len(n), dtype=np.int64)):
@@ -85,7 +86,7 @@ def herd(
 def late_leavers(
     rng: np.random.Generator, n: np.ndarray, Q: np.ndarray, kappa_tau: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes take turns, and later ones move what has just arrived."""
+    """Nodes take turns, and later nodes move particles that have just arrived."""
     for i in range(len(n)):
         n, moved = flow.move(rng, n, np.where(np.arange(len(n))[:, None] == i, Q, 0.0), kappa_tau)
     return n, moved

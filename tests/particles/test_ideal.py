@@ -103,7 +103,7 @@ def test_a_flow_with_too_long_steps_says_so() -> None:
         nasflow.run_flow([0.0, 1.0, 2.0, 3.0], K, kind="log", tau=1.0, steps=500)
 
 
-def test_a_flow_on_ones_own_graph_ends_at_its_equilibrium() -> None:
+def test_a_flow_on_an_own_graph_ends_at_its_equilibrium() -> None:
     V, K = [0.0, 0.3, 0.1], [[0, 1, 0], [1, 0, 2], [0, 2, 0]]
     path = nasflow.run_flow(V, K, kind="log", weight=0.2, steps=4000, tau=0.05)
     assert path.f[-1] == pytest.approx(

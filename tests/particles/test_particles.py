@@ -37,7 +37,7 @@ def test_nasagd_tends_to_lower_losses() -> None:
 
 
 def test_the_printed_restart_keeps_every_particle_at_home() -> None:
-    """As long as one child is worse than g_r: phi is reset before anyone has moved."""
+    """While one child is worse than g_r, phi is reset before any particle has moved."""
     assert _follow(_particles(restart="paper"), 60)[-1].counts[0] == 1000
 
 
@@ -97,7 +97,7 @@ def test_phi_stays_finite_whatever_a_sibling_loses(friction: float, restart: str
     assert particles.counts[3] < 100
 
 
-def test_particles_of_the_dead_go_along_edges_and_none_comes_back() -> None:
+def test_particles_of_dropouts_go_along_edges_and_none_comes_back() -> None:
     options = config.plain(config.Search(particles=100, graph="star"))
     particles = Particles("nasgd", graph(np.ones(3), 0.0), options)
     particles.counts = np.array([40, 41, 21, 1])

@@ -80,7 +80,7 @@ def test_mean_sd_and_improvement() -> None:
     assert relative_improvement(0.8, 0.8) == 0.0
 
 
-def test_wilson_holds_the_true_share_as_often_as_it_says() -> None:
+def test_the_wilson_interval_holds_the_true_fraction_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     for share in (0.5, 0.9, 0.99):
         found = (wilson(int(right), 359) for right in rng.binomial(359, share, 4000))

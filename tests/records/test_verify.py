@@ -30,7 +30,7 @@ def results(searched: Path) -> list[Path]:
 
 
 def damages(content: bytes, rng: np.random.Generator) -> Iterator[bytes]:
-    """Four flipped bits, a cut and a hole, each alone."""
+    """Yield the content with one flipped bit (four times), with a cut, and with a hole."""
     for position in rng.integers(0, 8 * len(content), 4):
         flipped = bytearray(content)
         flipped[position // 8] ^= 1 << position % 8
@@ -115,7 +115,7 @@ def test_a_folder_without_results_is_refused(
 
 
 @pytest.mark.parametrize("schema", SCHEMAS_OF_OLD)
-def test_what_older_versions_wrote_is_read_for_ever(schema: str) -> None:
+def test_results_of_older_versions_can_still_be_read(schema: str) -> None:
     golden = GOLDEN / schema
     assert check(golden).broken == {}
     search = golden / SEARCH

@@ -48,7 +48,8 @@ LARGEST = 1_500_000  # bytes that Chromium shows inside Snakemake's own report
 
 
 class Page(HTMLParser):
-    """Its text, its data blocks by id, its scripts, and every tag with its attributes."""
+    """A page taken apart: its text, its data blocks by id, its scripts, and all tags with
+    attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -92,7 +93,7 @@ def html(tiny: Path) -> str:
 
 
 def _table(blocks: dict[str, Any], figure: str) -> list[dict[str, Any]]:
-    """The rows of a figure, unpacked as the page's script does it."""
+    """Return the rows of a figure, unpacked as the script of the page does it."""
     store = blocks["figures"]
     packed = store["tables"][store["figures"][figure]["data"]["rows"]]
 
@@ -252,7 +253,7 @@ def browser() -> Iterator[Any]:
 def test_a_reader_clicks_through_it(
     width: int, scheme: str, browser: Any, html: str, tmp_path: Path
 ) -> None:
-    """Every chart draws, at any width, in both colours, without an error or a request."""
+    """Every chart is drawn at any width and in both colours, without an error or a request."""
     file = tmp_path / "report.html"
     file.write_text(html)
     context = browser.new_context(

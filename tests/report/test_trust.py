@@ -8,7 +8,7 @@ from nasflow.report import trust
 
 
 class _Story:
-    """As much of a story as claims look at."""
+    """The part of a story that claims look at."""
 
     algorithm, summary, predictions, rounds, pretrain, final = "nasgd", {}, object(), (), None, None
 

@@ -15,8 +15,11 @@ Poison = Callable[..., None]
 
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
-    """Sets a tensor of some siblings to NaN before their step `at` (from 1): weights; or after it:
-    velocities, which no loss of that step shows. `among`: in rounds of so many networks only."""
+    """Set a tensor of some siblings to NaN at their step `at` (from 1).
+
+    Weights are poisoned before the step, velocities after it, so that no loss of that step shows
+    it. With `among`, only rounds of so many networks are poisoned.
+    """
     step = Siblings.step
 
     def poison(*victims: int, at: int, part: str = "x", among: int | None = None) -> None:

@@ -33,7 +33,9 @@ Poison = Callable[..., None]
 
 
 @pytest.mark.parametrize("algorithm", sorted(ROUNDS))
-def test_a_baseline_judges_those_that_live(folder: Path, poison: Poison, algorithm: str) -> None:
+def test_a_baseline_scores_the_networks_that_have_not_dropped_out(
+    folder: Path, poison: Poison, algorithm: str
+) -> None:
     def round_() -> Round:
         parent = read_checkpoint(folder / "pretrain/network").network
         return ROUNDS[algorithm](parent, 0, setting(folder), lambda *_: None)

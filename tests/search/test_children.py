@@ -16,7 +16,8 @@ from nasflow.storage.tables import read_table
 
 
 def test_children_report_how_far_they_are_from_their_parent(folder: Path) -> None:
-    """Positive morphisms: nothing in eval mode, little in train mode; negative ones: a jump."""
+    """Positive morphisms change nothing in eval mode and little in train mode; negative ones
+    jump."""
     out = run(folder, "c", 1, n_neigh=20)
     rows = read_table(out / "architectures.parquet").to_pandas().set_index("morphism")
     positive = rows[[name in MORPHISMS and MORPHISMS[name].preserves for name in rows.index]]

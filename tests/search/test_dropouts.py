@@ -26,7 +26,7 @@ EAGER = {"warmup_steps": 5, "scaling": "paper", "entropy_weight": 0.0, "kappa": 
 Poison = Callable[..., None]
 
 
-def test_siblings_of_a_child_that_dies_are_the_same_to_the_bit(
+def test_siblings_of_a_child_that_drops_out_stay_bit_for_bit_identical(
     folder: Path, poison: Poison
 ) -> None:
     whole, before = states(folder, **STILL)
@@ -42,7 +42,7 @@ def test_siblings_of_a_child_that_dies_are_the_same_to_the_bit(
 
 
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
-def test_particles_leave_a_leader_that_dies_and_it_never_wins(
+def test_particles_leave_a_leader_that_drops_out_and_it_never_wins(
     folder: Path, tmp_path: Path, poison: Poison, algorithm: str
 ) -> None:
     options = {**EAGER, "second_order": {"kinetic": True}, "confidence": 100.0}
@@ -64,7 +64,9 @@ def test_particles_leave_a_leader_that_dies_and_it_never_wins(
     assert np.isfinite(table.drop(columns="train_loss").to_numpy(dtype=float)).all()
 
 
-def test_where_all_die_the_parent_stays_and_the_search_ends(folder: Path, poison: Poison) -> None:
+def test_where_all_networks_drop_out_the_parent_stays_and_the_search_ends(
+    folder: Path, poison: Poison
+) -> None:
     poison(*range(6), at=7)
     out = run(folder, "all", 1, **STILL)
     status = read_json(out / "status.json")
@@ -75,7 +77,7 @@ def test_where_all_die_the_parent_stays_and_the_search_ends(folder: Path, poison
     assert finished(Budget(rounds=9), status["totals"]) == "diverged"
 
 
-def test_where_the_parent_dies_the_best_child_goes_on(folder: Path, poison: Poison) -> None:
+def test_where_the_parent_drops_out_the_best_child_goes_on(folder: Path, poison: Poison) -> None:
     poison(0, 1, at=7)
     out = run(folder, "heir", 1, **STILL)
     status = read_json(out / "status.json")
@@ -87,7 +89,9 @@ def test_where_the_parent_dies_the_best_child_goes_on(folder: Path, poison: Pois
     assert read_checkpoint(out / "winner").k == 7
 
 
-def test_a_network_that_only_its_weights_betray_is_not_chosen(folder: Path, poison: Poison) -> None:
+def test_a_network_with_finite_losses_but_infinite_weights_is_not_chosen(
+    folder: Path, poison: Poison
+) -> None:
     poison(0, at=12, part="v")
     out = run(folder, "velocity", 1, **STILL)
     assert read_json(out / "status.json")["reason"] == "parent_diverged"
@@ -95,7 +99,7 @@ def test_a_network_that_only_its_weights_betray_is_not_chosen(folder: Path, pois
     read_checkpoint(out / "winner")
 
 
-def test_a_round_goes_on_after_a_crash_with_its_dead(
+def test_a_round_goes_on_after_a_crash_with_its_dropouts(
     folder: Path, poison: Poison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison(1, 4, at=3)
@@ -117,7 +121,7 @@ def test_a_round_goes_on_after_a_crash_with_its_dead(
         assert (again / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_a_death_has_its_first_cause_and_is_for_good() -> None:
+def test_a_dropout_keeps_its_first_cause_and_never_comes_back() -> None:
     deaths, other = Deaths(3), Deaths(3)
     deaths.note(2, "weights", np.array([False, True, False]))
     deaths.note(5, "memory", np.array([True, True, False]))

@@ -35,7 +35,7 @@ def test_the_budget_ends_a_round_and_the_parent_stays(folder: Path) -> None:
 
 
 def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
-    """Design of the scales: with kappa = 1 and tau <= 0.05 next to nothing moves."""
+    """The scales are designed so: with kappa = 1 and tau <= 0.05 next to nothing moves."""
     paper = read_table(run(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
     auto = read_table(run(folder, "y", 1) / TABLES[0]).to_pandas()
     assert paper.moved.sum() < auto.moved.sum()
@@ -60,7 +60,8 @@ def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> N
 
 
 def test_a_round_averages_anew_after_its_burn_in(folder: Path) -> None:
-    """Nothing differs before; the first mean after it is the loss of that step alone."""
+    """Nothing differs before the burn-in ends; the first mean after it is the loss of that step
+    alone."""
     window = config.Search().window
     runs = run(folder, "n0", 1), run(folder, "n20", 1, burn_in=20)
     whole, fresh = (

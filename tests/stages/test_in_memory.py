@@ -31,7 +31,9 @@ def images(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("algorithm", ["nasgd", "nash"])
-def test_a_search_in_memory_is_the_pipelines_to_the_bit(tmp_path: Path, algorithm: str) -> None:
+def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
+    tmp_path: Path, algorithm: str
+) -> None:
     sections = SECTIONS | {"baselines": {"epochs_neigh": 1.0}}
     found = nasflow.run_search(*images(80), algorithm=algorithm, seed=3, **sections)
     arrays = {

@@ -18,8 +18,11 @@ from nasflow.storage.files import read_json
 
 
 def cifar_like(path: Path, count: int, seed: int) -> str:
-    """The schema of Hugging Face's CIFAR-10: img, a struct of bytes and path, label, class names;
-    JPEGs of 32 x 32 here, each class a colour."""
+    """Write a Parquet file with the schema of Hugging Face's CIFAR-10.
+
+    It has the column img, a struct of bytes and path, the column label, and the names of the
+    classes. The pictures are JPEGs of 32 x 32, and each class has a colour.
+    """
     rng = np.random.default_rng(seed)
     labels, contents = np.arange(count) % 3, []
     for label in labels:

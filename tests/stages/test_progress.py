@@ -28,7 +28,7 @@ with progress(sys.argv[1]) as show:
 
 
 def on_a_terminal(*stages: tuple[str, int], **environment: str) -> str:
-    """What stages that share a terminal write on it."""
+    """Return what stages write that share one terminal."""
     ours, theirs = pty.openpty()
     running = [
         subprocess.Popen(
@@ -102,5 +102,5 @@ def test_a_step_costs_next_to_nothing() -> None:
         assert time.process_time() - began < 0.2  # s; steps of the smallest searches take 20 ms
 
 
-def test_clock() -> None:
+def test_elapsed_time_is_written_as_hours_minutes_and_seconds() -> None:
     assert [clock(s) for s in (7, 59.6, 760, 3723)] == ["0:07", "1:00", "12:40", "1:02:03"]

@@ -32,8 +32,10 @@ def whole(folder: Path) -> dict[str, dict[str, bytes]]:
 
 @pytest.fixture
 def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Stop attempts after these steps, with a signal to this process; keep at every step or at
-    none besides."""
+    """Stop attempts after some steps with a signal to this process.
+
+    The state is kept every `every` seconds: `0` means after every step.
+    """
     real = Attempt.keep
 
     def at(*steps: int, every: str = "60") -> None:

@@ -64,7 +64,7 @@ def test_state_that_lacks_a_part_is_noticed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The proof that the tests above would see it."""
+    """This proves that the tests above would see a part that is missing."""
     name = what.split()[0]
     stop(5)
     _stop(STAGES[name], folder, tmp_path)
@@ -76,7 +76,8 @@ def test_state_that_lacks_a_part_is_noticed(
 def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
     folder: Path, stop: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """35 steps with rows after the looks, at 4 and 7, and every 17 steps."""
+    """The training has 35 steps, with rows after the looks, at steps 4 and 7, and every 17
+    steps."""
     monkeypatch.setattr(train, "ROWS_PER_RUN", 2)
     small.final(folder, tmp_path / "whole", epochs=5.0)
     stop(6)
@@ -174,13 +175,14 @@ class Killed(BaseException):
     """Ends an attempt without success."""
 
 
-def test_a_stage_that_dies_again_and_again_falls_back_and_at_last_starts_anew(
+def test_a_stage_that_is_killed_again_and_again_falls_back_and_at_last_starts_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(attempts.SECONDS, "0")
 
     def start(*kept: int) -> int:
-        """The step that an attempt, which is killed after more steps, goes on from."""
+        """Begin an attempt that is killed after more steps; return the step that it goes on
+        from."""
         found = None
         with suppress(Killed), attempt(tmp_path, {}, "cpu") as keeper:
             found = keeper.before(["g", "h"], 99)
@@ -198,7 +200,7 @@ def test_a_stage_that_dies_again_and_again_falls_back_and_at_last_starts_anew(
     assert [start(), start(), start(6), start()] == [5, 5, 5, 6]
 
 
-def test_early_deaths_make_the_next_attempt_keep_sooner(
+def test_after_early_kills_the_next_attempt_keeps_its_state_sooner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(attempts.SECONDS, "0.2")

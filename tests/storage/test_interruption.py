@@ -66,7 +66,7 @@ class Process:
         )
 
     def kept(self, more_than: int) -> int:
-        """The step of the newest state, once it is past that one."""
+        """Wait for a state after more than so many steps, and return its step."""
         step = -1
         while self.popen.poll() is None and step <= more_than:
             time.sleep(0.01)

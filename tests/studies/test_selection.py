@@ -27,7 +27,7 @@ def _split(count: int, seed: int) -> Split:
     )
 
 
-def test_a_trial_judges_every_sibling_and_its_losses_play_every_rule() -> None:
+def test_a_trial_scores_every_sibling_and_its_losses_can_play_every_rule() -> None:
     parent = initialise(chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
     search = DEFAULT | {"n_neigh": 3, "max_steps": 20, "batch_size": 32}
     trial = selection.trial(

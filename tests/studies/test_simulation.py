@@ -78,7 +78,10 @@ def test_a_sequential_test_needs_fewer_steps_than_one_of_fixed_length() -> None:
 
 
 def test_a_burn_in_ends_a_round_sooner_where_the_better_child_begins_behind() -> None:
-    """One nat behind for 30 steps, 0.1 ahead then: the whole mean needs many more to see it."""
+    """A child is 1 nat behind for 30 steps and 0.1 nats ahead afterwards.
+
+    The mean of all steps needs many more steps to see it.
+    """
     rng = np.random.default_rng(7)
     V = 1.0 + 0.02 * rng.standard_normal((300, 4))
     V[:30, 2] += 1.0

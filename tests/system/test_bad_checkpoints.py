@@ -21,7 +21,7 @@ TENSORS, SPEC, MANIFEST = f"{STEM}.safetensors", f"{STEM}.architecture.json", f"
 
 
 def damaged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
-    """A file of the checkpoint with other bytes than its manifest says."""
+    """Give a file of the checkpoint other bytes than its manifest says."""
 
     def make(folder: Path) -> list[str]:
         path = folder / file
@@ -32,7 +32,7 @@ def damaged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
 
 
 def forged(change: Callable[[bytes], bytes], file: str = TENSORS) -> Make:
-    """The same with a manifest that agrees: what someone wrote by hand."""
+    """Do the same, with a manifest that agrees: someone wrote both by hand."""
 
     def make(folder: Path) -> list[str]:
         damaged(change, file)(folder)
@@ -65,7 +65,7 @@ def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[by
 
 
 def header(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Another header before the same numbers."""
+    """Put another header before the same numbers."""
 
     def changed(content: bytes) -> bytes:
         (length,) = struct.unpack("<Q", content[:8])
@@ -76,7 +76,7 @@ def header(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
 
 
 def first(**facts: Any) -> Callable[[bytes], bytes]:
-    """The header with other facts of the first tensor."""
+    """Write a header with other facts about the first tensor."""
 
     def change(old: bytes) -> bytes:
         names = json.loads(old)
@@ -100,12 +100,12 @@ def at(tensor: str, new: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[by
 
 
 def _elsewhere(target: str) -> Callable[[Path], list[str]]:
-    """A manifest that speaks of a file elsewhere."""
+    """Write a manifest that names a file elsewhere."""
     return manifest(lambda facts: facts.update(files={target: "0" * 64}))  # type: ignore[return-value]
 
 
 def _swapped(folder: Path) -> list[str]:
-    """The files of one network, the manifest of another."""
+    """Put the files of one network beside the manifest of another one."""
     manifest = (folder / MANIFEST).read_bytes()
     forged(at("parameters.1.scale", lambda t: t + 1))(folder)
     other = (folder / MANIFEST).read_bytes()
@@ -123,7 +123,7 @@ def _removed(file: str) -> Make:
 
 
 def _is_pt(folder: Path) -> list[str]:
-    """torch.save's file beside no checkpoint."""
+    """Write a file of torch.save where the checkpoint lacks its manifest."""
     torch.save({"a": torch.zeros(1)}, folder / "pretrain/network.pt")
     return _removed(MANIFEST)(folder)  # type: ignore[return-value]
 

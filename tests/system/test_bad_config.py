@@ -22,7 +22,7 @@ def check(name: str) -> Make:
 
 
 def search(*options: str, **section: object) -> Make:
-    """A round on the sound data and network."""
+    """Run a round on the sound data and network."""
 
     def make(folder: Path) -> list[str]:
         given = arguments(folder, "new", **section)
@@ -209,7 +209,7 @@ def keys(section: Mapping[str, Any], where: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def misspelt(name: str) -> Iterator[str]:
-    """One letter dropped, doubled, or swapped with the next."""
+    """Yield a name with one letter dropped, doubled, or swapped with the next one."""
     for i in range(len(name)):
         yield name[:i] + name[i + 1 :]
         yield name[:i] + name[i] + name[i:]

@@ -42,12 +42,12 @@ from nasflow.storage.splits import write_splits
 
 
 def pictured(name: str, content: bytes) -> Make:
-    """Two classes of sound pictures, and one more file in the first."""
+    """Write two classes of sound pictures, and one more file in the first class."""
     return lambda folder: photos_of(folder, {"a": 4, "b": 4}, {f"a/{name}": content})
 
 
 def split(images: np.ndarray, labels: np.ndarray) -> Make:
-    """Prepared data that someone wrote by hand, checksums included."""
+    """Write prepared data by hand, with checksums that agree."""
 
     def make(folder: Path) -> list[str]:
         facts = json.loads((folder / "data/data.json").read_text())
@@ -59,7 +59,7 @@ def split(images: np.ndarray, labels: np.ndarray) -> Make:
 
 
 def huge(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header promises so many pixels."""
+    """Return a PNG of a few bytes whose header promises so many pixels."""
     content = bytearray(png(np.zeros((1, 1), dtype=np.uint8)))
     content[16:24] = struct.pack(">II", width, height)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
@@ -73,7 +73,8 @@ def _flipped(folder: Path) -> list[str]:
 
 
 def _archive(member: str) -> Make:
-    """CIFAR-10 as an archive with the right checksum that reaches out of its folder."""
+    """Write CIFAR-10 as an archive with the right checksum whose member lies outside its
+    folder."""
 
     def make(folder: Path) -> Callable[[], object]:
         import torchvision
@@ -97,7 +98,7 @@ def _archive(member: str) -> Make:
 
 
 def _repeated(folder: Path) -> Callable[[], object]:
-    """A picture that a dictionary holds once and 50,000 rows name."""
+    """Write one picture into a dictionary, and 50,000 rows that name it."""
     picture = pa.array([images(1)[0] + bytes(2000)])
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000, np.int32)), picture)
     table = pa.table({"image": column, "label": np.arange(50_000) % 2})
@@ -112,7 +113,7 @@ def _repeated(folder: Path) -> Callable[[], object]:
 
 
 def _special(folder: Path) -> list[str]:
-    """Reading a pipe would never end."""
+    """Write a pipe in place of a picture: reading it would never end."""
     options = photos_of(folder, {"a": 4, "b": 4})
     os.mkfifo(folder / "photos/a/pipe.png")
     return options

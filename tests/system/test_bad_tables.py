@@ -23,7 +23,7 @@ ROWS = [ROW | {"step": step, "node": node} for step in (1, 2) for node in (0, 1)
 
 
 def recorded(change: Callable[[bytes], bytes]) -> Make:
-    """A table of a round with other bytes."""
+    """Give a table of a round other bytes."""
 
     def make(folder: Path) -> Callable[[], object]:
         file = folder / "particles.parquet"
@@ -35,7 +35,7 @@ def recorded(change: Callable[[bytes], bytes]) -> Make:
 
 
 def sealed(change: Callable[[bytes], bytes]) -> Make:
-    """What no single file shows: read once it is the one whose sha256 the status holds."""
+    """Write a table that is sound alone, but not the table whose sha256 the status holds."""
 
     def make(folder: Path) -> Callable[[], object]:
         file = folder / "particles.parquet"
@@ -71,7 +71,7 @@ def _nan(table: pa.Table) -> pa.Table:
 
 
 def shard(change: Callable[[bytes], bytes]) -> Make:
-    """A Parquet file of pictures with other bytes."""
+    """Give a Parquet file of pictures other bytes."""
 
     def make(folder: Path) -> list[str]:
         options = shards([0, 1] * 3)(folder)

@@ -107,7 +107,8 @@ def test_a_new_picture_prepares_anew_and_a_folder_that_is_gone_does_not(
     CIFAR10 not in os.environ, reason=f"{CIFAR10}: no folder with its Parquet files"
 )
 def test_a_folder_of_cifar10s_pictures_becomes_a_tested_network(tmp_path: Path) -> None:
-    """JPEG files as they lie in train.parquet and test.parquet, a folder a class."""
+    """The JPEG files of train.parquet and test.parquet are written into one folder for each
+    class."""
     for part, count in (("train", 2000), ("test", 500)):
         rows = pq.read_table(Path(os.environ[CIFAR10]) / f"{part}.parquet")[:count].to_pylist()
         for number, row in enumerate(rows):

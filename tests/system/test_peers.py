@@ -176,7 +176,7 @@ def test_gromos_schedule_ends_inside_the_constraints(constraints: dict[str, Any]
     assert last == (16, 32) or constraints
 
 
-def test_gromos_chain_has_one_more_convolution_a_part() -> None:
+def test_gromos_chain_has_one_more_convolution_in_each_part() -> None:
     g = growth.doubled((2, 3), BASE)
     assert [[g[c].width for c in part] for part in parts(g)] == [[2, 4], [3, 8]]
     with pytest.raises(ValueError, match="takes a chain"):
@@ -266,7 +266,7 @@ def _with_a_skip() -> Architecture:
 
 
 def _shaken(g: Architecture) -> Network:
-    """Trained a little, so that statistics and gradients are not those of a new network."""
+    """Return a network whose statistics and gradients are not those of a new network."""
     network, rng = initialise(g, np.random.default_rng(2)), np.random.default_rng(3)
     for name, tensor in network.x.items():
         network.x[name] = (

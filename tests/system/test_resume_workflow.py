@@ -43,13 +43,13 @@ def bytes_of(folder):
 
 
 def kept(folder):
-    """The last step whose state stands there."""
+    """Return the last step whose state was kept."""
     names = [path.name for path in (folder / ROUND / ".resume").glob("*-*")]
     return max((int(name.split("-")[0]) for name in names), default=0)
 
 
 def start(folder):
-    """Snakemake, once its round has kept a state, and the round's process."""
+    """Start Snakemake, wait until its round has kept a state, and return both processes."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--cores", "1", "--configfile", "config.yaml", "--", TARGET]
     environment = os.environ | {"NASFLOW_CHECKPOINT_SECONDS": "0.2"}

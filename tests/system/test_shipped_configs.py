@@ -37,7 +37,8 @@ def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
     ],
 )
 def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) -> None:
-    """One total for all, as many networks a round, every algorithm, three seeds, all ablations."""
+    """All methods have one total and train as many networks in each round. All algorithms, at
+    least three seeds and all ablations take part."""
     merged: dict[str, Any] = {}
     for name in ["config", *names]:
         text = (ROOT / f"config/{name}.yaml").read_text()

@@ -47,7 +47,7 @@ def test_a_typo_after_config_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "jobs_at_once"), [([], sys.maxsize), (["--max-jobs-per-timespan", "5/1s"], 5)]
 )
-def test_starts_a_second_are_limited_only_on_request(tmp_path, options, jobs_at_once):
+def test_starts_per_second_are_limited_only_on_request(tmp_path, options, jobs_at_once):
     (tmp_path / "config.yaml").write_text(CONFIG)
     result = snakemake(tmp_path, "--verbose", *options, targets=[f"{SEARCH}/search/plan.json"])
     assert result.returncode == 0, result.stderr

@@ -118,7 +118,9 @@ def test_results_can_be_moved_with_their_mirror(results: Path) -> None:
         assert not [line for line in connection.iterdump() if str(results.parent) in line]
 
 
-def test_an_interrupted_call_is_made_good(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_call_can_be_repeated(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
     with monkeypatch.context() as patch:
         patch.setattr(mirror, "_upload", lambda *_: 1 / 0)

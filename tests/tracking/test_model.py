@@ -40,8 +40,10 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 
 def mirrors(results: Path) -> Counter[str]:
-    """How many stages are logged, unchanged, pending; in a process of its own: torch exports no
-    network where one has been trained."""
+    """Mirror the results, and count the stages that are logged, unchanged or pending.
+
+    This runs in a process of its own: torch exports no network where one has been trained.
+    """
     command = [sys.executable, "-m", "nasflow", "track", "--all", str(results)]
     done = subprocess.run([*command, "--uri", uri(results)], capture_output=True, text=True)
     return Counter(line.split()[0] for line in done.stdout.splitlines())
@@ -135,7 +137,8 @@ def test_a_network_trained_anew_is_a_new_version_and_the_alias_follows(
 def test_the_pages_show_the_search_its_round_and_its_network(
     mirrored: tuple[Path, dict[str, str]], address: str
 ) -> None:
-    """As a person goes: the experiment, a search, its round, its charts, the registered model."""
+    """A person goes from the experiment to a search, its round, its charts, and the registered
+    model."""
     api = pytest.importorskip("playwright.sync_api", reason="no playwright")
     ids = mirrored[1]
     with api.sync_playwright() as started:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("no_registry")
 
 
 class Server(BaseHTTPRequestHandler):
-    """`/health` as told; anything else gets no answer."""
+    """A server that answers `/health` as told, and nothing else."""
 
     code = 200
 
@@ -93,7 +93,7 @@ def test_four_processes_make_one_database_at_once(tmp_path: Path, no_pictures: N
 
 
 class Dripping(Server):
-    """A byte now and then, so that no wait for the next one is long."""
+    """A server that sends one byte now and then, so that no wait for the next byte is long."""
 
     def do_GET(self) -> None:
         with suppress(OSError):
@@ -182,7 +182,7 @@ TROUBLES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_trouble_costs_seconds_and_no_byte_and_is_made_good(
+def test_trouble_costs_seconds_changes_no_byte_and_can_be_repaired(
     trouble: str, results: Path, undisturbed: dict[str, Any]
 ) -> None:
     search = write_search(results, rounds=1)

@@ -42,8 +42,8 @@ def _capture(graph: _Graph, stream: object) -> Iterator[None]:
 
 
 def test_a_captured_step_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With stand-ins: static inputs are filled, the clock is read from its tensor, and the warm-up
-    leaves no trace."""
+    """Stand-ins show that static inputs are filled, that tau is read from its tensor, and that the
+    warm-up leaves no trace."""
     monkeypatch.setattr(captured, "_stream", lambda device: _Stream())
     for name, value in {
         "current_stream": lambda device: _Stream(),
@@ -85,7 +85,7 @@ def test_on_a_gpu_the_captured_step_is_the_eager_one(precision: str) -> None:
 
 
 @GPU
-def test_on_a_gpu_a_captured_search_repeats_itself_to_the_bit() -> None:
+def test_on_a_gpu_a_captured_search_repeats_itself_bit_for_bit() -> None:
     def run() -> list[torch.Tensor]:
         live = Siblings([network(seed, 2).to("cuda") for seed in range(5)], STEP, average=4)
         for k in range(12):

@@ -23,8 +23,11 @@ NO_MEMORY = (
 
 
 def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """From its fourth step on child 2 has 2,000 times as many images, and the process 64 MB more
-    than it holds: torch's allocator fails in earnest. What it said."""
+    """Let child 2 run out of memory from its fourth step on, and return what torch said.
+
+    The child gets 2,000 times as many images, and the process 64 MB more than it holds: torch's
+    allocator fails in earnest.
+    """
     train, said = Siblings._train, []
 
     def short(self: Siblings, i: int, batches: Any, *rest: Any) -> Any:
@@ -78,7 +81,7 @@ def test_libraries_say_in_many_ways_that_memory_ran_out(text: str) -> None:
     assert not memory.exhausted(ValueError(text)) and not memory.exhausted(RuntimeError("shape"))
 
 
-def test_children_keep_to_their_share_of_the_memory(folder: Path) -> None:
+def test_children_keep_to_their_part_of_the_memory(folder: Path) -> None:
     g = read_checkpoint(folder / "pretrain/network").network.architecture
     taken = memory.megabytes(g, 64)
     free = rows(run(folder, "free", 1, **STILL))

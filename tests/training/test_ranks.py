@@ -36,7 +36,7 @@ def _answer(size: int, port: int):  # type: ignore[no-untyped-def]
     return result
 
 
-def test_siblings_that_change_hands_go_on_to_the_bit() -> None:
+def test_siblings_that_move_to_another_rank_go_on_bit_for_bit() -> None:
     losses, _, velocities = _answer(1, 29611)
     others, owners, moved = _answer(2, 29612)
     assert owners[0] != owners[-1], "the measured costs moved a sibling"
@@ -90,7 +90,7 @@ def _step(error: str) -> int:
 
 
 def _kept(out: Path, more_than: int) -> int:
-    """The newest state's step, once it is past that one."""
+    """Wait for a state after more than so many steps, and return its step."""
     for _ in range(1200):
         time.sleep(0.05)
         names = [p.name for p in (out / ".resume").glob("*-*") if not p.name.endswith(".tmp")]
@@ -101,7 +101,7 @@ def _kept(out: Path, more_than: int) -> int:
 
 
 def _worker(launcher: int, rank: int, after: float = 6.0) -> int:
-    """The process of a rank, once it trains."""
+    """Wait until a rank trains, and return its process."""
     for _ in range(600):
         time.sleep(0.1)
         for entry in Path("/proc").glob("[0-9]*"):

@@ -22,7 +22,7 @@ def _batches(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
 def _plain_loop(
     family: list[Network], batches: list[tuple[torch.Tensor, torch.Tensor]], tau: float
 ) -> list[list[float]]:
-    """One network after the other, NCHW, torch's own operations: the reference of the engine."""
+    """Train one network after the other, in NCHW, with torch's own operations: the reference."""
     live = [
         (n.architecture, *({k: t.clone() for k, t in part.items()} for part in n[1:]))
         for n in family
@@ -55,7 +55,7 @@ def test_siblings_go_where_a_plain_loop_goes() -> None:
 
 
 @pytest.mark.parametrize("average", [1, 4, 100])
-def test_siblings_are_judged_at_the_running_average_of_their_weights(average: int) -> None:
+def test_siblings_are_evaluated_at_the_running_average_of_their_weights(average: int) -> None:
     start = network(4, 2)
     g = start.architecture
     Y = (images(32, seed=99), torch.arange(32) % 5)

@@ -18,7 +18,7 @@ from nasflow.training.train import train
 def test_a_training_by_seconds_ends_with_them_and_its_cosine_however_fast_steps_are(
     slower: float,
 ) -> None:
-    """Steps of a second, from the eleventh on of `slower` ones."""
+    """Ten steps take one second each, and the steps after them `slower` seconds each."""
     passed = iter(np.cumsum([0.0, *[1.0] * 10, *[slower] * 200]))
     _, rows, facts = _train(40.0, lambda: float(next(passed)))
     assert facts["steps"] == 10 + 30 / slower
