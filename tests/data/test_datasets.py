@@ -174,4 +174,5 @@ def test_size_applies_to_arrays_too() -> None:
 def test_nothing_heavy_is_imported_before_a_source_needs_it() -> None:
     code = "import sys, nasflow.data.datasets; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert b"nasflow.data.datasets" in modules.split()
     assert not {b"torch", b"torchvision", b"pyarrow", b"sklearn", b"PIL"} & set(modules.split())

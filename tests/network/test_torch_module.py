@@ -50,7 +50,9 @@ def test_a_module_learns_and_goes_back_to_a_network() -> None:
     network = nasflow.from_torch(sequence(*HEADS["flat"]), (9, 9))
     module = nasflow.Module(network)
     module(torch.randn(8, 3, 9, 9)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in module.parameters())
+    parameters = list(module.parameters())
+    assert len(parameters) == len(network.x) > 0
+    assert all(p.grad is not None and p.grad.any() for p in parameters)
     again = module.network()
     assert again.architecture == network.architecture
     assert all(torch.equal(t, network.x[name]) for name, t in again.x.items())

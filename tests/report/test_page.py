@@ -207,7 +207,9 @@ def test_results_of_an_earlier_nasflow_have_a_page_without_predictions() -> None
 def test_without_a_configuration_the_page_says_what_it_lacks(tiny: Path) -> None:
     found = Page(report.page(tiny, None))
     assert "which does not hold the configuration" in found.words
-    assert not [name for name in found.blocks["figures"]["figures"] if "free_energy" in name]
+    names = list(found.blocks["figures"]["figures"])
+    assert names
+    assert not [name for name in names if "free_energy" in name]
 
 
 def test_the_configuration_that_is_told_makes_the_experiment_again(html: str) -> None:

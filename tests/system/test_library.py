@@ -22,6 +22,7 @@ def test_every_public_name_is_there_and_known_to_type_checkers() -> None:
         if node.module != "importlib"
     } - {None, "__version__"}
     assert typed == set(nasflow.__all__) <= set(dir(nasflow))
+    assert len(nasflow.__all__) > 20
     assert all(getattr(nasflow, name) is not None for name in nasflow.__all__)
     parts = {path.stem for path in (ROOT / "nasflow").iterdir()}
     assert {"network", "version"} <= parts
