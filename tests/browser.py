@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
-    """playwright's Browser; skips where there is none."""
+    """Yield playwright's Browser; skip the test where there is no Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
     program = next((path for name in NAMES if (path := shutil.which(name))), None)
     if program is None:
@@ -27,7 +27,7 @@ def chromium() -> Iterator[Any]:
 
 
 def listened(page: Any) -> list[str]:
-    """Errors, warnings and requests beyond the page's own file, as they come."""
+    """Collect errors, warnings and requests that go beyond the page's own file, as they come."""
     heard: list[str] = []
     page.on("console", lambda m: heard.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: heard.append(str(error)))

@@ -1,5 +1,72 @@
-"""One torch thread: small operations on two threads are many times slower."""
+"""One torch thread, and fixtures that several rooms share.
 
+A fixture of scope `session` is made once for each test process; tests only read it, or copy it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+import rounds
 import torch
+import tree
+from PIL import Image
+from places import ROOT
 
-torch.set_num_threads(1)
+from nasflow.config.compare import FILES as COMPARISON
+from nasflow.storage.files import write, write_json, write_page
+
+torch.set_num_threads(1)  # small operations on two threads are many times slower
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with prepared data and a pretrained network."""
+    return rounds.prepare(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of the prepared folder, in which a test may write."""
+    return Path(shutil.copytree(prepared, tmp_path / "work"))
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished experiment of one search of two rounds, with a report and a comparison."""
+    experiment = tree.finished(tmp_path_factory.mktemp("results") / "tiny")
+    write_page(experiment / "report.html", "<html>of a search</html>")
+    names = [name for name in COMPARISON if name != "files.json"]
+    files = {name: write(experiment / "comparison" / name, b"[1]\n") for name in names}
+    write_json(experiment / "comparison/files.json", {"schema": 1, "files": files})
+    return experiment
+
+
+@pytest.fixture
+def copied(searched: Path, tmp_path: Path) -> Path:
+    """A copy of the finished experiment, in which a test may write."""
+    return Path(shutil.copytree(searched, tmp_path / "results"))
+
+
+@pytest.fixture(scope="session")
+def tiny(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with a search by particles and one without, before any report."""
+    pages = shutil.ignore_patterns("report.html", "comparison")
+    experiment = tmp_path_factory.mktemp("report") / "tiny"
+    shutil.copytree(searched, experiment, ignore=pages)
+    return tree.finished(experiment, algorithm="nash")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 pictures of four uneven classes, and one picture of a fifth class."""
+    top = tmp_path_factory.mktemp("own") / "photos"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        importlib.import_module("own_data").write(top, kept=4)
+    (top / "vögel, große & kleine").mkdir()
+    Image.new("L", (30, 20), 200).save(top / "vögel, große & kleine" / "#1.png")
+    return top

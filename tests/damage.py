@@ -1,4 +1,4 @@
-"""Every kind of file that nasflow reads back, and what can befall its bytes."""
+"""Every kind of file that nasflow reads back, and how its bytes can be damaged."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HOLE = 4096  # bytes; a block of most file systems
 
 
 class Kind(NamedTuple):
-    """A file and the reader of it, which is to refuse it with CorruptFile once it is damaged."""
+    """A file and its reader, which must refuse the file with CorruptFile once it is damaged."""
 
     path: Path
     read: Callable[[], object]
 
 
 def flip(content: bytes, rng: np.random.Generator) -> bytes:
-    """One bit the other way."""
+    """Flip one bit."""
     result = bytearray(content)
     result[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
     return bytes(result)
@@ -41,7 +41,7 @@ def truncate(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def hole(content: bytes, rng: np.random.Generator) -> bytes:
-    """Zeros over up to a block."""
+    """Write zeros over one block at most."""
     start, length = rng.integers(len(content)), rng.integers(1, HOLE)
     part = content[start : start + length]
     return content[:start] + bytes(len(part)) + content[start + len(part) :]
@@ -51,7 +51,8 @@ DAMAGES = {"bit flips": (flip, 3), "truncations": (truncate, 1), "holes": (hole,
 
 
 def kinds(folder: Path, state: Path) -> dict[str, Kind]:
-    """Of results as `small` makes them, and of a folder with one kept state."""
+    """List the kinds of files in results that `small` made, and in a folder with one kept
+    state."""
     network, round_1 = folder / "pretrain/network", folder / "whole/nasagd"
     found = {
         "checkpoint, tensors": Kind(
@@ -83,8 +84,11 @@ def kinds(folder: Path, state: Path) -> dict[str, Kind]:
 
 
 def suffer(kind: Kind, trials: int, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
-    """(damage, outcome) of each trial, of which there are more with flips: `refused`, `accepted`
-    or the name of another exception. The file is whole again afterwards."""
+    """Damage the file of a kind again and again, and yield (damage, outcome) of each trial.
+
+    There are more trials with flipped bits. An outcome is `refused`, `accepted` or the name of
+    another exception. The file is whole again afterwards.
+    """
     whole = kind.path.read_bytes()
     kind.read()
     for name, (damage, share) in DAMAGES.items():
@@ -108,7 +112,7 @@ def _outcome(kind: Kind) -> str:
 
 
 def count(folder: Path, state: Path, trials: int, rng: np.random.Generator) -> dict[str, Counter]:
-    """Outcomes by the kind of file."""
+    """Count the outcomes for each kind of file."""
     return {
         name: Counter(outcome for _, outcome in suffer(kind, trials, rng))
         for name, kind in kinds(folder, state).items()
@@ -120,7 +124,7 @@ def _table(path: Path) -> None:
 
 
 def _kept(state: Path) -> None:
-    """Reads a copy, since what is damaged is removed."""
+    """Read a copy of the state, since a damaged state is removed."""
     copy = state.with_name("copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(state, copy)

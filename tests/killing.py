@@ -26,7 +26,13 @@ PATIENCE = 1.0  # seconds for the other rank to notice; torchrun ends it too
 
 
 class Tally(NamedTuple):
-    """`resumed`: the steps that an attempt went on from. `halves`: kills in the midst of a save."""
+    """What happened until a stage came to its end.
+
+    Attributes:
+        kills: how often its processes were killed.
+        resumed: the steps from which an attempt went on.
+        halves: how many kills came in the middle of a save.
+    """
 
     kills: int
     resumed: set[int]
@@ -34,8 +40,10 @@ class Tally(NamedTuple):
 
 
 def start(run: Run, folder: Path, out: Path, ranks: int, every: str = "0") -> list[int]:
-    """The processes of the ranks, which keep their state every so many seconds. What they say goes
-    to `{out}.log`."""
+    """Start the processes of the ranks, which keep their state every `every` seconds.
+
+    What they print goes to `{out}.log`.
+    """
     port = free_port()
     return [
         inside(partial(_as_rank, run, folder, out, rank, ranks, port, every))
@@ -44,7 +52,7 @@ def start(run: Run, folder: Path, out: Path, ranks: int, every: str = "0") -> li
 
 
 def ends(run: Run, folder: Path, out: Path, ranks: int = 1, every: str = "0") -> float:
-    """Seconds that it takes undisturbed."""
+    """Return the seconds that the stage takes undisturbed."""
     began = time.monotonic()
     codes = [code_of(child) for child in start(run, folder, out, ranks, every)]
     assert not any(codes), Path(f"{out}.log").read_text()
@@ -54,7 +62,7 @@ def ends(run: Run, folder: Path, out: Path, ranks: int = 1, every: str = "0") ->
 def killed_until_done(
     run: Run, folder: Path, out: Path, ranks: int, longest: float, rng: np.random.Generator
 ) -> Tally:
-    """SIGKILL after 0 to `longest` seconds, to one rank or all, again and again."""
+    """Send SIGKILL after 0 to `longest` seconds, to one rank or to all, until the stage ends."""
     kills, halves, resumed = 0, 0, set()
     while True:
         children = start(run, folder, out, ranks)
@@ -72,7 +80,7 @@ def killed_until_done(
 
 
 def newest(out: Path) -> int:
-    """The step of the last state that stands there, 0 without one."""
+    """Return the step of the newest kept state, or 0 where there is none."""
     names = [p.name for p in (out / ".resume").glob("*-*") if p.suffix != ".tmp"]
     return max((int(name.split("-")[0]) for name in names), default=0)
 
@@ -80,7 +88,7 @@ def newest(out: Path) -> int:
 def command(
     arguments: dict[str, object], ranks: int = 1, threads: int = 1, **environment: str
 ) -> subprocess.Popen[bytes]:
-    """`nasflow search_round`, as a user starts it."""
+    """Start `nasflow search_round` as a user does."""
     given = {**arguments, "ranks": ranks, "threads": threads}
     words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     return subprocess.Popen(
@@ -91,7 +99,7 @@ def command(
 
 
 def no_bar(*_: object, **__: object) -> Any:
-    """No line of the killed among those of the tests."""
+    """Replace the live line, so that killed processes print none."""
     return nullcontext(lambda *_: None)
 
 
@@ -130,7 +138,8 @@ def _as_rank(
 
 
 def _codes(children: Sequence[int]) -> list[int]:
-    """Of all, once the first has ended; the others get PATIENCE if it was killed."""
+    """Return the exit codes of all ranks. If the first one was killed, the others get PATIENCE
+    seconds."""
     codes: dict[int, int] = {}
     deadline = float("inf")
     while len(codes) < len(children):

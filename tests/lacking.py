@@ -1,4 +1,4 @@
-"""Kept states that lack a part: what a keeper would write that forgot it."""
+"""Kept states that lack a part, as a keeper that forgets this part would write them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Loss = Callable[[Snapshot], Snapshot]
 
 
 def zero(part: str, s: Snapshot) -> Snapshot:
-    """Without a part: tensors and arrays whose names start with it become zeros."""
+    """Return a state in which all tensors and arrays whose names start with `part` are zero."""
     siblings = [
         {n: torch.zeros_like(t) if n.startswith(part) else t for n, t in tensors.items()}
         for tensors in s.siblings
@@ -37,7 +37,7 @@ def instead(name: str, values: Any, s: Snapshot) -> Snapshot:
 
 
 def reader(loss: Loss) -> Callable[[Path], Iterator[Generation]]:
-    """In the place of `generations`."""
+    """Return a function that replaces `generations` and gives states without a part."""
 
     def damaged(folder: Path) -> Iterator[Generation]:
         for g in generations(folder):

@@ -1,6 +1,8 @@
-"""The laws of the flow as checks of the functions handed in: each must fail on a planted bug.
+"""The laws of the flow as checks of the functions that are passed to them.
 
-A law asserts, and returns what it measured, so that a page can print it."""
+Each law must fail on a planted bug. A law asserts, and returns what it measured, so that a page can
+print it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ START = np.array([0.6, 0.1, 0.1, 0.1, 0.1])
 
 
 def weights(m: int, seed: int = 0) -> np.ndarray:
-    """K with edges of 0.4 to 1.6: squares, roots and lost factors show."""
+    """Return K with edges of 0.4 to 1.6, so that squares, roots and lost factors show."""
     upper = np.triu(np.random.default_rng(seed).uniform(0.4, 1.6, (m, m)), 1)
     return upper + upper.T
 
@@ -31,7 +33,7 @@ K = weights(len(V))
 def first_order(
     rates: Rates, kind: str, beta: float, *, tau: float, steps: int, losses: np.ndarray = V
 ) -> np.ndarray:
-    """Shares along the mean-field flow at fixed losses, (steps + 1, m)."""
+    """Return the shares along the mean-field flow at fixed losses, of shape (steps + 1, m)."""
 
     def slope(s: ideal.State) -> ideal.State:
         E = flow.energy(s.f, losses, kind=kind, beta=beta, weight=1.0)
@@ -49,7 +51,8 @@ def first_order(
 def second_order(
     push: Push, kind: str, beta: float, friction: float, *, tau: float, steps: int
 ) -> list[ideal.State]:
-    """Shares and potential at fixed losses. The slope of phi is a push of 2^-14, divided."""
+    """Return shares and potential at fixed losses. The slope of phi is a push over 2^-14, divided
+    by it."""
     short = 2.0**-14
 
     def slope(s: ideal.State) -> ideal.State:
@@ -66,12 +69,13 @@ def second_order(
 
 
 def integral(rate: np.ndarray, tau: float) -> np.ndarray:
-    """Of samples tau apart, from the first to each, by trapezoids: error O(tau^2)."""
+    """Integrate samples that are tau apart from the first to each, by trapezoids: error
+    O(tau^2)."""
     return np.concatenate([[0.0], np.cumsum(tau * (rate[1:] + rate[:-1]) / 2)])
 
 
 def t1_particles_are_conserved_and_ghosts_stay(move: Move) -> None:
-    """T1, at leave probabilities from 0 to the cap of 1."""
+    """T1, at probabilities to leave from 0 to the cap of 1."""
     rng = np.random.default_rng(0)
     for kappa_tau in np.geomspace(0.01, 100, 200):
         n = 1 + rng.integers(0, 50, len(V))
@@ -85,8 +89,10 @@ def t1_particles_are_conserved_and_ghosts_stay(move: Move) -> None:
 
 
 def t2_free_energy_falls_at_its_rate(rates: Rates, kind: str, beta: float) -> float:
-    """T2: F(t) - F(0) = -integral of sum_ij K_ij f_i ([E_i - E_j]^+)^2. The largest difference,
-    over the whole fall."""
+    """T2: F(t) - F(0) = -integral of sum_ij K_ij f_i ([E_i - E_j]^+)^2.
+
+    Returns the largest difference, divided by the whole fall.
+    """
     tau = 5e-4
     path = first_order(rates, kind, beta, tau=tau, steps=2500)
     F = np.array([ideal.free_energy(f, V, kind=kind, beta=beta) for f in path])
@@ -100,7 +106,7 @@ def t2_free_energy_falls_at_its_rate(rates: Rates, kind: str, beta: float) -> fl
 
 
 def t3_settles_at_the_equilibrium(rates: Rates, kind: str, beta: float) -> float:
-    """T3: exp(-V) / Z, or (c - V)_+^(1 / beta). The largest difference of a share."""
+    """T3: exp(-V) / Z, or (c - V)_+^(1 / beta). Returns the largest difference of a share."""
     losses = V * np.where(np.arange(len(V)) == 3, 3.0, 1.0)  # node 3 empties with beta = 1
     f = first_order(rates, kind, beta, tau=0.1, steps=1500, losses=losses)[-1]
     error = float(np.abs(f - reference.equilibrium(losses, kind, beta)).max())
@@ -109,7 +115,10 @@ def t3_settles_at_the_equilibrium(rates: Rates, kind: str, beta: float) -> float
 
 
 def t4_counts_converge_like_one_over_root_n(move: Move, *, second: bool = False) -> float:
-    """T4: over N = 10^2 .. 10^6 the error of the shares falls like N^-1/2. The slope in log-log."""
+    """T4: over N = 10^2 .. 10^6 the error of the shares falls like N^-1/2.
+
+    Returns the slope of the error in log-log.
+    """
     N = 10 ** np.arange(2, 7)
     errors = [error_of_counts(move, particles, second=second) for particles in N]
     slope = float(np.polyfit(np.log(N), np.log(errors), 1)[0])
@@ -118,8 +127,11 @@ def t4_counts_converge_like_one_over_root_n(move: Move, *, second: bool = False)
 
 
 def error_of_counts(move: Move, particles: int, *, second: bool = False, tau: float = 0.1) -> float:
-    """Root mean square of the shares after 40 steps, over 50 seeds, less those of the same steps of
-    the mean field: what sampling and the ghosts do, without what tau does."""
+    """Return the root mean square error of the shares after 40 steps, over 50 seeds.
+
+    The error is the difference from the same steps of the mean field: it shows what sampling and
+    the ghosts do, without what tau does.
+    """
     n = np.floor(particles * START).astype(np.int64)
     exact = _steps(n / n.sum(), tau, second, lambda f, Q: f + tau * ideal.mean_field(f, Q))
 
@@ -155,7 +167,10 @@ def _steps(
 def t5_total_energy_falls_by_friction_alone(
     push: Push, kind: str, beta: float, friction: float
 ) -> float:
-    """T5: H(t) - H(0) = -2 friction integral of T, H = T + F. The largest difference, over T."""
+    """T5: H(t) - H(0) = -2 friction integral of T, H = T + F.
+
+    Returns the largest difference, divided by the largest T.
+    """
     tau = 1e-3
     path = second_order(push, kind, beta, friction, tau=tau, steps=1000)
     T = np.array([ideal.kinetic_energy(s.f, s.phi, K) for s in path])
@@ -169,7 +184,9 @@ def t6_counts_have_the_law_of_single_particles(
     move: Move, rates: Rates, naive: Rates, kappa_tau: float = 0.5
 ) -> None:
     """T6: mean and spread of one step over 3000 repetitions, within 4.5 standard errors and 10 %.
-    `rates` of the potential are compared with the naive loop's."""
+
+    The `rates` of the potential are compared with those of the naive loop.
+    """
     n, potential = np.array([30, 20, 11, 5, 8]), np.array([0.6, 0.3, 0.55, 0.1, 0.4])
     rng, repetitions = np.random.default_rng(1), 3000
     Q, single = rates(potential, K), naive(potential, K)
@@ -185,8 +202,8 @@ def t6_counts_have_the_law_of_single_particles(
 def t7_a_round_ends_at_the_margin(
     winner: Callable[[np.ndarray], int | None], kind: str, beta: float, m: int = 9
 ) -> float:
-    """T7: of m nodes one is better by D and the others tie: f_max >= 2 f_0 in equilibrium when
-    D >= U'(2a) - U'(a), a = 1 / (m + 1). The margin D, nats."""
+    """T7: of m nodes one is better by D and the others tie. In equilibrium f_max >= 2 f_0 holds
+    when D >= U'(2a) - U'(a), a = 1 / (m + 1). Returns the margin D in nats."""
     a = 1.0 / (m + 1)
     margin = np.log(2.0) if kind == "log" else a**beta * (2.0**beta - 1.0)
     for part, expected in ((0.99, None), (1.01, 4)):

@@ -1,7 +1,7 @@
 """Processes that end before one of their file operations, and what a power cut leaves of them.
 
-The cut is a model, harsher than most disks: what no fsync followed is empty, and of the renames
-that no fsync of their folder followed a lot decides which have happened.
+The cut is a model, harsher than most disks. A file that no fsync followed is empty. A rename that
+no fsync of its folder followed has happened or not: a draw decides.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ OPERATIONS = ((os, "fsync"), (os, "replace"), (os, "rename"), (os, "rmdir"), (os
 
 
 def inside(work: Callable[[], object]) -> int:
-    """The process of a fork that does this work and ends: 0 done, 1 an exception."""
+    """Fork a process that does this work and ends with 0, or with 1 after an exception; return its
+    id."""
     child = os.fork()
     if not child:
         try:
@@ -31,13 +32,15 @@ def inside(work: Callable[[], object]) -> int:
 
 
 def code_of(child: int) -> int:
-    """Waits for its end."""
+    """Wait for the end of a process and return its exit code."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def die_at(operation: int, work: Callable[[], None], journal: Journal | None = None) -> bool:
-    """Run in a child process that ends at once before its file operation of that number, without
-    any `finally`; whether it did."""
+    """Do the work in a child process that ends just before its file operation of this number.
+
+    No `finally` runs in it. Returns False where the work has fewer operations.
+    """
     count = iter(range(1, 10**6))
 
     def dying(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,9 +64,13 @@ def die_at(operation: int, work: Callable[[], None], journal: Journal | None = N
 
 
 class Journal:
-    """The disk under `tree`, as the operations of a child process leave it. `folder` lies beside
-    it, on the same file system. `forgets`: the fsyncs that the child only pretends to do, those of
-    files or of folders."""
+    """The disk under `tree`, as the operations of a child process leave it.
+
+    Args:
+        tree: the folder in which the child works.
+        folder: where the journal is kept; it lies on the same file system, outside `tree`.
+        forgets: the fsyncs that the child only pretends to do, those of `files` or of `folders`.
+    """
 
     def __init__(self, tree: Path, folder: Path, forgets: tuple[str, ...] = ()) -> None:
         folder.mkdir(parents=True)
@@ -74,7 +81,7 @@ class Journal:
         self._link = os.link
 
     def note(self, name: str, real: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """In the child."""
+        """Do an operation in the child, and write it down."""
         if name == "fsync":
             is_folder = stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
             if ("folders" if is_folder else "files") in self._forgets:
@@ -95,7 +102,7 @@ class Journal:
         return result
 
     def cut(self, rng: np.random.Generator) -> None:
-        """The power goes, after the child's end."""
+        """Cut the power after the child's end: lose what no fsync has made safe."""
         lines = [json.loads(line) for line in self._lines.read_text().splitlines()]
         safe = {line["inode"] for line in lines if "inode" in line}
         for path in self._files():

@@ -6,13 +6,13 @@ import numpy as np
 
 
 def descent(E: np.ndarray, K: np.ndarray) -> np.ndarray:
-    """Rates of section 2.1, an edge at a time."""
+    """Rates of section 2.1, edge by edge."""
     m = len(E)
     return np.array([[max(E[i] - E[j], 0.0) * K[i, j] for j in range(m)] for i in range(m)])
 
 
 def climb(phi: np.ndarray, K: np.ndarray) -> np.ndarray:
-    """Rates of section 2.2, an edge at a time."""
+    """Rates of section 2.2, edge by edge."""
     m = len(phi)
     return np.array([[max(phi[j] - phi[i], 0.0) * K[i, j] for j in range(m)] for i in range(m)])
 
@@ -20,7 +20,7 @@ def climb(phi: np.ndarray, K: np.ndarray) -> np.ndarray:
 def particle_by_particle(
     rng: np.random.Generator, n: np.ndarray, Q: np.ndarray, kappa_tau: float
 ) -> np.ndarray:
-    """Appendix D.1, step 2, a particle at a time."""
+    """Appendix D.1, step 2, particle by particle."""
     after = n.copy()
     for i in range(len(n)):
         total = sum(Q[i])

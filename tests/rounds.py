@@ -18,7 +18,7 @@ TABLES = ("particles.parquet", "architectures.parquet")
 
 
 def prepare(folder: Path) -> Path:
-    """Three classes of dark to bright 8x8 images, and a network on them."""
+    """Write dark to bright 8x8 images of three classes, and pretrain a network on them."""
     rng = np.random.default_rng(0)
     arrays = {}
     for name, count in (("train", 192), ("validation", 64), ("test", 64)):
@@ -40,7 +40,7 @@ def prepare(folder: Path) -> Path:
 
 
 def arguments(folder: Path, out: str, algorithm: str = "nasgd", **search: object) -> dict[str, str]:
-    """Options of a round with six nodes and at most 60 steps."""
+    """Return the options of a round with six nodes and at most 60 steps."""
     return {
         "config": json.dumps(
             {
@@ -69,7 +69,7 @@ def run(
     budget: dict[str, object] | None = None,
     **search: object,
 ) -> Path:
-    """A round in this process; its folder."""
+    """Run a round in this process and return its folder."""
     options = arguments(folder, out, algorithm, **search)
     rounds.search_round(
         config=options["config"],
@@ -87,7 +87,7 @@ def run(
 
 
 def start(options: dict[str, str], every: str = "60", **more: object) -> subprocess.Popen[str]:
-    """A round as a user's command, which keeps its state `every` so many seconds."""
+    """Start a round as a user's command, which keeps its state every `every` seconds."""
     given = {**options, **more}
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "nasflow", "search_round", *words]

@@ -35,7 +35,7 @@ STATUS = "status.json"
 
 
 def prepare(here: Path) -> Path:
-    """Data and a pretrained network; the folder."""
+    """Write small data, pretrain a network on them, and return the folder."""
     rng = np.random.default_rng(0)
     arrays = {
         name: (rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3)
@@ -69,7 +69,7 @@ def options(
     epochs: float = 1.0,
     **more: Any,
 ) -> dict[str, Any]:
-    """Of `search_round`, besides device and threads."""
+    """Return the options of `search_round`, except device and threads."""
     sections = {
         "search": SEARCH | more,
         "baselines": {"epochs_neigh": epochs},
@@ -120,7 +120,7 @@ LONG: dict[str, Run] = {
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """All files but the clock's, and what the status says besides it."""
+    """Return all files of a stage, and of its status what does not depend on time."""
     files = {p.name: p.read_bytes() for p in out.iterdir() if p.name != STATUS}
     status = read_json(out / STATUS)
     del status["seconds"], status["started"]

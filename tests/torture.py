@@ -4,7 +4,8 @@
     python tests/torture.py kills steps   # these parts
     python tests/torture.py --fast        # a slice of each, under a minute
 
-Prints a row a claim and ends with 1 when one does not hold, or when a planted bug goes unnoticed.
+Prints one row for each claim. The exit code is 1 when a claim does not hold, or when a planted bug
+goes unnoticed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Row(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """Data, a pretrained network and what every stage of LONG and of STAGES gives undisturbed."""
+    """Data, a pretrained network, and the undisturbed results of every stage of LONG and of
+    STAGES."""
 
     folder: Path
     long: dict[str, dict[str, bytes]]
@@ -70,7 +72,7 @@ class Bench(NamedTuple):
 
 
 def kills(bench: Bench) -> Iterator[Row]:
-    """SIGKILL at random moments, in the midst of saves too."""
+    """Send SIGKILL at random moments, some of them in the middle of a save."""
     wanted, least = bench.some(8, 200), bench.some(3, 24)
     done, halves, runs, resumed, wrong = 0, 0, 0, set(), 0
     on_two = 0
@@ -101,7 +103,7 @@ def kills(bench: Bench) -> Iterator[Row]:
 
 
 def _commands_killed(bench: Bench) -> Row:
-    """The command itself, with torchrun's launcher."""
+    """Kill the command itself, also under the launcher of torchrun."""
     whole, out = bench.folder / "command", bench.folder / "commands"
     many = {"max_steps": 400, "min_lead": 10.0}
     small.one_round(bench.folder, whole, **many)
@@ -128,7 +130,7 @@ def _commands_killed(bench: Bench) -> Row:
 
 
 def steps(bench: Bench) -> Iterator[Row]:
-    """Stopped by SIGTERM after every step, once each."""
+    """Stop a stage by SIGTERM after every step, once for each step."""
     tried, wrong = 0, 0
     for name, run in ({"nasagd": STAGES["nasagd"]} if bench.fast else LONG).items():
         whole = (bench.short if bench.fast else bench.long)[name]
@@ -145,7 +147,8 @@ def steps(bench: Bench) -> Iterator[Row]:
 
 
 def deaths(bench: Bench) -> Iterator[Row]:
-    """Death at every file operation, and a power cut there (a model, see powercut.py)."""
+    """End a process at every file operation, and cut the power there (a model, see
+    powercut.py)."""
     for what, cut in (("death", False), ("power cut (modelled)", True)):
         lots = bench.some(1, 5) if cut else 1
         saves = [_saving(bench, cut) for _ in range(lots)]
@@ -167,7 +170,7 @@ def deaths(bench: Bench) -> Iterator[Row]:
 
 
 def damages(bench: Bench) -> Iterator[Row]:
-    """Flipped bits, truncations and holes at random places in files that are read back."""
+    """Flip bits, cut files and write holes at random places in files that are read back."""
     found = _damage(bench, bench.some(4, 100))
     for name, outcomes in found.items():
         accepted, refused = outcomes["accepted"], outcomes["refused"]
@@ -180,7 +183,7 @@ def damages(bench: Bench) -> Iterator[Row]:
 
 
 def planted(bench: Bench) -> Iterator[Row]:
-    """Bugs that the parts above must see."""
+    """Plant bugs that the parts above must see."""
     caught = {}
     for what, loss in LACKING.items():
         if bench.fast and not what.endswith((" v.", " buffers.", "rows")):
@@ -221,7 +224,7 @@ def planted(bench: Bench) -> Iterator[Row]:
 
 
 def same(bench: Bench) -> Iterator[Row]:
-    """Class A: the same surroundings, the same bytes."""
+    """Class A: the same surroundings give the same bytes."""
     elsewhere = bench.folder / "elsewhere"
     for part in ("data", "pretrain"):
         shutil.copytree(bench.folder / part, elsewhere / part)
@@ -269,8 +272,10 @@ def _stop_after(step: int, run: Run, folder: Path, out: Path) -> None:
 
 
 def _saving(bench: Bench, cut: bool, forgets: tuple[str, ...] = ()) -> tuple[int, int]:
-    """Deaths in a save of step 3 after those of 1 and 2: how many, and how often what is found
-    then is neither 2 nor 3."""
+    """End a save of step 3, after those of steps 1 and 2, at each of its file operations.
+
+    Returns how often that was, and how often the state found afterwards is neither 2 nor 3.
+    """
     top = Path(tempfile.mkdtemp(dir=bench.folder))
     wrong = 0
     for operation in range(1, 1000):
@@ -295,8 +300,11 @@ def _saving(bench: Bench, cut: bool, forgets: tuple[str, ...] = ()) -> tuple[int
 def _ending(
     bench: Bench, name: str, cut: bool, every: int = 1, forgets: tuple[str, ...] = ()
 ) -> tuple[int, int, int]:
-    """Deaths at each of `every` operations of a stage's last step and end: how many, how often a
-    file was left that is neither whole nor absent, how often the next attempt ends otherwise."""
+    """End a stage's last step at each of its file operations, or at every `every`-th of them.
+
+    Returns how often that was, how often a file was left that is neither whole nor absent, and how
+    often the next attempt ends in other results.
+    """
     top, whole, run = Path(tempfile.mkdtemp(dir=bench.folder)), bench.short[name], STAGES[name]
     _stop_after(json.loads(whole[STATUS])["steps"] - 1, run, bench.folder, top / "almost")
     wrong, differ = 0, 0
@@ -317,7 +325,7 @@ def _ending(
 
 
 def _whole_or_absent(out: Path, whole: dict[str, bytes]) -> bool:
-    """And all there when status.json is."""
+    """Return whether each file is whole or absent, and all are there once status.json is."""
     found = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file() and p.name[0] != "."}
     status = found.pop(STATUS, None)
     if any(content != whole[name] for name, content in found.items()):
@@ -326,7 +334,7 @@ def _whole_or_absent(out: Path, whole: dict[str, bytes]) -> bool:
 
 
 def _quiet(run: Run, folder: Path, out: Path) -> None:
-    """Without what it says of states that a power cut damaged."""
+    """Run a stage without its lines about states that a power cut damaged."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.ExitStack() as stack:
         for module in (rounds, training):
             stack.enter_context(mock.patch.object(module, "progress", no_bar))
@@ -357,7 +365,7 @@ def _by_process(bench: Bench, out: Path) -> None:
 
 
 def _order() -> bool:
-    """Five siblings forwards and backwards: losses and networks after some steps."""
+    """Compare losses and networks of five siblings that train forwards and backwards."""
     family = [network(seed, 1) for seed in range(5)]
     step = optim.heavy_ball(friction=1.0, weight_decay=0.0)
     batch = (images(16), torch.arange(16) % 5)

@@ -1,7 +1,7 @@
 """A small finished search on disk, as the workflow leaves it.
 
-Run as a program it writes one under the folder named: tests/golden/schema_N was made like this by
-the nasflow that wrote schema N.
+Run as a program, this file writes such a search under the folder that is its argument. The folder
+tests/golden/schema_N was made like this, by the nasflow that wrote schema N.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRAINED = {"epochs": 1.0, "batch_size": 8}
 
 
 def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Path:
-    """The experiment's folder with one search of some rounds."""
+    """Run one search of some rounds and return the experiment's folder."""
     rng = np.random.default_rng(0)
     arrays = {
         name: (rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3)

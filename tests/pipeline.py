@@ -1,0 +1,77 @@
+"""The pipeline as a user runs it: Snakemake in a fresh process and a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+
+from places import ROOT
+
+SEARCH = "results/tiny/nasgd/seed_0"
+
+
+CONFIG = """
+experiment: tiny
+base: {widths: [4, 8]}
+pretrain: {epochs: 1, batch_size: 256}
+search: {n_neigh: 2, particles: 50, batch_size: 256, window: 4, warmup_steps: 1, max_steps: 4}
+budget: {rounds: 2}
+final: {epochs: 1, batch_size: 256}
+tracking: {enabled: false}
+"""
+
+
+AFTER = ["select_winner", "final_train", "evaluate"]
+
+
+RESULTS = ["prepare", "pretrain", "plan", "search_round", *AFTER]
+
+
+HOSTILE = "-x; touch PWNED $(touch PWNED) `touch PWNED`' touch PWNED '\" touch PWNED \"{threads}"
+
+
+def snakemake(folder, *arguments, config="config.yaml", targets=(), snakefile=ROOT / "Snakefile"):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
+    command += arguments
+    if config is not None:
+        command += ["--configfile", config]
+    command += ["--", *targets]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+
+
+def jobs(result):
+    """Return the jobs of a run or a dry run, in order: rule names, with the round where there is
+    one."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = []
+    for line in (result.stdout + result.stderr).splitlines():
+        if header := re.fullmatch(r"(?:local)?(?:rule|checkpoint) (\w+):", line):
+            found.append(header[1])
+        elif number := re.match(r" +wildcards: .*round=(\d+)", line):
+            found[-1] += f" {number[1]}"
+    return [name for name in found if name != "final_model"]
+
+
+def planned(folder, *arguments, **options):
+    return jobs(snakemake(folder, "--dry-run", *arguments, **options))
+
+
+def edit(folder, old, new):
+    file = folder / "config.yaml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def hashes(folder, *patterns):
+    files = [file for pattern in patterns for file in sorted((folder / SEARCH).glob(pattern))]
+    assert files
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def files_in(folder):
+    """Return every file except Snakemake's own."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path) for path in paths if path.parts[0] != ".snakemake"}

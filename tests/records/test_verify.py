@@ -1,0 +1,131 @@
+"""`nasflow verify`: no change passes unseen, and old results still load."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import TESTS
+from tree import finished
+
+from nasflow.__main__ import main
+from nasflow.records.verify import check
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.splits import read_split
+from nasflow.storage.tables import SCHEMAS, read_table
+
+GOLDEN = TESTS / "golden"
+SCHEMAS_OF_OLD = sorted(path.name for path in GOLDEN.glob("schema_*"))
+assert SCHEMAS_OF_OLD
+
+
+SEARCH = "nasgd/seed_0"
+
+
+def results(searched: Path) -> list[Path]:
+    return sorted(p for p in searched.rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def damages(content: bytes, rng: np.random.Generator) -> Iterator[bytes]:
+    """Yield the content with one flipped bit (four times), with a cut, and with a hole."""
+    for position in rng.integers(0, 8 * len(content), 4):
+        flipped = bytearray(content)
+        flipped[position // 8] ^= 1 << position % 8
+        yield bytes(flipped)
+    yield content[: int(rng.integers(0, len(content)))]
+    begin = int(rng.integers(0, len(content) - 1))
+    end = int(rng.integers(begin + 1, len(content) + 1))
+    yield content[:begin] + bytes(end - begin) + content[end:]
+
+
+def test_a_finished_search_is_whole_and_every_file_of_it_is_looked_at(
+    searched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = check(searched)
+    assert found.broken == {}
+    assert found.seen == set(results(searched))
+    assert len(found.seen) > 30
+    assert main(["verify", str(searched.parent), "-v"]) == 0
+    count = len(found.seen)
+    assert capsys.readouterr().out == f"nasflow: {count} files checked, none broken\n"
+
+
+def test_what_the_mirror_keeps_is_none_of_a_search(copied: Path) -> None:
+    (copied / "mlartifacts/tiny/models/m-1/artifacts/data").mkdir(parents=True)
+    (copied / "mlartifacts/tiny/seed_0").mkdir()
+    found = check(copied)
+    assert found.broken == {} and all("mlartifacts" not in str(path) for path in found.seen)
+
+
+def test_any_damage_to_any_file_is_told_with_its_name(copied: Path) -> None:
+    rng = np.random.default_rng(1)
+    for path in results(copied):
+        content = path.read_bytes()
+        try:
+            for damaged in damages(content, rng):
+                if damaged != content:
+                    path.write_bytes(damaged)
+                    assert list(check(copied).broken) == [str(path)]
+        finally:
+            path.write_bytes(content)
+    assert not check(copied).broken
+
+
+def test_a_missing_file_is_told(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in results(copied):
+        if path.parent.name != "tracking" and path.name != "report.html":  # need not be
+            content = path.read_bytes()
+            path.unlink()
+            assert main(["verify", str(copied)]) == 3
+            line, summary = capsys.readouterr().out.splitlines()
+            assert line.startswith(f"{path}: ") and summary.endswith(" 1 broken")
+            path.write_bytes(content)
+
+
+def test_whole_files_at_the_wrong_place_are_told(copied: Path) -> None:
+    one, two = (copied / SEARCH / f"search/round_{number}" for number in (1, 2))
+    for file in one.iterdir():
+        if file.is_file():
+            shutil.copy(file, two / file.name)
+    assert str(two / "status.json") in check(copied).broken
+    for part in (".architecture.json", ".safetensors", ".json"):
+        shutil.copy(copied / SEARCH / f"pretrain/network{part}", one / f"winner{part}")
+    assert str(one / "winner.json") in check(copied).broken
+
+
+def test_a_search_that_is_not_finished_is_whole(copied: Path) -> None:
+    for path in ("final", "search/winner.json", "search/summary.json", "tracking"):
+        path = copied / SEARCH / path
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in (copied / SEARCH / "search").glob("winner.*"):
+        path.unlink()
+    (copied / SEARCH / "search/round_2/status.json").unlink()
+    (copied / SEARCH / "search/round_2/.resume").mkdir()
+    assert not check(copied).broken
+
+
+def test_a_folder_without_results_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"nasflow: verify: {tmp_path}")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS_OF_OLD)
+def test_results_of_older_versions_can_still_be_read(schema: str) -> None:
+    golden = GOLDEN / schema
+    assert check(golden).broken == {}
+    search = golden / SEARCH
+    assert read_checkpoint(search / "search/round_1/winner").k == 6
+    table = read_table(search / "search/round_1/architectures.parquet")
+    assert table.schema.equals(SCHEMAS["architectures.parquet"])
+    assert table["died_at"].null_count == len(table)
+    assert len(read_split(golden / "data", "train", "cpu")) == 40
+
+
+@pytest.mark.parametrize("algorithm", ["nasagd", "nash", "halving", "random"])
+def test_every_algorithms_results_are_whole(algorithm: str, tmp_path: Path) -> None:
+    assert not check(finished(tmp_path / "tiny", 1, algorithm)).broken

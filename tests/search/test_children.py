@@ -1,0 +1,44 @@
+"""Children report how far they are from their parent, and can start with fresh weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from quick import base_network, setting_of
+from rounds import run
+
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import initialise
+from nasflow.search.children import propose, starts
+from nasflow.storage.tables import read_table
+
+
+def test_children_report_how_far_they_are_from_their_parent(folder: Path) -> None:
+    """Positive morphisms change nothing in eval mode and little in train mode; negative ones
+    jump."""
+    out = run(folder, "c", 1, n_neigh=20)
+    rows = read_table(out / "architectures.parquet").to_pandas().set_index("morphism")
+    positive = rows[[name in MORPHISMS and MORPHISMS[name].preserves for name in rows.index]]
+    assert len(positive)
+    assert (positive.output_change < 1e-4).all()
+    assert (positive.train_change < 0.5).all()
+    others = positive.drop("deepen", errors="ignore")
+    assert len(others)
+    assert (others.train_change < 1e-4).all()
+    negative = rows.drop(positive.index).drop("")
+    assert len(negative)
+    assert (negative.output_change > 0.01).all()
+
+
+def test_fresh_weights_know_nothing_of_the_parents() -> None:
+    """Two parents of one architecture give the same fresh family, and differ where inherited."""
+    setting = setting_of(weights="fresh")
+    a, b = base_network(), initialise(base_network().architecture, np.random.default_rng(1))
+    families = [starts(p, propose(p, 0, setting), setting) for p in (a, b)]
+    assert len(families[0]) == len(families[1]) > 1
+    for one, two in zip(*families, strict=True):
+        assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
+    inherited = starts(a, propose(a, 0, setting), setting_of())
+    assert torch.equal(inherited[0].x["1.weight"], a.x["1.weight"])

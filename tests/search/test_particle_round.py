@@ -1,0 +1,138 @@
+"""A round by particles: warm-up, burn-in, energies, and every way to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from quick import base_network, setting_of
+from rounds import BUDGET, TABLES, run
+
+from nasflow.config import experiment as config
+from nasflow.search.budget import finished
+from nasflow.search.particle_round import run_round
+from nasflow.search.round import Limits
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.tables import read_table
+
+
+def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder: Path) -> None:
+    positive = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0, "enlarge_kernel": 1.0}
+    paired = read_table(run(folder, "p", 1, morphisms=positive) / TABLES[0]).to_pandas()
+    other = run(folder, "i", 1, morphisms=positive, validation="independent")
+    independent = read_table(other / TABLES[0]).to_pandas()
+    first = paired[paired.step == 1].train_loss
+    assert first.max() - first.min() < 1e-5
+    first = independent[independent.step == 1].train_loss
+    assert first.max() - first.min() > 1e-3
+
+
+def test_the_budget_ends_a_round_and_the_parent_stays(folder: Path) -> None:
+    status = json.loads((run(folder, "b", 1, budget={"steps": 7}) / "status.json").read_text())
+    assert (status["reason"], status["steps"], status["winner"]) == ("budget", 7, 0)
+
+
+def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
+    """The scales are designed so: with kappa = 1 and tau <= 0.05 next to nothing moves."""
+    paper = read_table(run(folder, "x", 1, scaling="paper") / TABLES[0]).to_pandas()
+    auto = read_table(run(folder, "y", 1) / TABLES[0]).to_pandas()
+    assert paper.moved.sum() < auto.moved.sum()
+
+
+def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> None:
+    """phi is 0 through the warm-up and the first move; then E pushes it down everywhere."""
+    first = read_table(run(folder, "1st", 1) / TABLES[0]).to_pandas()
+    assert not first.phi.any()
+    second = read_table(run(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
+    assert not second[second.step <= 50].phi.any()
+    after = second[(second.step == 51) & ~second.restarted]
+    assert len(after)
+    assert (after.phi < 0).all()
+    assert second[second.step == 51].moved.sum() == 0
+    assert second[second.step > 51].moved.sum() > 0
+    often = {"restart": "paper"}  # the signed rule restarts no node in so few steps
+    third = read_table(run(folder, "3rd", 1, "nasagd", second_order=often) / TABLES[0]).to_pandas()
+    assert third.restarted.any()
+    assert not third[third.restarted].phi.any()
+    assert not second[second.restarted].phi.any()
+
+
+def test_a_round_averages_anew_after_its_burn_in(folder: Path) -> None:
+    """Nothing differs before the burn-in ends; the first mean after it is the loss of that step
+    alone."""
+    window = config.Search().window
+    runs = run(folder, "n0", 1), run(folder, "n20", 1, burn_in=20)
+    whole, fresh = (
+        read_table(out / TABLES[0]).to_pandas().pivot(index="step", columns="node") for out in runs
+    )
+    assert whole.loc[:20].equals(fresh.loc[:20])
+    mass = 1.0 - (1.0 - 1.0 / window) ** np.arange(20.0, 22.0)
+    before, after = (whole.validation_loss.loc[step].to_numpy() for step in (20, 21))
+    loss = (after * mass[1] - before * mass[0] * (1.0 - 1.0 / window)) * window
+    np.testing.assert_allclose(fresh.validation_loss.loc[21], loss, rtol=1e-9)
+    assert not fresh.standard_error.loc[21].any()
+    assert fresh.standard_error.loc[22, 1:].all()
+
+
+def test_kinetic_energy_counts_where_it_is_wanted(folder: Path) -> None:
+    plain = read_table(run(folder, "k0", 1, "nasagd") / TABLES[0]).to_pandas()
+    options = {"kinetic": True}
+    kinetic = run(folder, "k1", 1, "nasagd", second_order=options)
+    rows = read_table(kinetic / TABLES[0]).to_pandas()
+    first, with_it = (t[t.step == 30].reset_index() for t in (plain, rows))
+    assert (with_it.validation_loss == first.validation_loss).all()
+    entropy = [t.energy - t.validation_loss - t.weight * t.share for t in (first, with_it)]
+    assert entropy[0].abs().max() < 1e-9
+    assert (entropy[1] > 0).all()
+
+
+def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
+    out = run(folder, "e", 1, constraints={"max_parameters": 1})
+    status = json.loads((out / "status.json").read_text())
+    assert (status["reason"], status["steps"], status["children"]) == ("exhausted", 0, 0)
+    assert finished(config.parse(config.Budget, BUDGET), status["totals"]) == "children"
+    before = read_checkpoint(folder / "pretrain/network")
+    after = read_checkpoint(out / "winner")
+    assert after.k == before.k
+    assert all(torch.equal(before.network.x[n], t) for n, t in after.network.x.items())
+
+
+def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
+    shrink = dict.fromkeys(config.MORPHISMS, 0.0) | {"narrow": 1.0}
+    free = run(folder, "f", 1, morphisms=shrink)
+    paid = run(folder, "p", 1, morphisms=shrink, size_weight=0.5)
+    tables = [read_table(out / TABLES[0]).to_pandas() for out in (free, paid)]
+    size = read_table(paid / TABLES[1]).to_pandas().parameters.to_numpy()
+    first, second = (t[t.step == 40].set_index("node") for t in tables)
+    price = [
+        (t.energy - t.validation_loss - t.weight * t.share).to_numpy() for t in (first, second)
+    ]
+    np.testing.assert_allclose(price[0], 0.0, atol=1e-9)
+    np.testing.assert_allclose(price[1], 0.5 * np.log2(size / size[0]), atol=1e-9)
+    assert json.loads((paid / "status.json").read_text())["reason"] == "recentred"
+
+
+def test_a_round_in_which_nothing_can_lead_ends(folder: Path) -> None:
+    same = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0}
+    still = {"lambda_start": 1e-30, "lambda_final": 0.0, "morphisms": same}
+    out = run(folder, "stuck", 1, max_steps=55, **still)
+    status = json.loads((out / "status.json").read_text())
+    assert (status["reason"], status["steps"], status["winner"]) == ("max_steps", 55, 0)
+
+
+def test_nasgd_keeps_to_the_epochs_that_are_left() -> None:
+    found = run_round(
+        base_network(), 0, setting_of(limits=Limits(network_steps=45.0)), lambda *_: None
+    )
+    assert (found.reason, found.steps, found.network_steps) == ("budget", 5, 45)
+
+
+def test_without_entropy_particles_go_by_losses_alone() -> None:
+    found = run_round(
+        base_network(), 0, setting_of(potential="none", max_steps=60), lambda *_: None
+    )
+    assert len(found.particles) == 60 * len(found.architectures)
+    assert all(row["energy"] == row["validation_loss"] for row in found.particles)
+    assert any(row["moved"] for row in found.particles)

@@ -1,0 +1,100 @@
+"""A search in memory gives what the pipeline gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import SEARCH, TRAINED
+
+import nasflow
+from nasflow.stages import rounds, training
+from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.splits import write_splits
+
+SECTIONS = {
+    "augment": {"shift": 1},
+    "base": {"widths": [4, 4]},
+    "pretrain": {"batch_size": 8, "epochs": 1.0},
+    "search": SEARCH,
+    "budget": {"rounds": 2},
+    "final": TRAINED,
+}
+
+
+def images(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nash"])
+def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
+    tmp_path: Path, algorithm: str
+) -> None:
+    sections = SECTIONS | {"baselines": {"epochs_neigh": 1.0}}
+    found = nasflow.run_search(*images(80), algorithm=algorithm, seed=3, **sections)
+    arrays = {
+        name: (split.images.numpy(), split.labels.numpy())
+        for name, split in (("train", found.train), ("validation", found.validation))
+    }
+    mean, std = (t.double().tolist() for t in (found.train.mean, found.train.std))
+    facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
+    write_splits(tmp_path, arrays, facts | {"mean": mean, "std": std})
+    given = {"data": tmp_path, "seed": 3, "device": "cpu", "threads": 1}
+    config, search = json.dumps({k: sections[k] for k in ("base", "pretrain", "augment")}), tmp_path
+    parent = tmp_path / "0/network"
+    training.pretrain(config=config, out=parent, **given)
+    config = json.dumps({k: sections[k] for k in ("search", "baselines", "augment")})
+    for number in (1, 2):
+        search = tmp_path / str(number)
+        rounds.search_round(
+            config=config,
+            algorithm=algorithm,
+            parent=parent,
+            budget=json.dumps({"rounds": 2}),
+            round=number,
+            out=search,
+            **given,
+        )
+        parent = search / "winner"
+    (tmp_path / "summary.json").write_text("{}")
+    config = json.dumps({k: sections[k] for k in ("final", "augment")})
+    training.final_train(config=config, parent=parent, out=tmp_path / "final/network", **given)
+    for here, there in ((found.winner, parent), (found.network, tmp_path / "final/network")):
+        kept = read_checkpoint(there).network
+        assert here.architecture == kept.architecture
+        assert all(torch.equal(t, kept.x[name]) for name, t in here.x.items())
+
+
+def test_a_search_starts_from_a_given_network_and_by_a_given_function() -> None:
+    start = nasflow.initialise(nasflow.chain((4,), 3, (1, 8, 8), 3), np.random.default_rng(0))
+    rounds = []
+
+    def lazy(parent, k, setting, progress):  # type: ignore[no-untyped-def]
+        rounds.append(k)
+        return nasflow.run_round(parent, k, setting, progress)
+
+    found = nasflow.run_search(*images(80), algorithm=lazy, start=start, **SECTIONS)
+    assert rounds[0] == 0 and len(rounds) == 2 == len(found.lineage)
+    assert found.base.architecture == start.architecture
+
+
+def test_what_a_search_does_not_take_is_said_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"^images: float64 \(8, 8\); expected uint8 .*$"):
+        nasflow.run_search(np.zeros((8, 8)), [0] * 8)
+    with pytest.raises(ValueError, match=r"^labels: \(3,\); .* each of 80 images$"):
+        nasflow.run_search(images(80)[0], [0, 1, 2])
+    with pytest.raises(ValueError, match=r"n_neigbours: unknown key; did you mean 'n_neigh'"):
+        nasflow.run_search(*images(80), search={"n_neigbours": 3})
+
+
+def test_labels_are_given_back_as_they_came() -> None:
+    pixels, labels = images(80)
+    names = np.array(["ant", "bee", "cat"])[labels]
+    found = nasflow.run_search(pixels, names, **SECTIONS | {"budget": {"rounds": 0}})
+    assert set(found.predict(pixels)) <= {"ant", "bee", "cat"}
+    assert found.probabilities(pixels).sum(1) == pytest.approx(np.ones(80), abs=1e-5)
+    assert found.score(pixels, found.predict(pixels)) == 1.0

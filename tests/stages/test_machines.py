@@ -1,0 +1,44 @@
+"""The machines of a stage are read from the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from nasflow.stages.machines import Machines, first_host, machines
+
+
+def test_the_first_host_of_a_list_in_slurms_notation() -> None:
+    lists = ["node01", "node[01-04]", "node[01,07-09],login", "node01,node02", "r[1-2]n[03-05]"]
+    assert [first_host(names) for names in lists] == [*["node01"] * 4, "r1n03"]
+
+
+STEP = {
+    "SLURM_JOB_ID": "4123",
+    "SLURM_STEP_NUM_NODES": "2",
+    "SLURM_STEP_NUM_TASKS": "2",
+    "SLURM_STEP_NODELIST": "node[03-04]",
+    "SLURM_NODEID": "1",
+    "SLURMD_NODENAME": "node04",
+}
+
+
+def test_where_machines_meet_is_read_from_the_environment() -> None:
+    assert machines({}) == machines({"SLURM_NNODES": "2", "SLURM_JOB_ID": "1"}) == Machines()
+    assert machines(STEP) == Machines(2, "node03", 24123, "node04", False)
+    given = {"NODES": "3", "MASTER_ADDR": "here", "MASTER_PORT": "5"}
+    assert machines(STEP | given) == Machines(3, "here", 5)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"NODES": "2"}, "expected MASTER_ADDR"),
+        ({"NODES": "two", "MASTER_ADDR": "here"}, "NODES: 'two'; expected a whole number"),
+        (STEP | {"SLURM_STEP_NUM_TASKS": "8"}, "expected one task a node"),
+    ],
+)
+def test_an_environment_that_cannot_work_is_refused(
+    environment: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        machines(environment)

@@ -1,0 +1,78 @@
+"""Bad input as Snakemake meets it.
+
+Snakemake reads the configuration before the workflow begins: it answers a file that is no YAML
+itself, with exit code 1. `nasflow check` says the same in one line with exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_input import HOSTILE, bomb
+from places import ROOT
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--cores", "1", "--dry-run", *arguments]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(command, cwd=folder, text=True, timeout=120, **options)
+
+
+def written(folder: Path) -> list[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if path.parts[0] != ".snakemake")
+
+
+SNAKEMAKE: list[tuple[str, str, int, str]] = [
+    ("no YAML", "experiment: [a\nseeds: 1\n", 1, "not valid JSON or YAML"),
+    ("tab", "data:\n\tsize: 8\n", 1, "whitespace and tab indentation"),
+    ("empty", "", 1, "keys at top level"),
+    ("tag", "experiment: !!python/object/apply:os.system ['touch PWNED']", 1, "not valid"),
+    ("duplicate", "seeds: [1]\nseeds: [2]\n", 2, "mine.yaml: seeds: stands twice"),
+    ("bomb", bomb(), 2, "values once its aliases are unfolded"),
+    ("hostile", json.dumps({"experiment": HOSTILE[6], HOSTILE[0]: 1}), 2, "$(touch PWNED)"),
+]
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("name", "text", "code", "said"), SNAKEMAKE)
+def test_snakemake_with_a_bad_file(
+    name: str, text: str, code: int, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    result = snakemake(tmp_path, "--configfile", "mine.yaml")
+    assert (result.returncode, "Traceback" in result.stdout) == (code, False), result.stdout
+    assert said in result.stdout
+    assert written(tmp_path) == ["mine.yaml"]
+
+
+@pytest.mark.workflow
+def test_snakemake_without_its_file(tmp_path: Path) -> None:
+    """Snakemake 9.27 ends with a traceback of its own; `nasflow check` is case 42."""
+    result = snakemake(tmp_path, "--configfile", "absent.yaml")
+    assert (result.returncode, "No such file or directory: 'absent.yaml'" in result.stdout) == (
+        1,
+        True,
+    )
+    assert not written(tmp_path)
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/digits/-rf/seed_0/final/metrics.json",
+        "results/digits/nasgd/seed_0/search/round_1/../../../../../../evil",
+        "results/digits/nasgd/seed_\u0660/final/metrics.json",
+    ],
+)
+def test_a_hostile_wildcard_belongs_to_no_rule(target: str, tmp_path: Path) -> None:
+    result = snakemake(tmp_path, "--", target)
+    assert (result.returncode, "MissingRuleException" in result.stdout) == (1, True)
+    assert not written(tmp_path)

@@ -1,0 +1,53 @@
+"""The configurations that are shipped allow what they promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from places import ROOT
+from snakemake.utils import update_config
+
+from nasflow.architecture.architecture import chain
+from nasflow.comparison import tables
+from nasflow.config import experiment as config
+from nasflow.config.experiment import Experiment
+from nasflow.search.neighbourhood import legal
+
+
+@pytest.mark.parametrize("name", ["config", "cifar10", "cifar10_cpu", "prune"])
+def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
+    """Files lie over config.yaml, so a bound of the default must not bind a larger experiment."""
+    folder = ROOT / "config"
+    merged = yaml.safe_load((folder / "config.yaml").read_text())
+    update_config(merged, yaml.safe_load((folder / f"{name}.yaml").read_text()))
+    experiment = config.parse(config.Experiment, merged)
+    widest = max(experiment.base.widths)
+    g = chain((*experiment.base.widths, widest), experiment.base.kernel, (3, 32, 32), 10)
+    assert legal(g, config.plain(experiment.search.constraints))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["compare"],
+        ["compare", "equal_epochs"],
+        ["cifar10_cpu", "compare_cifar10_cpu", "compare_cifar10_ablations"],
+    ],
+)
+def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) -> None:
+    """All methods have one total and train as many networks in each round. All algorithms, at
+    least three seeds and all ablations take part."""
+    merged: dict[str, Any] = {}
+    for name in ["config", *names]:
+        text = (ROOT / f"config/{name}.yaml").read_text()
+        update_config(merged, yaml.safe_load(text))
+    experiment: Experiment = config.parse(Experiment, merged)
+    assert tables.equal(experiment).startswith("equal")
+    assert experiment.algorithms == config.ALGORITHMS
+    assert len(experiment.seeds) >= 3
+    assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1
+    options = {"log", "no_entropy", "star", "independent", "fresh", "no_negative"}
+    assert options | {"n_100", "n_100000"} <= set(experiment.compare.ablations)
+    assert not experiment.tracking.enabled

@@ -1,0 +1,116 @@
+"""Several processes: the same bytes as one, and what happens when one of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.multiprocessing as processes
+from handover import train_as_rank
+from rounds import RESULTS, TABLES, arguments, run, start
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd", "halving"])
+def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
+    folder: Path, algorithm: str
+) -> None:
+    alone = run(folder, "one", 1, algorithm)
+    for ranks in (2, 4):
+        out = f"ranks_{ranks}"
+        process = start(arguments(folder, out, algorithm), ranks=ranks, threads=2)
+        error = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, error
+        for name in RESULTS + TABLES:
+            assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
+
+
+def _answer(size: int, port: int):  # type: ignore[no-untyped-def]
+    queue = processes.get_context("spawn").SimpleQueue()
+    context = processes.spawn(train_as_rank, (size, port, queue), nprocs=size, join=False)
+    result = queue.get()
+    context.join()
+    return result
+
+
+def test_siblings_that_move_to_another_rank_go_on_bit_for_bit() -> None:
+    losses, _, velocities = _answer(1, 29611)
+    others, owners, moved = _answer(2, 29612)
+    assert owners[0] != owners[-1], "the measured costs moved a sibling"
+    np.testing.assert_array_equal(losses, others)
+    assert velocities
+    for a, b in zip(velocities, moved, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_rank_that_dies_ends_the_round_in_one_line_and_the_round_can_be_run_again(
+    folder: Path,
+) -> None:
+    options = arguments(folder, "killed", max_steps=100_000, warmup_steps=90_000)
+    process = start(options, ranks=2, threads=2)
+    os.kill(_worker(process.pid, rank=1), signal.SIGKILL)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    lines = [line for line in error.splitlines() if line.startswith("nasflow:")]
+    assert len(lines) == 1
+    assert "rank 1 of 2 died of SIGKILL" in lines[0]
+    assert "Traceback" not in error
+    assert not (folder / "killed/status.json").exists()
+
+
+def test_ranks_that_are_stopped_or_lost_go_on_to_the_same_bytes(folder: Path) -> None:
+    """Two ranks are stopped by SIGTERM; of four, one is killed; one rank ends the round."""
+    long = {"max_steps": 400, "warmup_steps": 390}
+    whole = run(folder, "whole", 1, **long)
+    options, out = arguments(folder, "parts", **long), folder / "parts"
+    process = start(options, every="0", ranks=2, threads=2)
+    first = _kept(out, 0)
+    process.terminate()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 75, error
+    assert error.count("nasflow: stopped by SIGTERM after step") == 1
+    process = start(options, every="0", ranks=4, threads=2)
+    second = _kept(out, first + 5)
+    os.kill(_worker(process.pid, rank=3, after=0.0), signal.SIGKILL)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, error
+    assert f"goes on after step {_step(error)}" in error
+    assert _step(error) >= first
+    error = start(options).communicate(timeout=60)[1]
+    assert _step(error) >= second
+    for name in RESULTS + TABLES:
+        assert (whole / name).read_bytes() == (out / name).read_bytes(), name
+
+
+def _step(error: str) -> int:
+    return int(error.split("goes on after step ")[1].split(",")[0])
+
+
+def _kept(out: Path, more_than: int) -> int:
+    """Wait for a state after more than so many steps, and return its step."""
+    for _ in range(1200):
+        time.sleep(0.05)
+        names = [p.name for p in (out / ".resume").glob("*-*") if not p.name.endswith(".tmp")]
+        step = max((int(name.split("-")[0]) for name in names), default=-1)
+        if step > more_than:
+            return step
+    raise AssertionError("no state was kept")
+
+
+def _worker(launcher: int, rank: int, after: float = 6.0) -> int:
+    """Wait until a rank trains, and return its process."""
+    for _ in range(600):
+        time.sleep(0.1)
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                names = (entry / "environ").read_bytes().split(b"\0")
+            except (OSError, ValueError):
+                continue
+            if parent == launcher and f"RANK={rank}".encode() in names:
+                time.sleep(after)
+                return int(entry.name)
+    raise AssertionError("no worker appeared")

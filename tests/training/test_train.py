@@ -1,0 +1,44 @@
+"""A training that is given seconds ends with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from quick import base_network, split_of
+
+from nasflow.config import experiment as config
+from nasflow.training.schedule import cosine
+from nasflow.training.train import train
+
+
+@pytest.mark.parametrize("slower", [1.0, 3.0])
+def test_a_training_by_seconds_ends_with_them_and_its_cosine_however_fast_steps_are(
+    slower: float,
+) -> None:
+    """Ten steps take one second each, and the steps after them `slower` seconds each."""
+    passed = iter(np.cumsum([0.0, *[1.0] * 10, *[slower] * 200]))
+    _, rows, facts = _train(40.0, lambda: float(next(passed)))
+    assert facts["steps"] == 10 + 30 / slower
+    shares = [*np.arange(11) / 40, *(10 + slower * np.arange(1, 30 / slower)) / 40]
+    taus = [cosine(share, 1.0, 0.05, 0.0) for share in shares]
+    assert np.allclose([row["tau"] for row in rows], taus)
+    assert sum(row["validation_loss"] is not None for row in rows) == 10
+    assert rows[-1]["validation_loss"] is not None
+
+
+def test_a_training_without_a_second_left_has_one_step() -> None:
+    for seconds in (-3.0, 0.0):
+        assert _train(seconds, iter(range(9)).__next__)[2]["steps"] == 1
+
+
+def _train(seconds: float, clock: Callable[[], float]) -> Any:
+    stage = config.plain(config.Final(batch_size=64, lambda_start=0.05, lambda_final=0.0))
+    given = {"purpose": "final", "seed": 0, "workers": 1, "progress": lambda *_: None}
+    stage |= {"seconds": seconds, "shards": 1}
+    augment = {"flip": False, "shift": 1}
+    return train(
+        base_network(), split_of(192, 1), split_of(90, 2), stage, augment, clock=clock, **given
+    )  # type: ignore[arg-type]
