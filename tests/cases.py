@@ -9,14 +9,12 @@ import numpy as np
 import torch
 
 from nasflow.architecture.architecture import chain
-from nasflow.config import experiment as config
+from nasflow.config.search import Constraints
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import Network, forward, initialise
 from nasflow.search.neighbourhood import legal, sample
 
-CONSTRAINTS = config.plain(
-    config.Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)
-)
+CONSTRAINTS = Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)
 EQUAL = dict.fromkeys(MORPHISMS, 1.0)
 
 

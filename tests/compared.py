@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasflow.config import experiment as config
 from nasflow.config.experiment import Experiment
+from nasflow.config.reading import parse
 
 
 def an_experiment(**sections: Any) -> Experiment:
     raw = {"seeds": [0, 1, 2], "budget": {"rounds": 1}, **sections}
-    parsed: Experiment = config.parse(Experiment, raw)
+    parsed: Experiment = parse(Experiment, raw)
     return parsed
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from nasflow.config.experiment import Experiment, schema
+from nasflow.config.experiment import Experiment
+from nasflow.config.schema import schema
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data.datasets import Splits, load_splits
 from nasflow.stages import preparation
 from nasflow.storage.files import read_json

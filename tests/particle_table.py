@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from nasflow.config.experiment import Search, plain
+from nasflow.config.search import Search
 from nasflow.storage.tables import PARTICLES
 
 NAMES = ["0 parent", "1 widen", "2 deepen"]
 
 
-SEARCH = plain(Search())
+SEARCH = Search()
 
 
 def particle_table(steps: int, *, nodes: int = 3, w: float = 0.5) -> pa.Table:
@@ -26,6 +26,7 @@ def particle_table(steps: int, *, nodes: int = 3, w: float = 0.5) -> pa.Table:
             rows.append(
                 dict.fromkeys(PARTICLES.names)
                 | {"step": step, "k": step, "node": node, "count": 10, "share": share[node]}
+                | {"count_after": 10, "price": 0.0, "kinetic": 0.0}
                 | {"validation_loss": V[node], "energy": w * share[node] + V[node], "tau": 0.1}
                 | {"train_loss": 1.0, "weight": w, "standard_error": 0.01, "phi": 0.0}
                 | {"moved": int(step > steps // 2), "restarted": False}

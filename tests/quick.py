@@ -8,10 +8,15 @@ import numpy as np
 import torch
 
 from nasflow.architecture.architecture import chain
-from nasflow.config import experiment as config
+from nasflow.config.baselines import Baselines
+from nasflow.config.data import Augment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.network.network import Network, initialise
-from nasflow.search import baselines
-from nasflow.search.round import Limits, Round, Setting
+from nasflow.search.budget import Limits
+from nasflow.search.recipe import ROUNDS
+from nasflow.search.round import Round, Setting
 from nasflow.training.batches import Split
 
 STEPS = 6  # two epochs of 192 images by 64
@@ -26,18 +31,21 @@ def split_of(count: int, seed: int, labels: int = 3) -> Split:
 
 
 def setting_of(seed: int = 0, number: int = 1, limits: Limits | None = None, **own: Any) -> Setting:
-    search = config.plain(config.Search(constraints=config.Constraints(max_filters=16)))
-    options = config.plain(config.Baselines(epochs_neigh=2.0, n_morphisms=2))
+    names = set(Baselines.model_fields)
+    options = {"epochs_neigh": 2.0, "n_morphisms": 2} | {n: own.pop(n) for n in names & set(own)}
+    baselines = parse(Baselines, options)
+    search = baselines.over(parse(Search, {"constraints": {"max_filters": 16}} | own))
     return Setting(
-        "nash",
-        search | options | own,
-        {"flip": False, "shift": 1},
+        Algorithm.NASH,
+        search,
+        Augment(),
         split_of(192, 1),
         split_of(90, 2),
         seed=seed,
         number=number,
         workers=1,
         limits=limits or Limits(),
+        baselines=baselines,
     )
 
 
@@ -46,4 +54,4 @@ def base_network() -> Network:
 
 
 def round_of(algorithm: str, setting: Setting, k: int = 0) -> Round:
-    return baselines.ROUNDS[algorithm](base_network(), k, setting, lambda *_: None)
+    return ROUNDS[Algorithm(algorithm)](base_network(), k, setting, lambda *_: None)

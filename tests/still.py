@@ -7,7 +7,10 @@ from typing import Any
 
 import torch
 
-from nasflow.config import experiment as config
+from nasflow.config.data import Augment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.search.particle_round import Stop, stopped
 from nasflow.search.round import Setting
 from nasflow.storage.checkpoint import read_checkpoint
@@ -21,11 +24,11 @@ STILL = {"warmup_steps": 99, "max_steps": 12}
 
 
 def setting(folder: Path, **search: Any) -> Setting:
-    options = config.plain(config.Search(n_neigh=5, **search))
-    options |= {"epochs_neigh": 2.0} | {"ageing": 2.0, "eta": 2}
+    options = parse(Search, {"n_neigh": 5, "epochs_neigh": 2.0, **search})
     train, validation = (read_split(folder / "data", s, "cpu") for s in ("train", "validation"))
-    augment = config.plain(config.Augment())
-    return Setting("nasgd", options, augment, train, validation, seed=3, number=1, workers=1)
+    return Setting(
+        Algorithm.NASGD, options, Augment(), train, validation, seed=3, number=1, workers=1
+    )
 
 
 def states(folder: Path, **search: Any) -> tuple[list[dict[str, torch.Tensor]], Stop]:

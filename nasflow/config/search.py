@@ -20,21 +20,21 @@ from nasflow.config.kinds import (
 from nasflow.config.section import Section, key, named, one_of, over
 from nasflow.config.training import Training
 
-MORPHISMS = (
-    "deepen",
-    "widen",
-    "connect_concat",
-    "connect_add",
-    "enlarge_kernel",
-    "add_pool",
-    "remove_pool",
-    "shallow",
-    "narrow",
-    "disconnect",
-    "shrink_kernel",
-)
+MORPHISM_WEIGHTS = {
+    "deepen": 1.0,
+    "widen": 1.0,
+    "connect_concat": 1.0,
+    "connect_add": 1.0,
+    "enlarge_kernel": 1.0,
+    "add_pool": 0.25,
+    "remove_pool": 0.25,
+    "shallow": 0.25,
+    "narrow": 0.25,
+    "disconnect": 0.25,
+    "shrink_kernel": 0.25,
+}
+MORPHISMS = tuple(MORPHISM_WEIGHTS)
 EDGES = (*MORPHISMS, "siblings")
-MORPHISM_WEIGHTS = {name: 1.0 if name in MORPHISMS[:5] else 0.25 for name in MORPHISMS}
 EDGE_WEIGHTS = dict.fromkeys(EDGES, 1.0)
 
 

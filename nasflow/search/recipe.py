@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
@@ -47,27 +47,25 @@ class Begin(NamedTuple):
     earlier: float = 0.0
 
 
+ROUNDS: dict[Algorithm, RoundFunction] = {
+    Algorithm.NASGD: run_round,
+    Algorithm.NASAGD: run_round,
+    Algorithm.NASH: baselines.nash,
+    Algorithm.NASGRAPH: baselines.nasgraph,
+    Algorithm.RANDOM: baselines.random,
+    Algorithm.HALVING: baselines.halving,
+}
+
+
 def round_function(algorithm: Algorithm) -> RoundFunction:
     """Return the function that runs one round of an algorithm.
 
     Raises:
         ValueError: if the algorithm has no rounds.
     """
-    match algorithm:
-        case Algorithm.NASGD | Algorithm.NASAGD:
-            return run_round
-        case Algorithm.NASH:
-            return baselines.nash
-        case Algorithm.NASGRAPH:
-            return baselines.nasgraph
-        case Algorithm.RANDOM:
-            return baselines.random
-        case Algorithm.HALVING:
-            return baselines.halving
-        case Algorithm.NONE:
-            raise ValueError("algorithm: none; expected one that has rounds")
-        case _:
-            assert_never(algorithm)
+    if algorithm not in ROUNDS:
+        raise ValueError(f"algorithm: {algorithm}; expected one of {', '.join(ROUNDS)}")
+    return ROUNDS[algorithm]
 
 
 def round_setting(

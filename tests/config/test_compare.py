@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from snakemake.utils import update_config
 
-from nasflow.config import experiment as config
 from nasflow.config.compare import names
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import ConfigError, parse
 
 
 def test_an_ablation_is_the_algorithm_with_other_options() -> None:
     raw = {
         "compare": {"ablations": {"few": {"search": {"particles": 7, "morphisms": {"widen": 0}}}}}
     }
-    experiment = config.parse(config.Experiment, raw | {"budget": {"rounds": 1}})
+    experiment = parse(Experiment, raw | {"budget": {"rounds": 1}})
     own, plain = experiment.variant("nasgd-few").search, experiment.variant("nasgd").search
     assert (own.particles, plain.particles) == (7, 1000)
     assert own.morphisms == {**plain.morphisms, "widen": 0.0}
@@ -27,7 +28,7 @@ def test_a_file_over_another_takes_ablations_out(over: Any, left: list[str]) -> 
     ablations = {"few": {"search": {"particles": 7}}, "star": {"search": {"graph": "star"}}}
     raw = {"budget": {"rounds": 1}, "compare": {"ablations": ablations}}
     update_config(raw, {"compare": {"ablations": over}})
-    assert names(config.parse(config.Experiment, raw).compare) == left
+    assert names(parse(Experiment, raw).compare) == left
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,6 @@ def test_a_file_over_another_takes_ablations_out(over: Any, left: list[str]) -> 
     ],
 )
 def test_a_wrong_ablation_is_refused(compare: dict[str, Any], message: str) -> None:
-    with pytest.raises(config.ConfigError) as error:
-        config.parse(config.Experiment, {"budget": {"rounds": 1}, "compare": compare})
+    with pytest.raises(ConfigError) as error:
+        parse(Experiment, {"budget": {"rounds": 1}, "compare": compare})
     assert message in str(error.value)

@@ -8,7 +8,10 @@ import yaml
 from config_schema import SCHEMA, schema_text
 from places import ROOT
 
-from nasflow.config.experiment import Experiment, parse, plain, schema
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import parse
+from nasflow.config.schema import schema
+from nasflow.config.section import plain
 
 
 def default_config() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data.datasets import Splits, load_splits
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_files import PARTS, class_folders, digest, keys, noise, parquet, png, refused, save_png
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data import pictures
 from nasflow.data.datasets import Splits, describe, load_splits, stratified
 from nasflow.randomness import generator

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from image_files import class_folders, digest, noise, parquet, png, refused, refused_data
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data.datasets import Splits, load_splits, stratified
 from nasflow.randomness import generator
 

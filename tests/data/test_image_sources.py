@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from image_files import class_folders, keys, noise, parquet, png, refused
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data import image_sources
 from nasflow.data.datasets import describe, load_splits
 

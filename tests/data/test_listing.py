@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from nasflow.config.experiment import Data
+from nasflow.config.data import Data
 from nasflow.data.listing import listing
 
 

@@ -2,43 +2,78 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nasflow.config import experiment as config
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.particles import flow
 from nasflow.particles.flow import graph
-from nasflow.particles.particles import Particles
+from nasflow.particles.particles import Info, Rules, State, rules, start, step
 
 
-def _particles(potential: str = "power", **second_order: Any) -> Particles:
-    search = config.plain(config.Search()) | {"potential": potential}
-    search["second_order"] = {**search["second_order"], **second_order}
-    return Particles("nasagd", flow.graph(np.ones(8), 1.0), search)
+def _rules(potential: str = "power", **second_order: Any) -> Rules:
+    search = parse(Search, {"potential": potential, "second_order": second_order})
+    return rules("nasagd", flow.graph(np.ones(8), 1.0), search)
 
 
 LOSSES = np.array([0.5, 0.45, 0.5, 0.3, 0.52, 0.5, 0.48, 0.5, 0.6])
 
 
-def _follow(particles: Particles, steps: int) -> list[Any]:
-    rng, error = np.random.default_rng(0), np.full(9, 0.02)
-    return [particles.step(rng, LOSSES, error, 0.05, still=False) for _ in range(steps)]
+def _follow(given: Rules, steps: int) -> list[tuple[State, Info]]:
+    rng, error, state = np.random.default_rng(0), np.full(9, 0.02), start(given)
+    found = []
+    for _ in range(steps):
+        state, info = step(rng, state, LOSSES, error, 0.05, given)
+        found.append((state, info))
+    return found
 
 
 def test_nasagd_tends_to_lower_losses() -> None:
-    particles = _particles()
-    mean = [float(info.counts @ LOSSES / info.counts.sum()) for info in _follow(particles, 60)]
+    states = [state for state, _ in _follow(_rules(), 60)]
+    mean = [float(state.counts @ LOSSES / state.counts.sum()) for state in states]
     assert mean[-1] < 0.42 < 0.49 < mean[0]
-    assert particles.leader == 3
-    assert particles.winner == 3
+    assert np.argmax(states[-1].counts) == 3
+    assert flow.winner(states[-1].counts) == 3
 
 
 def test_the_printed_restart_keeps_every_particle_at_home() -> None:
     """While one child is worse than g_r, phi is reset before any particle has moved."""
-    assert _follow(_particles(restart="paper"), 60)[-1].counts[0] == 1000
+    assert _follow(_rules(restart="paper"), 60)[-1][0].counts[0] == 1000
+
+
+def test_a_step_changes_nothing_that_it_was_given() -> None:
+    given, rng = _rules(), np.random.default_rng(0)
+    state = _follow(given, 10)[-1][0]
+    counts, phi = state.counts.copy(), state.phi.copy()
+    again = [
+        step(np.random.default_rng(1), state, LOSSES, np.full(9, 0.02), 0.05, given)
+        for _ in range(2)
+    ]
+    assert np.array_equal(state.counts, counts) and np.array_equal(state.phi, phi)
+    assert all(np.array_equal(a, b) for a, b in zip(again[0][0], again[1][0], strict=True))
+    assert not np.array_equal(again[0][0].counts, counts), "the step moved particles"
+    assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+
+def test_the_instant_of_a_step_is_the_state_before_it() -> None:
+    found = _follow(_rules(), 60)
+    for (before, _), (after, info) in pairwise(found):
+        assert np.array_equal(info.counts, before.counts)
+        assert np.array_equal(info.phi, before.phi)
+        assert np.array_equal(info.after, after.counts)
+        assert np.array_equal(info.share, before.counts / before.counts.sum())
+        assert np.allclose(info.energy, info.weight * info.share + LOSSES, rtol=1e-15, atol=0.0)
+    assert any(info.moved.any() for _, info in found)
+
+
+@pytest.mark.parametrize("algorithm", ["nash", "none", "nasgdx"])
+def test_an_algorithm_that_moves_no_particles_is_refused(algorithm: str) -> None:
+    with pytest.raises(ValueError, match="expected nasgd or nasagd"):
+        rules(algorithm, flow.graph(np.ones(8), 1.0), Search())
 
 
 @pytest.mark.parametrize("potential", ["power", "log"])
@@ -51,15 +86,14 @@ def test_nasagd_ends_a_round_for_a_lead_not_for_its_momentum(
     """Nine nodes, one ahead by `lead` x confidence standard errors; 12 rounds of 100 steps."""
     error, losses, ended = 0.01, np.full(9, 0.5), 0
     for seed in range(12):
-        particles, rng = (
-            _particles(friction=friction, potential=potential),
-            np.random.default_rng(seed),
-        )
-        losses[4] = 0.5 - lead * config.Search().confidence * error
+        given, rng = _rules(friction=friction, potential=potential), np.random.default_rng(seed)
+        state = start(given)
+        losses[4] = 0.5 - lead * Search().confidence * error
         for _ in range(100):
-            particles.step(rng, losses, np.full(9, error), 0.05, still=False)
-            if particles.winner is not None:
-                assert lead == 0.0 or particles.winner == 4
+            state, _ = step(rng, state, losses, np.full(9, error), 0.05, given)
+            winner = flow.winner(state.counts)
+            if winner is not None:
+                assert lead == 0.0 or winner == 4
                 ended += 1
                 break
     assert ended == ends
@@ -70,42 +104,34 @@ def test_nasagd_ends_a_round_for_a_lead_not_for_its_momentum(
 @pytest.mark.filterwarnings("error")
 def test_phi_stays_finite_when_a_node_empties(restart: str, friction: float) -> None:
     """Without a floor the default overflowed after 14 steps."""
-    particles = _particles(restart=restart, friction=friction)
-    assert all(np.isfinite(info.phi).all() for info in _follow(particles, 2000))
-    assert particles.counts.sum() == 1008
-
-
-DEFAULT = plain(parse(Search, {}, "search"))
-
-
-def _nasagd(friction: float) -> dict[str, Any]:
-    return DEFAULT | {"second_order": DEFAULT["second_order"] | {"friction": friction}}
+    found = _follow(_rules(restart=restart, friction=friction), 2000)
+    assert all(np.isfinite(state.phi).all() for state, _ in found)
+    assert found[-1][0].counts.sum() == 1008
 
 
 @pytest.mark.parametrize("friction", [0.0, 0.5, 1.0, 50.0])
 @pytest.mark.parametrize("restart", ["signed", "never"])
 def test_phi_stays_finite_whatever_a_sibling_loses(friction: float, restart: str) -> None:
-    search = _nasagd(friction)
-    search["second_order"]["restart"] = restart
-    particles = Particles("nasagd", flow.graph(np.ones(8), 1.0), search)
-    rng, V = np.random.default_rng(0), np.zeros(9)
+    given = _rules(restart=restart, friction=friction)
+    rng, V, state = np.random.default_rng(0), np.zeros(9), start(given)
     V[3], V[1] = 10.0, -0.001
     for _ in range(300):
-        particles.step(rng, V, np.full(9, 1e-4), 0.05, still=False)
-        assert np.isfinite(particles.phi).all()
-        assert particles.counts.sum() == 1008
-    assert particles.counts[3] < 100
+        state, _ = step(rng, state, V, np.full(9, 1e-4), 0.05, given)
+        assert np.isfinite(state.phi).all()
+        assert state.counts.sum() == 1008
+    assert state.counts[3] < 100
 
 
 def test_particles_of_dropouts_go_along_edges_and_none_comes_back() -> None:
-    options = config.plain(config.Search(particles=100, graph="star"))
-    particles = Particles("nasgd", graph(np.ones(3), 0.0), options)
-    particles.counts = np.array([40, 41, 21, 1])
-    rng, dead = np.random.default_rng(0), np.array([False, True, True, False])
+    search = parse(Search, {"particles": 100, "graph": "star"})
+    given = rules("nasgd", graph(np.ones(3), 0.0), search)
+    state = State(np.array([40, 41, 21, 1]), np.zeros(4))
+    rng, dropped = np.random.default_rng(0), np.array([False, True, True, False])
     zeros = np.zeros(4)
-    info = particles.step(rng, zeros, zeros, 0.05, still=True, dead=dead)
-    assert info.counts.tolist() == [100, 1, 1, 1]
+    state, info = step(rng, state, zeros, zeros, 0.05, given, still=True, dropped=dropped)
+    assert info.counts.tolist() == state.counts.tolist() == [100, 1, 1, 1]
     attractive = np.array([0.0, -9.0, -9.0, -0.5])
     for _ in range(50):
-        info = particles.step(rng, attractive, zeros, 0.05, still=False, dead=dead)
-        assert info.counts[1:3].tolist() == [1, 1] and info.counts.sum() == 103
+        state, _ = step(rng, state, attractive, zeros, 0.05, given, dropped=dropped)
+        assert state.counts[1:3].tolist() == [1, 1] and state.counts.sum() == 103
+    assert state.counts[3] > 1, "the child that trains on attracts particles"

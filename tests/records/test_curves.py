@@ -10,8 +10,8 @@ import pytest
 from mirrored import STARTED, write_round, write_training
 from quick import round_of, setting_of
 
+from nasflow.config.kinds import BASELINES
 from nasflow.records import curves
-from nasflow.search import baselines
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.tables import read_table, write_table
 
@@ -24,7 +24,7 @@ def test_mlflow_takes_the_names_of_children_by_many_morphisms() -> None:
     assert all(re.fullmatch(r"[\w ./:-]{1,200}", name) for name in names.values())
 
 
-@pytest.mark.parametrize("algorithm", baselines.ROUNDS)
+@pytest.mark.parametrize("algorithm", BASELINES)
 def test_a_mirror_shows_the_training_of_every_network(algorithm: str, tmp_path: Path) -> None:
     found = round_of(algorithm, setting_of(4))
     tables = {"particles.parquet": found.particles, "architectures.parquet": found.architectures}

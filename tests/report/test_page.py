@@ -20,7 +20,9 @@ from browser import chromium, listened
 from places import GOLDEN
 
 from nasflow import __main__
-from nasflow.config import experiment as config
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import parse
+from nasflow.config.section import plain
 from nasflow.report import page as report
 from nasflow.report import parts as page
 from nasflow.storage.files import CorruptFile, read_json, read_page, write_json
@@ -41,7 +43,7 @@ CHANGED = {
 }
 
 
-EXPERIMENT = json.loads(json.dumps(config.plain(config.parse(config.Experiment, CHANGED))))
+EXPERIMENT = json.loads(json.dumps(plain(parse(Experiment, CHANGED))))
 
 
 LARGEST = 1_500_000  # bytes that Chromium shows inside Snakemake's own report
@@ -223,8 +225,8 @@ def test_the_configuration_that_is_told_makes_the_experiment_again(html: str) ->
 
     again = experiment([], merged(default, differing))
     skipped = ("device", "threads", "tracking")
-    plain = json.loads(json.dumps(config.plain(again)))
-    assert {name: plain[name] for name in plain if name not in skipped} == {
+    said = json.loads(json.dumps(plain(again)))
+    assert {name: said[name] for name in said if name not in skipped} == {
         name: value for name, value in EXPERIMENT.items() if name not in skipped
     }
 

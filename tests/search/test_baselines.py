@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from quick import STEPS, base_network, round_of, setting_of
 from still import setting
 
-from nasflow.config import experiment as config
+from nasflow.config.kinds import BASELINES
 from nasflow.search import baselines, neighbourhood
-from nasflow.search.baselines import ROUNDS
+from nasflow.search.budget import Limits
 from nasflow.search.children import propose, starts
-from nasflow.search.round import Limits, Round
+from nasflow.search.recipe import ROUNDS
+from nasflow.search.round import Round
 from nasflow.search.rung import Rung, ranked
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.tables import ARCHITECTURES, PARTICLES
@@ -32,7 +33,7 @@ from nasflow.training.siblings import Siblings
 Poison = Callable[..., None]
 
 
-@pytest.mark.parametrize("algorithm", sorted(ROUNDS))
+@pytest.mark.parametrize("algorithm", sorted(BASELINES))
 def test_a_baseline_scores_the_networks_that_have_not_dropped_out(
     folder: Path, poison: Poison, algorithm: str
 ) -> None:
@@ -77,12 +78,12 @@ def test_each_network_of_nash_trains_alone_by_a_cosine_of_its_round() -> None:
     setting, k = setting_of(3), 30
     found = round_of("nash", setting, k)
     search = setting.search
-    options = setting._replace(search=search | {"n_neigh": 7})
+    options = setting._replace(search=search.model_copy(update={"n_neigh": 7}))
     start = starts(base_network(), propose(base_network(), k, options), options)[found.winner]
-    batches = Batches(setting.train, 64, "train", (3,), **setting.augment)
-    step = optim.heavy_ball(friction=1.0, weight_decay=0.0)
+    batches = Batches(setting.train, 64, "train", (3,), shift=setting.augment.shift)
+    update = optim.heavy_ball(friction=1.0, weight_decay=0.0)
     start = start._replace(v={n: t * 0 for n, t in start.v.items()})
-    with Siblings([start], step) as live:
+    with Siblings([start], update) as live:
         for j in range(STEPS):
             live.step([batches(k + j)], None, cosine(j, STEPS, 0.05, 0.0))
         alone = live.network(0)
@@ -150,7 +151,7 @@ def test_nasgraph_without_ageing_is_nash() -> None:
     assert nash.particles != aged.particles
 
 
-@pytest.mark.parametrize("algorithm", baselines.ROUNDS)
+@pytest.mark.parametrize("algorithm", BASELINES)
 @pytest.mark.parametrize("left", [1.0, 20.0, 37.0])
 def test_a_round_keeps_to_the_epochs_that_are_left(algorithm: str, left: float) -> None:
     found = round_of(algorithm, setting_of(0, limits=Limits(network_steps=left)))
@@ -160,7 +161,7 @@ def test_a_round_keeps_to_the_epochs_that_are_left(algorithm: str, left: float) 
     assert late.steps == 1
 
 
-@pytest.mark.parametrize("algorithm", baselines.ROUNDS)
+@pytest.mark.parametrize("algorithm", BASELINES)
 def test_records_have_the_columns_of_every_search(algorithm: str) -> None:
     found = round_of(algorithm, setting_of(4))
     assert set(found.particles[0]) == set(PARTICLES.names)
@@ -170,13 +171,12 @@ def test_records_have_the_columns_of_every_search(algorithm: str) -> None:
     assert child["fingerprint"] == found.network.architecture.fingerprint
 
 
-@pytest.mark.parametrize("algorithm", baselines.ROUNDS)
+@pytest.mark.parametrize("algorithm", BASELINES)
 def test_where_no_child_is_legal_the_parent_stays(
     algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbourhood, "PATIENCE", 20)  # draws in vain; 200 take twelve seconds
-    constraints = config.plain(config.Constraints(max_parameters=1))
-    found = round_of(algorithm, setting_of(constraints=constraints))
+    found = round_of(algorithm, setting_of(constraints={"max_parameters": 1}))
     assert (found.reason, found.steps, found.winner) == ("exhausted", 0, 0)
     assert len(found.architectures) == 1
 

@@ -12,9 +12,9 @@ import torch
 from rounds import run
 from still import ARCHITECTURES, PARTICLES, STILL, rows, states
 
-from nasflow.config.experiment import Budget
+from nasflow.config.budget import Budget
 from nasflow.search.budget import finished
-from nasflow.search.dropouts import CAUSES, Deaths
+from nasflow.search.dropouts import CAUSES, Dropouts
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json
 from nasflow.storage.tables import read_table
@@ -32,7 +32,7 @@ def test_siblings_of_a_child_that_drops_out_stay_bit_for_bit_identical(
     whole, before = states(folder, **STILL)
     poison(2, at=4)
     found, after = states(folder, **STILL)
-    assert [after.deaths.row(i)["died_at"] for i in range(6)] == [None, None, 4, None, None, None]
+    assert [after.dropouts.row(i)["died_at"] for i in range(6)] == [None, None, 4, None, None, None]
     assert whole[0] and before.history
     for i in (0, 1, 3, 4, 5):
         assert all(torch.equal(t, found[i][name]) for name, t in whole[i].items())
@@ -122,11 +122,11 @@ def test_a_round_goes_on_after_a_crash_with_its_dropouts(
 
 
 def test_a_dropout_keeps_its_first_cause_and_never_comes_back() -> None:
-    deaths, other = Deaths(3), Deaths(3)
-    deaths.note(2, "weights", np.array([False, True, False]))
-    deaths.note(5, "memory", np.array([True, True, False]))
-    other.restore(deaths.state())
+    dropouts, other = Dropouts(3), Dropouts(3)
+    dropouts.note(2, "weights", np.array([False, True, False]))
+    dropouts.note(5, "memory", np.array([True, True, False]))
+    other.restore(dropouts.state())
     assert [other.row(i)["died_at"] for i in range(3)] == [5, 2, None]
     assert [CAUSES[i] for i in other.of] == ["memory", "weights", ""]
     assert other.heir(np.array([0.0, 1.0, 2.0])) == 2
-    assert other.judged(np.array([np.nan, 7.0, 1.0])).tolist() == [11.0, 11.0, 1.0]
+    assert other.filled(np.array([np.nan, 7.0, 1.0])).tolist() == [11.0, 11.0, 1.0]

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nasflow
-from nasflow.config import experiment as config
+from nasflow.config.kinds import Graph
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.search.neighbourhood import edges, legal, sample
 
 many = settings(
@@ -61,7 +63,7 @@ def test_children_by_several_morphisms_keep_the_constraints_on_the_way(seed: int
 
 def test_nothing_is_drawn_where_nothing_is_legal() -> None:
     parent = network(0, 0)
-    bound = CONSTRAINTS | {"max_parameters": 1}
+    bound = CONSTRAINTS.model_copy(update={"max_parameters": 1})
     rng = np.random.default_rng(0)
     for n in (1, 3):
         assert sample(parent, 3, n_morphisms=n, morphisms=EQUAL, constraints=bound, rng=rng) == []
@@ -71,15 +73,15 @@ def test_edges_weigh_what_the_configuration_says() -> None:
     parent = network(0, 0)
     rng = np.random.default_rng(1)
     family = sample(parent, 6, n_morphisms=2, morphisms=EQUAL, constraints=CONSTRAINTS, rng=rng)
-    search = config.plain(config.Search())
-    search["edge_weights"] |= {"deepen": 3.0, "widen": 0.5, "siblings": 0.25}
+    weights = {"deepen": 3.0, "widen": 0.5, "siblings": 0.25}
+    search = parse(Search, {"edge_weights": weights})
     K = edges(family, search)
     assert (K == K.T).all()
     assert not K.diagonal().any()
     for i, child in enumerate(family, 1):
-        assert K[0, i] == np.prod([search["edge_weights"][name] for name in child.morphisms])
+        assert K[0, i] == np.prod([search.edge_weights[name] for name in child.morphisms])
         assert all(K[i, j] == 0.25 for j in range(1, 7) if j != i)
-    assert not edges(family, search | {"graph": "star"})[1:, 1:].any()
+    assert not edges(family, search.model_copy(update={"graph": Graph.STAR}))[1:, 1:].any()
 
 
 def test_a_morphism_without_that_name_or_site_is_refused() -> None:

@@ -10,7 +10,9 @@ import torch
 from quick import base_network, setting_of
 from rounds import BUDGET, TABLES, run
 
-from nasflow.config import experiment as config
+from nasflow.config.budget import Budget
+from nasflow.config.reading import parse
+from nasflow.config.search import MORPHISMS, Search
 from nasflow.search.budget import finished
 from nasflow.search.particle_round import run_round
 from nasflow.search.round import Limits
@@ -19,7 +21,7 @@ from nasflow.storage.tables import read_table
 
 
 def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder: Path) -> None:
-    positive = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0, "enlarge_kernel": 1.0}
+    positive = dict.fromkeys(MORPHISMS, 0.0) | {"widen": 1.0, "enlarge_kernel": 1.0}
     paired = read_table(run(folder, "p", 1, morphisms=positive) / TABLES[0]).to_pandas()
     other = run(folder, "i", 1, morphisms=positive, validation="independent")
     independent = read_table(other / TABLES[0]).to_pandas()
@@ -62,7 +64,7 @@ def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> N
 def test_a_round_averages_anew_after_its_burn_in(folder: Path) -> None:
     """Nothing differs before the burn-in ends; the first mean after it is the loss of that step
     alone."""
-    window = config.Search().window
+    window = Search().window
     runs = run(folder, "n0", 1), run(folder, "n20", 1, burn_in=20)
     whole, fresh = (
         read_table(out / TABLES[0]).to_pandas().pivot(index="step", columns="node") for out in runs
@@ -92,7 +94,7 @@ def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
     out = run(folder, "e", 1, constraints={"max_parameters": 1})
     status = json.loads((out / "status.json").read_text())
     assert (status["reason"], status["steps"], status["children"]) == ("exhausted", 0, 0)
-    assert finished(config.parse(config.Budget, BUDGET), status["totals"]) == "children"
+    assert finished(parse(Budget, BUDGET), status["totals"]) == "children"
     before = read_checkpoint(folder / "pretrain/network")
     after = read_checkpoint(out / "winner")
     assert after.k == before.k
@@ -100,7 +102,7 @@ def test_a_search_ends_where_no_child_is_legal(folder: Path) -> None:
 
 
 def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
-    shrink = dict.fromkeys(config.MORPHISMS, 0.0) | {"narrow": 1.0}
+    shrink = dict.fromkeys(MORPHISMS, 0.0) | {"narrow": 1.0}
     free = run(folder, "f", 1, morphisms=shrink)
     paid = run(folder, "p", 1, morphisms=shrink, size_weight=0.5)
     tables = [read_table(out / TABLES[0]).to_pandas() for out in (free, paid)]
@@ -115,7 +117,7 @@ def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
 
 
 def test_a_round_in_which_nothing_can_lead_ends(folder: Path) -> None:
-    same = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen": 1.0}
+    same = dict.fromkeys(MORPHISMS, 0.0) | {"widen": 1.0}
     still = {"lambda_start": 1e-30, "lambda_final": 0.0, "morphisms": same}
     out = run(folder, "stuck", 1, max_steps=55, **still)
     status = json.loads((out / "status.json").read_text())

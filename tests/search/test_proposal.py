@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nasflow.config import experiment as config
+from nasflow.config.search import MORPHISMS, Constraints
 from nasflow.search.neighbourhood import sample
 from nasflow.search.proposal import descent_rate, steepest
 from nasflow.storage.checkpoint import read_checkpoint
@@ -14,10 +14,10 @@ from nasflow.storage.splits import read_split
 
 
 def test_the_gradient_proposal_keeps_the_steepest(folder: Path) -> None:
-    grow = dict.fromkeys(config.MORPHISMS, 0.0) | {"deepen": 1.0, "widen": 1.0}
+    grow = dict.fromkeys(MORPHISMS, 0.0) | {"deepen": 1.0, "widen": 1.0}
     parent = read_checkpoint(folder / "pretrain/network").network
     rng = np.random.default_rng(0)
-    constraints = config.plain(config.Constraints())
+    constraints = Constraints()
     candidates = sample(parent, 8, morphisms=grow, constraints=constraints, rng=rng)
     batch = read_split(folder / "data", "train", "cpu").chunk(0, 64)
     kept = steepest(candidates, 3, *batch)

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nasflow.search.progress_note import news
+from nasflow.search.progress_note import progress_note
 from nasflow.stages.progress import ERASE, clock, progress
 
 STAGE = """
@@ -98,7 +98,7 @@ def test_a_step_costs_next_to_nothing() -> None:
     with progress("round", quiet=False) as show:
         began = time.process_time()
         for step in range(1000):
-            show(step + 1, 1000, news(names, counts, V, 0.1))
+            show(step + 1, 1000, progress_note(names, counts, V, 0.1))
         assert time.process_time() - began < 0.2  # s; steps of the smallest searches take 20 ms
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from nasflow.architecture.architecture import chain
-from nasflow.config.experiment import Augment, Search, parse, plain
+from nasflow.config.data import Augment
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.network.network import initialise
 from nasflow.studies import selection
 from nasflow.training.batches import Split
-
-DEFAULT = plain(parse(Search, {}, "search"))
 
 
 def _split(count: int, seed: int) -> Split:
@@ -29,7 +29,7 @@ def _split(count: int, seed: int) -> Split:
 
 def test_a_trial_scores_every_sibling_and_its_losses_can_play_every_rule() -> None:
     parent = initialise(chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
-    search = DEFAULT | {"n_neigh": 3, "max_steps": 20, "batch_size": 32}
+    search = parse(Search, {"n_neigh": 3, "max_steps": 20, "batch_size": 32})
     trial = selection.trial(
         parent,
         0,
@@ -37,7 +37,7 @@ def test_a_trial_scores_every_sibling_and_its_losses_can_play_every_rule() -> No
         validation=_split(48, 1),
         judge=_split(48, 2),
         search=search,
-        augment=plain(parse(Augment, {}, "augment")),
+        augment=Augment(),
         number=0,
         extra=10,
         tau=0.1,
@@ -49,7 +49,7 @@ def test_a_trial_scores_every_sibling_and_its_losses_can_play_every_rule() -> No
     assert trial.judged.shape == (2, 4)
     assert np.isfinite(trial.judged).all()
     assert not np.array_equal(trial.judged[0], trial.judged[1])
-    eager = search | {"warmup_steps": 0, "confidence": 0.1, "min_lead": 0.0}
+    eager = search.model_copy(update={"warmup_steps": 0, "confidence": 0.1, "min_lead": 0.0})
     verdict = selection.verdict([trial], "nasgd", eager)
     assert verdict.outcome.rounds == 1
 
@@ -59,7 +59,7 @@ def test_a_verdict_compares_the_winner_with_the_best_child_and_with_chance() -> 
     losses = np.tile([1.0, 1.0, 0.8, 0.95, 1.2], (200, 1))
     judged = np.array([[0.5, 0.6, 0.4, 0.3, np.inf], [0.5, 0.6, 0.4, 0.3, np.inf]])
     trial = selection.Trial(losses, np.full(200, 0.05), judged, ["widen"] * 4)
-    verdict = selection.verdict([trial], "nasgd", DEFAULT)
+    verdict = selection.verdict([trial], "nasgd", Search())
     assert (verdict.outcome.ended, verdict.outcome.right, verdict.rank) == (1.0, 0.0, 2.0)
     assert verdict.regret == pytest.approx(0.1)
     assert verdict.gain == pytest.approx(0.1)

@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.studies import simulation
 from nasflow.studies.simulation import Outcome, independent, limit, paired, simulate
 
-DEFAULT = plain(parse(Search, {}, "search"))
+
+def _search(**options: Any) -> Search:
+    return parse(Search, options, "search")
 
 
-PAPER = DEFAULT | {"scaling": "paper", "warmup_steps": 0}
+def _paper(**options: Any) -> Search:
+    return _search(scaling="paper", warmup_steps=0, **options)
 
 
-def _nasagd(friction: float) -> dict[str, Any]:
-    return DEFAULT | {"second_order": DEFAULT["second_order"] | {"friction": friction}}
+def _nasagd(friction: float, **options: Any) -> Search:
+    return _search(second_order={"friction": friction}, **options)
 
 
 def _within(o: Outcome, low: float, high: float) -> bool:
@@ -28,7 +32,7 @@ def _within(o: Outcome, low: float, high: float) -> bool:
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
 def test_equal_children_win_equally_often(algorithm: str) -> None:
     """Chance is 1 / 8: a rule that favours a node by its place would show here."""
-    eager = _nasagd(1.0) | {"confidence": 1.0, "warmup_steps": 5}
+    eager = _nasagd(1.0, confidence=1.0, warmup_steps=5)
     o = simulate(paired(0.0), algorithm, eager, rounds=200)
     assert o.ended > 0.4
     assert _within(o, 1 / 8, 1 / 8)
@@ -45,18 +49,18 @@ def test_auto_with_paired_batches_finds_a_child_better_by_a_twentieth(
 
 
 def test_the_papers_rule_with_independent_batches_is_right_in_half_of_the_rounds() -> None:
-    o = simulate(independent(0.05), "nasgd", PAPER | {"window": 10}, rounds=150)
+    o = simulate(independent(0.05), "nasgd", _paper(window=10), rounds=150)
     assert 0.35 < o.right < 0.65
 
 
 def test_the_papers_rule_with_paired_batches_ends_no_round() -> None:
     """T7: its constants ask for a lead of 0.10 nats."""
-    assert simulate(paired(0.05), "nasgd", PAPER, rounds=20).ended == 0.0
+    assert simulate(paired(0.05), "nasgd", _paper(), rounds=20).ended == 0.0
 
 
 def test_more_noise_picks_fewer_right() -> None:
     right = [
-        simulate(paired(0.05, residual=r), "nasgd", DEFAULT | {"confidence": 1.0}, rounds=80).right
+        simulate(paired(0.05, residual=r), "nasgd", _search(confidence=1.0), rounds=80).right
         for r in (0.05, 0.3, 0.9)
     ]
     assert right[0] > right[1] > right[2]
@@ -88,7 +92,7 @@ def test_a_burn_in_ends_a_round_sooner_where_the_better_child_begins_behind() ->
     V[30:, 2] -= 0.1
     ends = {
         burn_in: simulation.play(
-            np.random.default_rng(0), V, np.full(300, 0.05), "nasgd", DEFAULT | {"burn_in": burn_in}
+            np.random.default_rng(0), V, np.full(300, 0.05), "nasgd", _search(burn_in=burn_in)
         )
         for burn_in in (0, 30)
     }

@@ -14,7 +14,9 @@ from bad_input import HOSTILE, Case, Make, bomb, config, one_line, parameter, ph
 from rounds import arguments
 
 from nasflow.__main__ import main
-from nasflow.config.experiment import ConfigError, Experiment, parse, plain
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import ConfigError, parse
+from nasflow.config.section import plain
 
 
 def check(name: str) -> Make:

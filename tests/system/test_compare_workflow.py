@@ -13,7 +13,7 @@ import pytest
 from places import ROOT
 
 from nasflow.config.compare import FILES
-from nasflow.config.experiment import ALGORITHMS
+from nasflow.config.kinds import Algorithm
 
 pytestmark = pytest.mark.workflow
 
@@ -30,7 +30,7 @@ final: {epochs: null, total_epochs: 12, batch_size: 256}
 compare: {ablations: {log: {search: {potential: log}}}}
 tracking: {enabled: false}
 """
-METHODS = [*ALGORITHMS, "nasgd-log"]
+METHODS = [*tuple(Algorithm), "nasgd-log"]
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,17 +13,19 @@ from places import ROOT
 USE = """
 import json, pathlib
 import numpy as np
+from nasflow.config.schema import schema
+from nasflow.config.search import MORPHISMS
 import nasflow
-from nasflow.config import experiment as config
-from nasflow.search import baselines
+from nasflow.config.kinds import Algorithm
+from nasflow.search.recipe import round_function
 from nasflow.stages import preparation
 here = pathlib.Path.cwd()
 assert pathlib.Path(nasflow.__file__).is_relative_to(here)
 preparation.prepare(config=json.dumps({"source": "shapes"}), out=here / "data")
-only = dict.fromkeys(config.MORPHISMS, 0.0) | {"widen_half": 1.0}
+only = dict.fromkeys(MORPHISMS, 0.0) | {"widen_half": 1.0}
 network = nasflow.initialise(nasflow.chain((4, 8), 3, (3, 16, 16), 3), np.random.default_rng(0))
 made = nasflow.draw_children(network, 2, morphisms=only)
-print([child.morphisms for child in made], baselines.ROUNDS["greedy"].__name__)
+print([child.morphisms for child in made], round_function(Algorithm("greedy")).__name__)
 """
 
 
@@ -58,8 +60,7 @@ def add_morphism(copy: Path) -> None:
     line = '        Morphism("widen_half", True, sites, apply),\n'
     edit(module, '        Morphism("add_pool"', line)
     names = copy / "nasflow/config/search.py"
-    edit(names, '    "add_pool",\n', '    "widen_half",\n')
-    edit(names, '            "add_pool": 0.25', '            "widen_half": 1.0,\n')
+    edit(names, '    "add_pool": 0.25', '    "widen_half": 1.0,\n')
     for key in ("    add_pool: 1.0\n", "    add_pool: 0.25\n"):
         edit(copy / "config/config.yaml", key, "    widen_half: 1.0\n")
 
@@ -67,10 +68,13 @@ def add_morphism(copy: Path) -> None:
 def add_algorithm(copy: Path) -> None:
     text = (ROOT / "examples/extend/algorithm.py").read_text().partition("# [end of round]")[0]
     (copy / "nasflow/search/greedy.py").write_text(text)
-    table = copy / "nasflow/search/baselines.py"
-    edit(table, "\n\nROUNDS = {", "\n\nfrom nasflow.search.greedy import greedy")
-    edit(table, '"nash": nash', '"greedy": greedy, ')
-    edit(copy / "nasflow/config/experiment.py", '"nash", "nasgraph", "random"', '"greedy", ')
+    kinds = copy / "nasflow/config/kinds.py"
+    edit(kinds, '    NASH = "nash"', '    GREEDY = "greedy"\n')
+    table = copy / "nasflow/search/recipe.py"
+    edit(
+        table, "\nfrom nasflow.search.particle_round", "\nfrom nasflow.search.greedy import greedy"
+    )
+    edit(table, "    Algorithm.NASH: ", "    Algorithm.GREEDY: greedy,\n")
 
 
 def add_data_set(copy: Path) -> None:
@@ -81,9 +85,7 @@ def add_data_set(copy: Path) -> None:
         "from nasflow.data.image_sources import Source, labelled\n", ""
     )
     sources.write_text(sources.read_text() + own)
-    edit(
-        copy / "nasflow/config/experiment.py", '            "folder",\n', '            "shapes",\n'
-    )
+    edit(copy / "nasflow/config/kinds.py", '    FOLDER = "folder"', '    SHAPES = "shapes"\n')
     data_sets = copy / "nasflow/data/datasets.py"
     new = '    if data.source == "shapes":\n        return image_sources.source()\n'
     edit(data_sets, '    if data.source == "digits":', new)
@@ -94,7 +96,7 @@ def test_a_copy_changed_as_the_pages_say_knows_the_new_names(copy: Path) -> None
     add_algorithm(copy)
     add_data_set(copy)
     schema = run(copy, "tests/config_schema.py")
-    (copy / "workflow/schemas/config.schema.yaml").write_text(schema)
+    (copy / "workflow/schemas/schema.yaml").write_text(schema)
     mine = copy / "mine.yaml"
     mine.write_text("algorithms: [greedy]\nsearch: {morphisms: {widen_half: 2.0}}\n")
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_experiment.py")

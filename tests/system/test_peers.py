@@ -22,9 +22,12 @@ from benchmarks.peers.meter import Limit, Meter, Spent, limit
 from benchmarks.peers.run import PEERS, run, searcher
 from benchmarks.peers.space import MOST_ADDED, Space, choices, decode, parts, space
 from nasflow.architecture.architecture import Architecture, chain
-from nasflow.config import experiment as config
 from nasflow.config import files as config_file
 from nasflow.config.compare import merged
+from nasflow.config.experiment import Experiment
+from nasflow.config.reading import parse
+from nasflow.config.search import Constraints, Search
+from nasflow.config.section import plain
 from nasflow.kernels.batch_norm import EPSILON
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import Network, forward, initialise
@@ -37,7 +40,7 @@ EXTRA = "needs pip install -e '.[peers]'"
 
 
 def within(**constraints: Any) -> Space:
-    search = config.plain(config.Search(constraints=config.Constraints(**constraints)))
+    search = Search(constraints=Constraints(**constraints))
     return space(initialise(BASE, np.random.default_rng(0)), search)
 
 
@@ -49,9 +52,9 @@ def drawn(where: Space, encoding: str, seed: int) -> dict[str, Any]:
     }
 
 
-def experiment(**sections: Any) -> config.Experiment:
+def experiment(**sections: Any) -> Experiment:
     default = yaml.safe_load(config_file.DEFAULT.read_text())
-    result: config.Experiment = config.parse(config.Experiment, merged(default, sections))
+    result: Experiment = parse(Experiment, merged(default, sections))
     return result
 
 
@@ -83,7 +86,7 @@ def test_every_child_that_a_search_here_may_draw_has_numbers_of_its_own() -> Non
 
 
 def test_a_kind_of_morphism_that_the_search_leaves_out_is_in_no_encoding() -> None:
-    search = config.plain(config.Search())
+    search = plain(Search())
     search["morphisms"] |= {"widen": 0.0, "enlarge_kernel": 0.0}
     where = space(within().start, search)
     for seed in range(10):
@@ -209,7 +212,7 @@ def test_a_peer_has_the_same_total_as_a_search_here(tmp_path: Path, peer: str) -
     trained = read_json(tmp_path / peer / "search/summary.json")["trained"]
     assert metrics["architectures"] == len({row["fingerprint"] for row in trained}) >= 3
     g = Architecture.from_json((tmp_path / peer / "final/network.architecture.json").read_text())
-    assert legal(g, config.plain(given.search)["constraints"])
+    assert legal(g, plain(given.search)["constraints"])
     with pytest.raises(ValueError, match="made with other settings"):
         run(_small(total=10.0), peer, 0, data, tmp_path / peer, Options())
 
@@ -248,7 +251,7 @@ def test_gromo_sees_our_function_and_we_see_the_one_that_it_grew() -> None:
         assert torch.allclose(kept, grown.x[f"{conv}.shift"][first:], atol=1e-6)
 
 
-def _small(total: float) -> config.Experiment:
+def _small(total: float) -> Experiment:
     trained = small.TRAINED | {"epochs": None, "total_epochs": total}
     return experiment(
         threads=1,

@@ -11,8 +11,9 @@ from snakemake.utils import update_config
 
 from nasflow.architecture.architecture import chain
 from nasflow.comparison import tables
-from nasflow.config import experiment as config
 from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.reading import parse
 from nasflow.search.neighbourhood import legal
 
 
@@ -22,10 +23,10 @@ def test_every_shipped_config_leaves_room_above_its_base_net(name: str) -> None:
     folder = ROOT / "config"
     merged = yaml.safe_load((folder / "config.yaml").read_text())
     update_config(merged, yaml.safe_load((folder / f"{name}.yaml").read_text()))
-    experiment = config.parse(config.Experiment, merged)
+    experiment = parse(Experiment, merged)
     widest = max(experiment.base.widths)
     g = chain((*experiment.base.widths, widest), experiment.base.kernel, (3, 32, 32), 10)
-    assert legal(g, config.plain(experiment.search.constraints))
+    assert legal(g, experiment.search.constraints)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +44,9 @@ def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) ->
     for name in ["config", *names]:
         text = (ROOT / f"config/{name}.yaml").read_text()
         update_config(merged, yaml.safe_load(text))
-    experiment: Experiment = config.parse(Experiment, merged)
+    experiment: Experiment = parse(Experiment, merged)
     assert tables.equal(experiment).startswith("equal")
-    assert experiment.algorithms == config.ALGORITHMS
+    assert experiment.algorithms == tuple(Algorithm)
     assert len(experiment.seeds) >= 3
     assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1
     options = {"log", "no_entropy", "star", "independent", "fresh", "no_negative"}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 from quick import base_network, split_of
 
-from nasflow.config import experiment as config
+from nasflow.config.data import Augment
+from nasflow.config.training import Final
+from nasflow.training.duration import Length
 from nasflow.training.schedule import cosine
-from nasflow.training.train import train
+from nasflow.training.train import Trained, TrainingJob, train
 
 
 @pytest.mark.parametrize("slower", [1.0, 3.0])
@@ -31,14 +32,17 @@ def test_a_training_by_seconds_ends_with_them_and_its_cosine_however_fast_steps_
 
 def test_a_training_without_a_second_left_has_one_step() -> None:
     for seconds in (-3.0, 0.0):
-        assert _train(seconds, iter(range(9)).__next__)[2]["steps"] == 1
+        assert _train(seconds, iter(range(9)).__next__).facts["steps"] == 1
 
 
-def _train(seconds: float, clock: Callable[[], float]) -> Any:
-    stage = config.plain(config.Final(batch_size=64, lambda_start=0.05, lambda_final=0.0))
-    given = {"purpose": "final", "seed": 0, "workers": 1, "progress": lambda *_: None}
-    stage |= {"seconds": seconds, "shards": 1}
-    augment = {"flip": False, "shift": 1}
+def _train(seconds: float, elapsed: Callable[[], float]) -> Trained:
+    stage = Final(batch_size=64, lambda_start=0.05, lambda_final=0.0, shards=1)
+    job = TrainingJob(stage, Augment(), Length(None, seconds), "final", 0, 1)
     return train(
-        base_network(), split_of(192, 1), split_of(90, 2), stage, augment, clock=clock, **given
-    )  # type: ignore[arg-type]
+        base_network(),
+        split_of(192, 1),
+        split_of(90, 2),
+        job,
+        lambda *_: None,
+        elapsed=elapsed,
+    )
