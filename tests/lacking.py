@@ -61,5 +61,5 @@ LACKING: dict[str, Loss] = {
     "nasgd average._product": partial(zero, "average._product"),
     "nasgd average._mass_product": partial(zero, "average._mass_product"),
     "nasgd counts": partial(instead, "particles.counts", [1, 9, 9]),
-    "nasgd dead": partial(instead, "deaths.at", [0, 2, 0]),
+    "nasgd dead": partial(instead, "dropouts.at", [0, 2, 0]),
 }

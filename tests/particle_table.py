@@ -22,11 +22,19 @@ def particle_table(steps: int, *, nodes: int = 3, w: float = 0.5) -> pa.Table:
         share = np.full(nodes, 0.1)
         share[0] = 1.0 - 0.8 * step / steps
         share /= share.sum()
+        counts = np.round(10_000 * share).astype(int)
+        counts[0] += 10_000 - counts.sum()
         for node in range(nodes):
             rows.append(
                 dict.fromkeys(PARTICLES.names)
-                | {"step": step, "k": step, "node": node, "count": 10, "share": share[node]}
-                | {"count_after": 10, "price": 0.0, "kinetic": 0.0}
+                | {
+                    "step": step,
+                    "k": step,
+                    "node": node,
+                    "count": int(counts[node]),
+                    "share": share[node],
+                }
+                | {"count_after": int(counts[node]), "price": 0.0, "kinetic": 0.0}
                 | {"validation_loss": V[node], "energy": w * share[node] + V[node], "tau": 0.1}
                 | {"train_loss": 1.0, "weight": w, "standard_error": 0.01, "phi": 0.0}
                 | {"moved": int(step > steps // 2), "restarted": False}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from nasflow.config.kinds import Head
-from nasflow.config.section import Section, key
+from nasflow.config.section import Kernel, Section, key
 
 Filters = Annotated[int, Field(ge=1, le=8192)]
 
@@ -18,7 +18,7 @@ class Base(Section):
     widths: tuple[Filters, ...] = key(
         (8, 16, 32), "filters of the convolutions", min_length=1, strict=False
     )
-    kernel: Literal[1, 3, 5, 7] = key(3, "kernel of the convolutions")
+    kernel: Kernel = key(3, "kernel of the convolutions")
     head: Head = key(
         Head.GLOBAL_AVERAGE,
         "what the last linear layer reads: the mean of each map, or all of it",

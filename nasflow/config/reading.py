@@ -94,6 +94,8 @@ def _lines(cls: type[Section], error: ErrorDetails, where: str) -> list[str]:
     if last == KEY:
         return [f"{_path(where, parents)}: unknown key; expected text"]
     path = _path(where, error["loc"])
+    if kind == "too_short" and raw:
+        return []  # its items are wrong, and have lines of their own
     if kind == REFUSED:
         below = error["ctx"]["below"]
         found = error["ctx"].get("found", raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from nasflow.config.kinds import (
     Validation,
     Weights,
 )
-from nasflow.config.section import Section, key, named, one_of, over
+from nasflow.config.section import Kernel, Section, key, named, one_of, over
 from nasflow.config.training import Training
 
 MORPHISM_WEIGHTS = {
@@ -44,7 +44,7 @@ class Constraints(Section):
     max_conv_layers: int = key(20, "convolutions", low=1)
     max_filters: int = key(512, "filters of one convolution", low=1, high=65536)
     min_filters: int = key(4, "filters of one convolution", low=1, high=65536)
-    max_kernel: Literal[1, 3, 5, 7] = key(7, "kernel")
+    max_kernel: Kernel = key(7, "kernel")
     max_inputs: int = key(2, "connections into one layer", low=1, high=64)
     max_pools: int = key(4, "pools", low=0, high=64)
     max_last_filters: int | None = key(None, "filters of a convolution that the head reads", low=1)

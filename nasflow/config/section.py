@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -66,6 +66,16 @@ def different(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise refuse("a value stands twice")
     return values
+
+
+def _no_truth(raw: Any) -> Any:
+    """Refuse true and false, which Python counts as 1 and 0."""
+    if isinstance(raw, bool):
+        raise refuse("expected a whole number")
+    return raw
+
+
+Kernel = Annotated[Literal[1, 3, 5, 7], BeforeValidator(_no_truth)]  # size of a kernel, pixels
 
 
 def one_of(names: Sequence[str]) -> AfterValidator:

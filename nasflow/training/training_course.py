@@ -38,10 +38,11 @@ class TrainingCourse:
         self._recent: list[float] = []
         self.rows: list[Row] = []
         self.score, self.steps, self.total = NEVER, 0, 0.0
+        self._estimated = -1  # the number of steps that `total` belongs to
 
     def more(self, done: int) -> bool:
         """Tell whether a training of so many steps goes on."""
-        self.total = self._pace.total(done)
+        self._estimate(done)
         return done < self.total
 
     def tau(self, done: int) -> float:
@@ -56,7 +57,8 @@ class TrainingCourse:
         """Add a step to the history; LOOKS times in all the network is evaluated."""
         before = (step.number - 1) / self.total
         self._recent.append(float(step.train_loss[0]))
-        self.steps, self.total = step.number, self._pace.total(step.number)
+        self.steps = step.number
+        self._estimate(step.number)
         now = min(step.number / self.total, 1.0) if self.total else 1.0
         look = int(LOOKS * now) > int(LOOKS * before)
         if look:
@@ -89,6 +91,11 @@ class TrainingCourse:
             "validation_loss": self.score.loss,
             "validation_accuracy": self.score.accuracy,
         }
+
+    def _estimate(self, done: int) -> None:
+        """Estimate `total` once for each step, so that all parts of a step see the same one."""
+        if self._estimated != done:
+            self._estimated, self.total = done, self._pace.total(done)
 
     def remember(self) -> Memory:
         """Return everything that later steps depend on."""

@@ -16,7 +16,7 @@ def test_a_bad_child_does_not_flatten_the_others() -> None:
     particles = particle_table(100).to_pylist()
     for row in particles:
         if row["node"] == 1:
-            row |= {"validation_loss": 40.0, "share": 0.001}
+            row |= {"validation_loss": 40.0, "share": 0.001, "count_after": 1}
     table = pa.Table.from_pylist(particles, schema=PARTICLES)
     found = round_curves(table, NAMES, 2, most=100, search=SEARCH)
     text = json.dumps(round_charts.losses(found).spec)

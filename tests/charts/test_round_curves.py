@@ -9,6 +9,8 @@ from particle_table import NAMES, SEARCH, particle_table
 from nasflow.charts import round_charts
 from nasflow.charts.charts import rounded
 from nasflow.charts.round_curves import round_curves
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.particles import flow
 from nasflow.report.parts import data_block, pack
 
@@ -19,8 +21,11 @@ def test_long_rounds_are_thinned_to_records_with_both_ends() -> None:
     assert len(found.rows) == 300 and len(found.steps) == 100
     assert (found.rows[0]["step"], found.rows[-1]["step"]) == (1, 5000)
     records = {(row["step"], row["node"]): row for row in particles.to_pylist()}
-    for row in found.rows:
-        assert row["share"] == rounded(records[row["step"], row["node"]]["share"])
+    total = sum(records[1, node]["count_after"] for node in range(3))
+    for row in found.rows:  # the chart shows shares after the move
+        own = records[row["step"], row["node"]]
+        assert row["share"] == rounded(own["count_after"] / total)
+        assert row["loss"] == rounded(own["validation_loss"])
     whole = data_block(pack(round_charts.figures(found)))
     assert len(whole) < 60_000, "tables stand once, not once a chart"
 
@@ -32,7 +37,7 @@ def test_the_energy_is_the_slope_of_the_free_energy(kind: str, beta: float) -> N
     from nasflow.charts.round_curves import entropy
 
     f = np.array([0.5, 0.3, 0.2])
-    search = {"potential": kind, "beta": beta}
+    search = parse(Search, {"potential": kind, "beta": beta})
     step = 1e-6
     slope = (entropy(f + step, search) - entropy(f - step, search)) / (2 * step)
     assert slope == pytest.approx(flow.potential(f, kind, beta), rel=1e-6)

@@ -129,8 +129,10 @@ def test_charts_hold_the_records(tiny: Path, html: str) -> None:
     assert len(rows) == len(particles) > 0
     for shown, row in zip(rows, particles, strict=True):
         assert (shown["step"], shown["node"]) == (row["step"], row["node"])
-        for name, column in (("share", "share"), ("loss", "validation_loss"), ("energy", "energy")):
+        for name, column in (("loss", "validation_loss"), ("energy", "energy")):
             assert shown[name] == pytest.approx(row[column], rel=1e-4)
+        total = sum(other["count_after"] for other in particles if other["step"] == 1)
+        assert shown["share"] == pytest.approx(row["count_after"] / total, rel=1e-4)
 
 
 def test_same_records_give_the_same_bytes_in_another_folder_and_process(

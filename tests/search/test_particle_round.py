@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from quick import base_network, setting_of
 from rounds import BUDGET, TABLES, run
 
 from nasflow.config.budget import Budget
+from nasflow.config.kinds import Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.search import MORPHISMS, Search
-from nasflow.search.budget import finished
+from nasflow.particles import flow
+from nasflow.search.budget import Limits, finished
 from nasflow.search.particle_round import run_round
-from nasflow.search.round import Limits
+from nasflow.search.round import Setting
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.tables import read_table
 
@@ -44,21 +48,22 @@ def test_papers_constants_move_fewer_particles_than_auto(folder: Path) -> None:
 
 
 def test_the_second_order_has_a_potential_that_starts_at_zero(folder: Path) -> None:
-    """phi is 0 through the warm-up and the first move; then E pushes it down everywhere."""
+    """phi is 0 through the warm-up and the first move, which pushes it down everywhere."""
     first = read_table(run(folder, "1st", 1) / TABLES[0]).to_pandas()
     assert not first.phi.any()
     second = read_table(run(folder, "2nd", 1, "nasagd") / TABLES[0]).to_pandas()
-    assert not second[second.step <= 50].phi.any()
-    after = second[(second.step == 51) & ~second.restarted]
-    assert len(after)
+    assert not second[second.step <= 51].phi.any()
+    after = second[second.step == 52]
+    assert len(after) and not second[second.step == 51].restarted.any()
     assert (after.phi < 0).all()
     assert second[second.step == 51].moved.sum() == 0
     assert second[second.step > 51].moved.sum() > 0
     often = {"restart": "paper"}  # the signed rule restarts no node in so few steps
     third = read_table(run(folder, "3rd", 1, "nasagd", second_order=often) / TABLES[0]).to_pandas()
     assert third.restarted.any()
-    assert not third[third.restarted].phi.any()
-    assert not second[second.restarted].phi.any()
+    for table in (second, third):
+        steps = set(table[table.restarted].step + 1)
+        assert not table[table.step.isin(steps)].phi.any()
 
 
 def test_a_round_averages_anew_after_its_burn_in(folder: Path) -> None:
@@ -124,17 +129,37 @@ def test_a_round_in_which_nothing_can_lead_ends(folder: Path) -> None:
     assert (status["reason"], status["steps"], status["winner"]) == ("max_steps", 55, 0)
 
 
+def _nasgd(**own: Any) -> Setting:
+    return setting_of(**own)._replace(algorithm=Algorithm.NASGD)
+
+
 def test_nasgd_keeps_to_the_epochs_that_are_left() -> None:
-    found = run_round(
-        base_network(), 0, setting_of(limits=Limits(network_steps=45.0)), lambda *_: None
-    )
+    found = run_round(base_network(), 0, _nasgd(limits=Limits(network_steps=45.0)), lambda *_: None)
     assert (found.reason, found.steps, found.network_steps) == ("budget", 5, 45)
 
 
 def test_without_entropy_particles_go_by_losses_alone() -> None:
-    found = run_round(
-        base_network(), 0, setting_of(potential="none", max_steps=60), lambda *_: None
-    )
+    found = run_round(base_network(), 0, _nasgd(potential="none", max_steps=60), lambda *_: None)
     assert len(found.particles) == 60 * len(found.architectures)
     assert all(row["energy"] == row["validation_loss"] for row in found.particles)
     assert any(row["moved"] for row in found.particles)
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
+@pytest.mark.parametrize("potential", ["power", "log", "none"])
+def test_every_row_is_one_instant(folder: Path, algorithm: str, potential: str) -> None:
+    """E = w U'(f) + V + price + kinetic holds in every row, also once particles move."""
+    eager = {"warmup_steps": 10, "confidence": 1.0, "min_lead": 0.0, "beta": 1.5}
+    more = eager | {"second_order": {"kinetic": True, "restart": "never"}, "size_weight": 1e-4}
+    out = run(folder, f"i {algorithm} {potential}", 1, algorithm, potential=potential, **more)
+    table = read_table(out / TABLES[0]).to_pandas()
+    assert table[table.step > 10].moved.sum() > 0, "particles move after the warm-up"
+    slope = flow.potential(table.share.to_numpy(), potential, 1.5)
+    energy = table.weight * slope + table.validation_loss + table.price + table.kinetic
+    np.testing.assert_allclose(table.energy, energy, rtol=1e-12)
+    assert table.kinetic.any() == (algorithm == "nasagd") and table.price.any()
+    total = table[table.step == 1]["count"].sum()
+    np.testing.assert_array_equal(table.share, table["count"] / total)
+    for step in range(1, int(table.step.max())):  # what a step leaves is what the next one finds
+        left = table[table.step == step].count_after.to_numpy()
+        np.testing.assert_array_equal(left, table[table.step == step + 1]["count"].to_numpy())

@@ -34,7 +34,7 @@ def test_where_machines_meet_is_read_from_the_environment() -> None:
     [
         ({"NODES": "2"}, "expected MASTER_ADDR"),
         ({"NODES": "two", "MASTER_ADDR": "here"}, "NODES: 'two'; expected a whole number"),
-        (STEP | {"SLURM_STEP_NUM_TASKS": "8"}, "expected one task a node"),
+        (STEP | {"SLURM_STEP_NUM_TASKS": "8"}, "expected one task for each node"),
     ],
 )
 def test_an_environment_that_cannot_work_is_refused(

@@ -50,7 +50,7 @@ def test_records_tell_one_story(folder: Path) -> None:
     assert len(parent) == 50
     assert (parent["count"] == 1000).all()  # the warm-up
     last = particles[particles.step == status["steps"]].set_index("node")
-    assert (last["count"].to_numpy() == children["count"].to_numpy()).all()
+    assert (last["count_after"].to_numpy() == children["count"].to_numpy()).all()
     assert children[children.winner].fingerprint.item() == status["fingerprint"]
     assert read_checkpoint(out / "winner").k == status["k"] == status["steps"]
 

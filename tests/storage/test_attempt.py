@@ -20,7 +20,7 @@ from nasflow.storage.attempt import attempt
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.interruption import Stopped
 from nasflow.storage.tables import read_table
-from nasflow.training import train
+from nasflow.training import training_course
 from nasflow.training.siblings import Siblings
 
 
@@ -78,7 +78,7 @@ def test_losses_since_the_last_row_of_a_training_are_kept_and_missed(
 ) -> None:
     """The training has 35 steps, with rows after the looks, at steps 4 and 7, and every 17
     steps."""
-    monkeypatch.setattr(train, "ROWS_PER_RUN", 2)
+    monkeypatch.setattr(training_course, "ROWS_PER_RUN", 2)
     small.final(folder, tmp_path / "whole", epochs=5.0)
     stop(6)
     for out in ("stopped", "lacking"):

@@ -55,7 +55,9 @@ def test_a_captured_step_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     family = [network(seed, 1) for seed in range(3)]
     slow = Siblings(family, STEP, average=4)
     fast = Siblings(family, STEP, average=4)
-    graph = Captured(fast._both, [t for s in fast._live.values() for t in s.tensors])
+    graph = Captured(
+        fast._local.train_and_validate, [t for s in fast._live.values() for t in s.tensors]
+    )
     fast._captured = graph
 
     def replay() -> None:

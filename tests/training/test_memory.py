@@ -15,7 +15,7 @@ from nasflow.__main__ import main
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json
 from nasflow.training import memory
-from nasflow.training.siblings import Siblings
+from nasflow.training.local_siblings import LocalSiblings
 
 NO_MEMORY = (
     "[enforce fail at alloc_cpu.cpp:1] . DefaultCPUAllocator: can't allocate memory: 8 bytes"
@@ -28,10 +28,13 @@ def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     The child gets 2,000 times as many images, and the process 64 MB more than it holds: torch's
     allocator fails in earnest.
     """
-    train, said = Siblings._train, []
+    train, said = LocalSiblings.train, []
 
-    def short(self: Siblings, i: int, batches: Any, *rest: Any) -> Any:
-        if i != 2 or self._steps < 4:
+    steps = dict.fromkeys(range(99), 0)
+
+    def short(self: LocalSiblings, i: int, batches: Any, *rest: Any) -> Any:
+        steps[i] += 1
+        if i != 2 or steps[i] < 4:
             return train(self, i, batches, *rest)
         large = tuple(part.repeat(2000, *[1] * (part.ndim - 1)) for part in batches[0])
         before = resource.getrlimit(resource.RLIMIT_AS)
@@ -45,7 +48,7 @@ def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
 
-    monkeypatch.setattr(Siblings, "_train", short)
+    monkeypatch.setattr(LocalSiblings, "train", short)
     return said
 
 
