@@ -47,11 +47,10 @@ def jobs(result):
     assert result.returncode == 0, result.stdout + result.stderr
     found = []
     for line in (result.stdout + result.stderr).splitlines():
-        if header := re.fullmatch(r"(?:local)?(?:rule|checkpoint) (\w+):", line):
-            found.append(header[1])
-        elif number := re.match(r" +wildcards: .*round=(\d+)", line):
-            found[-1] += f" {number[1]}"
-    return [name for name in found if name != "final_model"]
+        if header := re.match(r"Job \d+: (\w+):(?:.* round (\d+) )?", line):
+            name, number = header.groups()
+            found.append(f"{name} {number}" if number else name)
+    return [name for name in found if name not in ("final_model", "compare")]
 
 
 def planned(folder, *arguments, **options):

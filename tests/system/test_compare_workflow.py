@@ -82,7 +82,7 @@ def test_every_algorithm_reruns_to_the_same_bytes(finished: Path, tmp_path: Path
     weights = [file for file in files if file.endswith("safetensors")]
     done = snakemake(folder, "--force", "--", *weights)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (done.stdout + done.stderr).count("checkpoint search_round:") == len(names)
+    assert (done.stdout + done.stderr).count(": search_round: round ") == len(names)
     assert {file: (folder / file).read_bytes() for file in files} == before
 
 
