@@ -47,7 +47,7 @@ from nasflow.training.ranks import joined
 
 def step(arguments: argparse.Namespace) -> None:
     """One step of all siblings, at widths 8, 16 and 64."""
-    print("| width | contestant | ms a step | times the plain loop | GFLOP/s | of GEMM's |")
+    print("| width | contestant | ms per step | times the plain loop | GFLOP/s | of GEMM's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for width in arguments.widths:
         work = sum(n.architecture.flops for n in family(width)) * (3 * TRAINING + VALIDATION)
@@ -188,7 +188,7 @@ def _round(steps: int) -> tuple[float, float]:
 
 def scale(arguments: argparse.Namespace) -> None:
     """The parts that docs/scale.md adds up: a step, its children, its particles, its exchange."""
-    print("| siblings | image | ms a step | GFLOP/s | ms a child made | us a particle step |")
+    print("| siblings | image | ms per step | GFLOP/s | ms per child | us per particle step |")
     print("| --- | --- | --- | --- | --- | --- |")
     family(4)
     for siblings, size in ((3, 32), (9, 32), (17, 32), (33, 32), (9, 16), (9, 64)):

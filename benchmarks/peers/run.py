@@ -1,7 +1,7 @@
 """One run of a peer, for one seed; it writes a folder like those under results/.
 
 The run consists of pretraining, the search, the final training with what these left of the budget,
-and the one evaluation on the test images. All parts except the search are stages of the pipeline.
+and a single evaluation on the test images. All parts except the search are stages of the pipeline.
 """
 
 from __future__ import annotations
