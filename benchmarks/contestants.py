@@ -13,13 +13,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
 
 from nasflow.architecture.architecture import chain
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.kinds import Precision
+from nasflow.config.search import Search
 from nasflow.network.network import Network, forward, initialise
 from nasflow.randomness import generator
 from nasflow.search.neighbourhood import sample
@@ -29,7 +31,7 @@ from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
 
 SIBLINGS, TRAINING, VALIDATION = 9, 64, 32  # the paper's n_neigh + 1, S_X, S_Y
-STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
+UPDATE = optim.heavy_ball(friction=1.0, weight_decay=0.0)
 POSITIVE = ("deepen", "widen", "connect_concat", "connect_add")
 Run = Callable[[int], None]
 
@@ -43,7 +45,7 @@ def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network
             not enough different ones exist.
         size: the side of the images.
     """
-    search = plain(parse(Search, {}, "search"))
+    search = Search()
     base = initialise(
         chain((width, 2 * width, 4 * width), 3, (3, size, size), 10), generator("init", 0)
     )
@@ -51,8 +53,8 @@ def family(width: int, siblings: int = SIBLINGS, size: int = 32) -> list[Network
         base,
         siblings - 1,
         n_morphisms=1 if siblings <= SIBLINGS else 2,  # a small network has few children by one
-        morphisms={name: float(name in POSITIVE) for name in search["morphisms"]},
-        constraints=search["constraints"] | {"max_flops": None},
+        morphisms={name: float(name in POSITIVE) for name in search.morphisms},
+        constraints=search.constraints,
         rng=generator("morphism", 0),
     )
     return [base, *(child.network for child in children)]
@@ -83,30 +85,34 @@ def plain_loop(networks: list[Network], threads: int) -> Run:
                 logits = forward(g, x, buffers, X[0], training=True, fused=False)
                 gradient = torch.autograd.grad(F.cross_entropy(logits, X[1]), list(x.values()))
                 with torch.no_grad():
-                    STEP(list(x.values()), list(v.values()), list(gradient), 0.01)
+                    UPDATE(list(x.values()), list(v.values()), list(gradient), 0.01)
                     logits = forward(g, x, buffers, Y[0], training=False, fused=False)
                     F.cross_entropy(logits, Y[1]).item()
 
     return run
 
 
+@contextmanager
 def engine(
-    networks: list[Network], workers: int, ranks: Ranks = ALONE, precision: str = "float32"
-) -> Run:
+    networks: list[Network],
+    workers: int,
+    ranks: Ranks = ALONE,
+    precision: Precision = Precision.FLOAT32,
+) -> Iterator[Run]:
     """Train the networks as siblings, spread over ranks (processes) and workers (threads).
 
-    Returns:
+    Yields:
         A function that does a number of steps.
     """
     size = networks[0].architecture.size[0]
     X, Y = [batch(TRAINING, size)], [batch(VALIDATION, size)]
-    live = Siblings(networks, STEP, ranks=ranks, workers=workers, precision=precision)
+    with Siblings(networks, UPDATE, ranks=ranks, workers=workers, precision=precision) as live:
 
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            live.step(X, Y, 0.01)
+        def run(steps: int) -> None:
+            for _ in range(steps):
+                live.step(X, Y, 0.01)
 
-    return run
+        yield run
 
 
 class Contestant:
@@ -179,20 +185,24 @@ def main() -> None:
     parser.add_argument("kind", choices=("loop", "engine"))
     parser.add_argument("width", type=int)
     parser.add_argument("workers", type=int)
-    parser.add_argument("precision", choices=("float32", "bfloat16"), help="of the engine")
+    parser.add_argument(
+        "precision", type=Precision, choices=list(Precision), help="number format of the engine"
+    )
     arguments = parser.parse_args()
-    networks = family(arguments.width)
-    with joined() as ranks:
-        if arguments.kind == "loop":
-            run = plain_loop(networks, arguments.workers)
-        else:
-            run = engine(networks, arguments.workers, ranks, arguments.precision)
+    with joined() as ranks, _contestant(arguments, ranks) as run:
         run(12)
         print("ready", flush=True)
         for line in sys.stdin:
             began = time.perf_counter()
             run(int(line))
             print(time.perf_counter() - began, flush=True)
+
+
+def _contestant(arguments: argparse.Namespace, ranks: Ranks) -> AbstractContextManager[Run]:
+    networks = family(arguments.width)
+    if arguments.kind == "loop":
+        return nullcontext(plain_loop(networks, arguments.workers))
+    return engine(networks, arguments.workers, ranks, arguments.precision)
 
 
 if __name__ == "__main__":

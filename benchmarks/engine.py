@@ -36,16 +36,18 @@ from contestants import (
     place,
 )
 
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.kinds import Algorithm
+from nasflow.config.search import Search
 from nasflow.network.network import Network
-from nasflow.particles.particles import Particles
+from nasflow.particles.particles import rules, start
+from nasflow.particles.particles import step as particle_step
 from nasflow.randomness import generator
 from nasflow.training.ranks import joined
 
 
 def step(arguments: argparse.Namespace) -> None:
     """One step of all siblings, at widths 8, 16 and 64."""
-    print("| width | contestant | ms a step | times the plain loop | GFLOP/s | of GEMM's |")
+    print("| width | contestant | ms per step | times the plain loop | GFLOP/s | of GEMM's |")
     print("| --- | --- | --- | --- | --- | --- |")
     for width in arguments.widths:
         work = sum(n.architecture.flops for n in family(width)) * (3 * TRAINING + VALIDATION)
@@ -83,7 +85,7 @@ def particles(arguments: argparse.Namespace) -> None:
     print("| N | NASGD, us | NASAGD, us |\n| --- | --- | --- |")
     for exponent in range(2, 10):
         row = []
-        for algorithm in ("nasgd", "nasagd"):
+        for algorithm in (Algorithm.NASGD, Algorithm.NASAGD):
             row.append(f"{_particle_step(algorithm, SIBLINGS, 10**exponent):.0f}")
         print(f"| 1e{exponent} | {' | '.join(row)} |")
 
@@ -106,14 +108,15 @@ def memory(arguments: argparse.Namespace) -> None:
 
 def peak(arguments: argparse.Namespace) -> None:
     """Measure one row of `memory` in a process of its own, and print it as JSON, in MB."""
-    engine(family(4)[:1], 1)(1)  # loads the code, kernels and threads that every step needs
+    with engine(family(4)[:1], 1) as run:
+        run(1)  # loads the code, kernels and threads that every step needs
     networks = family(arguments.width)
-    run = engine(networks, arguments.workers)
     held = sum(2 * 4 * n.architecture.parameters for n in networks)  # x and v exist already
-    before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    run(20)
-    grown = _memory("VmHWM") - before + held
+    with engine(networks, arguments.workers) as run:
+        before = _memory("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        run(20)
+        grown = _memory("VmHWM") - before + held
     gradients = sum(4 * n.architecture.parameters for n in networks)
     maps = sorted(_activations(n) for n in networks)[-arguments.workers :]
     print(json.dumps([grown / 1e6, (held + gradients + 4 * sum(maps)) / 1e6]))
@@ -185,22 +188,23 @@ def _round(steps: int) -> tuple[float, float]:
 
 def scale(arguments: argparse.Namespace) -> None:
     """The parts that docs/scale.md adds up: a step, its children, its particles, its exchange."""
-    print("| siblings | image | ms a step | GFLOP/s | ms a child made | us a particle step |")
+    print("| siblings | image | ms per step | GFLOP/s | ms per child | us per particle step |")
     print("| --- | --- | --- | --- | --- | --- |")
     family(4)
     for siblings, size in ((3, 32), (9, 32), (17, 32), (33, 32), (9, 16), (9, 64)):
         began = time.perf_counter()
         networks = family(16, siblings, size)
         made = (time.perf_counter() - began) / (len(networks) - 1)
-        run = engine(networks, 2)
-        run(12)
-        seconds = min(_seconds(run, 4) for _ in range(5)) / 4
+        with engine(networks, 2) as run:
+            run(12)
+            seconds = min(_seconds(run, 4) for _ in range(5)) / 4
         work = sum(n.architecture.flops for n in networks) * (3 * TRAINING + VALIDATION)
         print(
             f"| {len(networks)} | {size} | {seconds * 1e3:.0f} | {work / seconds / 1e9:.0f} "
-            f"| {made * 1e3:.0f} | {_particle_step('nasgd', siblings, 1000):.0f} |"
+            f"| {made * 1e3:.0f} | {_particle_step(Algorithm.NASGD, siblings, 1000):.0f} |"
         )
-    print(f"\nparticles of 1001 nodes: {_particle_step('nasgd', 1001, 10**6) / 1e3:.1f} ms a step")
+    many = _particle_step(Algorithm.NASGD, 1001, 10**6) / 1e3
+    print(f"\nparticles of 1001 nodes: {many:.1f} ms for each step")
     for ranks in (2, 4):
         for siblings in (9, 1001):
             command = [sys.executable, __file__, "exchange", str(siblings)]
@@ -229,15 +233,16 @@ def _seconds(run: Callable[[int], object], steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _particle_step(algorithm: str, nodes: int, number: int) -> float:
+def _particle_step(algorithm: Algorithm, nodes: int, number: int) -> float:
     """The microseconds of one step of all particles, with the automatic scaling."""
-    search = plain(parse(Search, {"particles": number}, "search"))
-    live = Particles(algorithm, np.ones((nodes, nodes)) - np.eye(nodes), search)
+    K = np.ones((nodes, nodes)) - np.eye(nodes)
+    fixed = rules(algorithm, K, Search(particles=number))
     rng, V, error = generator("benchmark"), np.linspace(1.0, 1.1, nodes), np.full(nodes, 0.01)
-    times = [
-        _seconds(lambda _: live.step(rng, V, error, 0.01, still=False), 1)
-        for _ in range(max(20, 18_000 // nodes))
-    ]
+    state, times = start(fixed), []
+    for _ in range(max(20, 18_000 // nodes)):
+        began = time.perf_counter()
+        state, _info = particle_step(rng, state, V, error, 0.01, fixed)
+        times.append(time.perf_counter() - began)
     return float(np.median(times) * 1e6)
 
 

@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.config.experiment import Final, parse, plain
+from nasflow.config.data import Augment
+from nasflow.config.reading import parse
+from nasflow.config.training import Final
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.splits import read_split
-from nasflow.training.train import train
+from nasflow.training.duration import length
+from nasflow.training.train import TrainingJob, train
 
 REFERENCE: dict[str, Any] = {
     "epochs": None,
@@ -56,23 +59,21 @@ RECIPES: dict[str, dict[str, Any]] = {
 def measure(arguments: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     """Do one run, and return its error, its loss and its steps per second (`rate`)."""
     changes = {"shards": 1, "flops": arguments.flops} | REFERENCE | RECIPES[name]
-    stage = plain(parse(Final, changes, "final"))
+    stage = parse(Final, changes, "final")
     network = read_checkpoint(arguments.network).network.to(arguments.device)
     data, validation = (
         read_split(arguments.data, split, arguments.device) for split in ("train", "validation")
     )
-    began = time.perf_counter()
-    facts = train(
-        network,
-        data,
-        validation,
+    job = TrainingJob(
         stage,
-        {"flip": True, "shift": arguments.shift},
+        Augment(flip=True, shift=arguments.shift),
+        length(stage, len(data), network.architecture.flops),
         purpose="final",
         seed=seed,
         workers=arguments.workers,
-        progress=lambda *_: None,
-    )[2]
+    )
+    began = time.perf_counter()
+    facts: dict[str, Any] = train(network, data, validation, job, lambda *_: None).facts
     seconds = time.perf_counter() - began
     return {
         "recipe": name,
@@ -102,7 +103,7 @@ def main() -> None:
             runs.append(measure(arguments, name, seed))
             with open(arguments.out, "a") as file:
                 file.write(json.dumps(runs[-1]) + "\n")
-    print("| recipe | validation error | loss | steps a second |\n| --- | --- | --- | --- |")
+    print("| recipe | validation error | loss | steps per second |\n| --- | --- | --- | --- |")
     for name in arguments.recipes:
         own = [run for run in runs if run["recipe"] == name]
         errors = [run["error"] for run in own]

@@ -20,6 +20,8 @@ import numpy as np
 import yaml
 from selection import DEFAULT, histories, unaveraged
 
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.randomness import generator
 from nasflow.studies.simulation import play
 
@@ -31,8 +33,8 @@ def main() -> None:
     parser.add_argument(
         "folder", type=Path, nargs="+", help="with particles.parquet somewhere below"
     )
-    parser.add_argument("--window", type=int, default=DEFAULT["window"])
-    parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
+    parser.add_argument("--window", type=int, default=DEFAULT.window)
+    parser.add_argument("--burn-in", type=int, default=DEFAULT.burn_in)
     parser.add_argument(
         "--option", action="append", default=[], help="key=value,value of the section search"
     )
@@ -42,16 +44,17 @@ def main() -> None:
     if not rounds:
         parser.error(f"no round of more than {2 * LAST} steps below {arguments.folder[0]}")
     print(f"{len(rounds)} rounds, {sum(len(losses) for losses, _ in rounds)} steps\n")
-    print("| options | replays that end % | right % | regret, nats | steps, of the record's |")
+    print("| options | replays that end % | right % | regret, nats | steps, part of the record |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    own = {"window": arguments.window}
+    own: dict[str, Any] = {"window": arguments.window}
     axes = [
         [(key, yaml.safe_load(value)) for value in values.split(",")]
         for key, _, values in (option.partition("=") for option in arguments.option)
     ]
     for choice in itertools.product(*axes):
         name = ", ".join(f"{key} {value}" for key, value in choice)
-        print(f"| {name} | {replayed(rounds, DEFAULT | own | dict(choice), arguments.times)} |")
+        search = parse(Search, own | dict(choice), "search")
+        print(f"| {name} | {replayed(rounds, search, arguments.times)} |")
 
 
 def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -68,9 +71,7 @@ def records(folders: list[Path], window: int, burn_in: int) -> list[tuple[np.nda
     return list(found.values())
 
 
-def replayed(
-    rounds: list[tuple[np.ndarray, np.ndarray]], search: dict[str, Any], times: int
-) -> str:
+def replayed(rounds: list[tuple[np.ndarray, np.ndarray]], search: Search, times: int) -> str:
     """Replay all rounds under one choice of options, and write the cells of its row."""
     lengths, regrets = [], []
     for number, (losses, tau) in enumerate(rounds):

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasflow.config.experiment import Search, parse, plain
+from nasflow.config.kinds import Algorithm
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
 from nasflow.particles.average import Average
 from nasflow.studies import simulation
 
 if TYPE_CHECKING:
     from nasflow.training.batches import Split
 
-DEFAULT = plain(parse(Search, {}, "search"))
+DEFAULT = Search()
 PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
 AROUND_AUTO: dict[str, list[Any]] = {
     "confidence": [1.0, 1.5, 2.0, 3.0, 3.5, 4.0],
@@ -49,7 +51,7 @@ AROUND_PAPER: dict[str, list[Any]] = {
     "warmup_steps": [30, 50],
 }
 FRICTIONS = [0.0, 0.5, 1.0, 2.0]
-Setting = tuple[str, dict[str, Any], str]
+Rule = tuple[str, Search, Algorithm]
 
 
 def main() -> None:
@@ -75,8 +77,8 @@ def main() -> None:
     noise_parser.add_argument(
         "folder", type=Path, nargs="+", help="folders with particles.parquet somewhere below"
     )
-    noise_parser.add_argument("--window", type=int, default=DEFAULT["window"])
-    noise_parser.add_argument("--burn-in", type=int, default=DEFAULT["burn_in"])
+    noise_parser.add_argument("--window", type=int, default=DEFAULT.window)
+    noise_parser.add_argument("--burn-in", type=int, default=DEFAULT.burn_in)
     _add_trials(commands)
     recorded_parser = commands.add_parser(
         "recorded", help="play stop rules on the losses of trials"
@@ -125,29 +127,28 @@ def _add_trials(commands: Any) -> None:
     trials_parser.add_argument("--threads", type=int, default=1)
 
 
-def settings(base: str) -> Iterator[Setting]:
-    """List (name, options, algorithm): a stop rule, and it with one option changed at a time.
+def stop_rules(base: str) -> Iterator[Rule]:
+    """List (name, section `search`, algorithm): a stop rule, and variants with one changed option.
 
     Args:
         base: `auto`, the default rule, or `paper`, the rule of the paper.
     """
-    plainly = {"auto": ({}, AROUND_AUTO), "paper": (PAPER, AROUND_PAPER)}
-    options, around = plainly[base]
-    yield base, DEFAULT | options, "nasgd"
+    options, around = {"auto": ({}, AROUND_AUTO), "paper": (PAPER, AROUND_PAPER)}[base]
+
+    def changed(**changes: Any) -> Search:
+        return parse(Search, options | changes, "search")
+
+    yield base, changed(), Algorithm.NASGD
     for key, values in around.items():
         for value in values:
             shown = value if isinstance(value, str) else f"{value:g}"
-            yield f"{base}, {key} {shown}", DEFAULT | options | {key: value}, "nasgd"
+            yield f"{base}, {key} {shown}", changed(**{key: value}), Algorithm.NASGD
     for friction in FRICTIONS:
         for confidence in [2.5, 4.0] if base == "auto" else [2.5]:
-            second = DEFAULT["second_order"] | {"friction": friction}
             name = f"{base}, nasagd, friction {friction:g}"
             name += f", confidence {confidence:g}" if base == "auto" else ""
-            yield (
-                name,
-                DEFAULT | options | {"second_order": second, "confidence": confidence},
-                "nasagd",
-            )
+            search = changed(second_order={"friction": friction}, confidence=confidence)
+            yield name, search, Algorithm.NASAGD
 
 
 def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) -> None:
@@ -174,7 +175,7 @@ def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) ->
     }
     for base in ("paper", "auto"):
         for kind, model in models.items():
-            for name, search, algorithm in settings(base):
+            for name, search, algorithm in stop_rules(base):
                 if not fnmatch(f"{name} {kind}", only):
                     continue
                 o = simulation.simulate(model, algorithm, search, rounds=rounds)
@@ -274,13 +275,13 @@ def trials(
     those of the command line; `how` holds `extra`, `tau` and `seeds`, which `selection.trial`
     takes.
     """
-    from nasflow.config.experiment import Augment
+    from nasflow.config.data import Augment
     from nasflow.stages.progress import progress
     from nasflow.storage.checkpoint import read_checkpoint
     from nasflow.studies import selection
 
     train, seen, unseen = _images(data, judge)
-    options = plain(parse(Search, search, "search"))
+    options, images = parse(Search, search, "search"), parse(Augment, augment, "augment")
     for number in range(first, first + trials):
         network, k, _ = read_checkpoint(parent[number % len(parent)])
         with progress(f"trial {number}") as show:
@@ -291,7 +292,7 @@ def trials(
                 validation=seen,
                 judge=unseen,
                 search=options,
-                augment=plain(parse(Augment, augment, "augment")),
+                augment=images,
                 number=number,
                 workers=threads,
                 progress=show,
@@ -335,7 +336,10 @@ def recorded(file: list[Path]) -> None:
     rows = [json.loads(line) for f in file for line in f.read_text().splitlines()]
     done = [
         selection.Trial(
-            *(np.array(row[key]) for key in ("losses", "tau", "judged")), row["morphisms"]
+            np.array(row["losses"]),
+            np.array(row["tau"]),
+            np.array(row["judged"]),
+            row["morphisms"],
         )
         for row in rows
     ]
@@ -353,9 +357,9 @@ def recorded(file: list[Path]) -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     print(f"| a child by chance | 100 | {100 * right:.0f} | | {100 * near:.0f} ", end="")
     print(f"| {rank:.1f} | {regret:.4f} | {gain:+.4f} | |")
-    usual = selection.verdict(done, "nasgd", DEFAULT).behind
+    usual = selection.verdict(done, Algorithm.NASGD, DEFAULT).behind
     for base in ("auto", "paper"):
-        for name, search, algorithm in settings(base):
+        for name, search, algorithm in stop_rules(base):
             v = selection.verdict(done, algorithm, search)
             more = v.behind - usual
             error = more.std(ddof=1) / len(more) ** 0.5

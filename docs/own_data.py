@@ -2,8 +2,8 @@
 
 python docs/own_data.py photos
 
-The folder has one folder for each class. The PNG files have 18 to 27 pixels a side, and are grey on
-a tint, some with an alpha channel. The classes are uneven: 178 pictures of a zero, 18 of a nine.
+The folder has one folder for each class. The PNG files have sides of 18 to 27 pixels, and are grey
+on a tint, some with an alpha channel. The classes are uneven: 178 pictures of a zero, 18 of a nine.
 """
 
 from __future__ import annotations

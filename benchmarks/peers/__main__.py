@@ -27,7 +27,8 @@ from benchmarks.peers.table import page, runs
 from nasflow.comparison import comparing
 from nasflow.config import files as config_file
 from nasflow.config.compare import merged
-from nasflow.config.experiment import ALGORITHMS, Experiment
+from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import Algorithm
 
 
 def main() -> int:
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--configfile", type=Path, nargs="+", default=[Path("config/compare.yaml")])
     add("--peers", nargs="+", choices=list(PEERS), default=["optuna_tpe", "optuna_random", "gromo"])
-    add("--own", nargs="*", choices=ALGORITHMS, default=["nasgd", "none"])
+    add("--own", nargs="*", choices=[own.value for own in Algorithm], default=["nasgd", "none"])
     add("--seeds", type=int, nargs="+", help="default: those of the configuration")
     add("--out", type=Path, help="default: peers/{experiment}")
     add("--trial", type=float, help="epochs of one trial; default: those of pretraining")

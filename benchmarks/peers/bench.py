@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.peers.meter import Meter
 from nasflow.architecture.architecture import Architecture
-from nasflow.config.experiment import Experiment, plain
+from nasflow.config.experiment import Experiment
+from nasflow.config.training import Final
 from nasflow.network.network import Network
 from nasflow.training.batches import Split
-from nasflow.training.train import train
+from nasflow.training.duration import Length
+from nasflow.training.duration import length as length_of
+from nasflow.training.loop import Progress
+from nasflow.training.train import TrainingJob, train
 
 
 class Options(NamedTuple):
@@ -73,17 +76,15 @@ class Found(NamedTuple):
     lineage: list[dict[str, Any]]
 
 
-def stage(experiment: Experiment, length: float, unit: str = "epochs") -> dict[str, Any]:
+def stage(experiment: Experiment, epochs: float | None) -> Final:
     """Return the recipe of the final training for another length, without the validation images.
 
     Args:
         experiment: the configuration.
-        length: how long the training lasts, in `unit`.
-        unit: `epochs` or `seconds`.
+        epochs: how long the training lasts; None where the caller counts seconds.
     """
-    none = dict.fromkeys(("flops", "total_epochs", "total_seconds"))
-    final: dict[str, Any] = plain(experiment.final)
-    return final | none | {"epochs": None, unit: length, "use_validation": False}
+    none: dict[str, Any] = dict.fromkeys(("flops", "total_epochs", "total_seconds"))
+    return experiment.final.model_copy(update=none | {"epochs": epochs, "use_validation": False})
 
 
 def stretch(
@@ -91,7 +92,7 @@ def stretch(
     network: Network,
     length: float,
     purpose: str,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
     unit: str = "epochs",
 ) -> tuple[Network, float, float]:
     """Train a network by the recipe of the final training, while tau falls along a cosine.
@@ -107,18 +108,16 @@ def stretch(
     Returns:
         The trained network, and its loss and accuracy on the whole validation split.
     """
-    trained, _, facts = train(
-        network,
-        bench.data,
-        bench.validation,
-        stage(bench.experiment, length, unit),
-        plain(bench.experiment.augment),
-        purpose=purpose,
-        seed=bench.seed,
-        workers=bench.workers,
-        progress=progress,
-    )
-    return trained, facts["validation_loss"], facts["validation_accuracy"]
+    if unit == "seconds":
+        recipe, lasts = stage(bench.experiment, None), Length(None, length)
+    else:
+        recipe = stage(bench.experiment, length)
+        lasts = length_of(recipe, len(bench.data), network.architecture.flops)
+    augment = bench.experiment.augment
+    job = TrainingJob(recipe, augment, lasts, purpose, bench.seed, bench.workers)
+    trained = train(network, bench.data, bench.validation, job, progress)
+    facts: dict[str, Any] = trained.facts
+    return trained.network, facts["validation_loss"], facts["validation_accuracy"]
 
 
 def row(number: int, network: Network, made: str, loss: float, accuracy: float) -> dict[str, Any]:

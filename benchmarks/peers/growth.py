@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -10,11 +9,10 @@ from benchmarks.peers.bench import Bench, Found, row, stretch
 from benchmarks.peers.space import parts
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node
-from nasflow.config.experiment import plain
-from nasflow.network.network import Network
+from nasflow.config.search import Constraints
 from nasflow.search.neighbourhood import legal
 from nasflow.training.batches import Batches
-from nasflow.training.siblings import Siblings
+from nasflow.training.siblings import evaluate
 
 START, TARGET = 0.5, 4.0  # filters of a growing convolution, first and last, by base width
 
@@ -49,13 +47,13 @@ def doubled(hidden: tuple[int, ...], base: Architecture) -> Architecture:
     return Architecture(tuple(nodes), base.size)
 
 
-def first_widths(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
+def first_widths(base: Architecture, constraints: Constraints) -> tuple[int, ...]:
     """Return half the width of each part of g_0, but at least `min_filters`."""
-    least = constraints["min_filters"]
+    least = constraints.min_filters
     return tuple(max(least, int(START * base[part[0]].width)) for part in parts(base))
 
 
-def targets(base: Architecture, constraints: Mapping[str, Any]) -> tuple[int, ...]:
+def targets(base: Architecture, constraints: Constraints) -> tuple[int, ...]:
     """Return the widths at the end: four times those of g_0, or less to keep the constraints.
 
     The way from the first widths to four times those of g_0 is cut off at the largest percentage
@@ -94,13 +92,13 @@ def search(bench: Bench) -> Found:
     from benchmarks.peers.growing import grow  # imports gromo
 
     network, options = bench.start, bench.options
-    constraints = plain(bench.experiment.search)["constraints"]
+    search = bench.experiment.search
+    constraints = search.constraints
     g = network.architecture
     grown = [part[0] for part in parts(g)]
     ends = targets(bench.base, constraints)
     steps = [additions(g[c].width, e, options.growths) for c, e in zip(grown, ends, strict=True)]
     lineage: list[dict[str, Any]] = []
-    search = bench.experiment.search
     trained = [{"fingerprint": g.fingerprint}]
     for number in range(options.growths):
         if bench.meter.left <= 0.0:
@@ -112,7 +110,7 @@ def search(bench: Bench) -> Found:
         bench.meter.steps += len(looked)
         assert legal(network.architecture, constraints)
         length = bench.meter.left / (options.growths - number)
-        loss, accuracy = _score(bench, network)
+        loss, accuracy = evaluate(network, bench.validation, workers=bench.workers)
         if length > 0.0:
             purpose, unit = f"gromo stretch {number}", bench.meter.limit.unit
             network, loss, accuracy = stretch(
@@ -121,8 +119,3 @@ def search(bench: Bench) -> Found:
         lineage.append(row(number + 1, network, "growth", loss, accuracy))
         trained.append(lineage[-1] | {"fingerprint": network.architecture.fingerprint})
     return Found(network, trained, lineage)
-
-
-def _score(bench: Bench, network: Network) -> tuple[float, float]:
-    with Siblings([network], lambda *_: None, workers=bench.workers) as live:
-        return live.evaluate(bench.validation)[0]

@@ -67,8 +67,8 @@ class Meter:
     Args:
         limit: what may be spent.
         steps_per_epoch: the number of steps in one epoch.
-        began: when the search began, on the scale of `clock`.
-        clock: tells the time in seconds.
+        began: the time at which the search began, as `now` tells it.
+        now: tells the time in seconds.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class Meter:
         limit: Limit,
         steps_per_epoch: int,
         began: float,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limit, self._length, self._began, self._clock = limit, steps_per_epoch, began, clock
+        self.limit, self._length, self._began, self._now = limit, steps_per_epoch, began, now
         self.steps = 0
 
     @property
     def seconds(self) -> float:
-        return self._clock() - self._began
+        return self._now() - self._began
 
     @property
     def epochs(self) -> float:

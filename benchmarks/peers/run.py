@@ -1,7 +1,7 @@
 """One run of a peer, for one seed; it writes a folder like those under results/.
 
 The run consists of pretraining, the search, the final training with what these left of the budget,
-and the one evaluation on the test images. All parts except the search are stages of the pipeline.
+and a single evaluation on the test images. All parts except the search are stages of the pipeline.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any
 from benchmarks.peers import growth
 from benchmarks.peers.bench import Bench, Found, Options
 from benchmarks.peers.meter import Meter, limit
-from nasflow.architecture.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture
 from nasflow.comparison import tables
-from nasflow.config.experiment import Experiment, plain
+from nasflow.config.experiment import Experiment
+from nasflow.config.section import plain
+from nasflow.network.base import base_network
 from nasflow.network.network import compile_kernels, initialise
 from nasflow.randomness import generator
 from nasflow.search.status import no_search, size
@@ -62,7 +64,7 @@ def run(
         return
     write_json(folder / "settings.json", made)
     compile_kernels()  # before seconds count, as the stage `prepare` does
-    base = base_network(experiment, data)
+    base = first_architecture(experiment, data)
     search = searcher(peer)
     bound = limit(experiment)
     threads = experiment.threads
@@ -126,14 +128,13 @@ def searcher(peer: str) -> Callable[[Bench], Found]:
     return partial(module.search, sampler=peer.split("_")[1], encoding=encoding)
 
 
-def base_network(experiment: Experiment, data: Path) -> Architecture:
+def first_architecture(experiment: Experiment, data: Path) -> Architecture:
     """Return the first architecture g_0, as the section `base` describes it."""
     if experiment.base.network is not None:
         return read_checkpoint(Path(experiment.base.network)).network.architecture
-    facts, base = read_facts(data), experiment.base
+    facts = read_facts(data)
     image = (facts["channels"], facts["height"], facts["width"])
-    head = "flat_head" if base.head == "flatten" else "head"
-    return chain(tuple(base.widths), base.kernel, image, len(facts["classes"]), head)
+    return base_network(experiment.base, image, len(facts["classes"]), seed=0).architecture
 
 
 def _pretrain(
@@ -145,17 +146,17 @@ def _pretrain(
     given: dict[str, Any],
 ) -> None:
     """Pretrain gromo's first network as g_0 is pretrained; trials start from random weights."""
-    pretrain = plain(experiment.pretrain)
+    pretrain = experiment.pretrain
     if peer == "gromo":
-        constraints = plain(experiment.search)["constraints"]
+        constraints = experiment.search.constraints
         base = growth.doubled(growth.first_widths(base, constraints), base)
     else:
-        pretrain |= {"epochs": 0.0}
+        pretrain = pretrain.model_copy(update={"epochs": 0.0})
     first = folder / "first/network"
-    write_checkpoint(first, initialise(base, generator("init", seed)), 0, pretrain["optimizer"])
+    write_checkpoint(first, initialise(base, generator("init", seed)), 0, pretrain.optimizer)
     sections = {
         "base": plain(experiment.base) | {"network": str(first)},
-        "pretrain": pretrain,
+        "pretrain": plain(pretrain),
         "augment": plain(experiment.augment),
     }
     training.pretrain(config=json.dumps(sections), out=folder / "pretrain/network", **given)

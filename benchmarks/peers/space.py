@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.config.search import Constraints, Search
 from nasflow.network.morphisms import MORPHISMS, Site
 from nasflow.network.network import Network
 from nasflow.randomness import generator
@@ -56,13 +57,13 @@ class Space(NamedTuple):
 
     start: Network
     kinds: tuple[str, ...]
-    constraints: Mapping[str, Any]
+    constraints: Constraints
 
 
-def space(start: Network, search: Mapping[str, Any]) -> Space:
+def space(start: Network, search: Search) -> Space:
     """Make the space that the section `search` of an experiment describes."""
-    kinds = tuple(name for name, weight in search["morphisms"].items() if weight > 0)
-    return Space(start, kinds, search["constraints"])
+    kinds = tuple(name for name, weight in search.morphisms.items() if weight > 0)
+    return Space(start, kinds, search.constraints)
 
 
 def choices(within: Space, encoding: str, slots: int) -> list[Choice]:

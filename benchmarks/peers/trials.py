@@ -14,10 +14,10 @@ import optuna
 from benchmarks.peers.bench import Bench, Found, row, stretch
 from benchmarks.peers.meter import Spent
 from benchmarks.peers.space import Choice, choices, decode, space
-from nasflow.config.experiment import plain
 from nasflow.network.network import Network, initialise
 from nasflow.randomness import generator
-from nasflow.search.baselines import ranked
+from nasflow.search.rung import ranked
+from nasflow.training.siblings import Score
 
 RUNGS = (1, 2, 4)  # relative lengths of the cosines of a trial; a pruner looks between them
 
@@ -53,7 +53,7 @@ def search(bench: Bench, sampler: str, encoding: str) -> Found:
         ValueError: if no trial was completed within the budget.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    within = space(bench.start, plain(bench.experiment.search))
+    within = space(bench.start, bench.experiment.search)
     vector = choices(within, encoding, bench.options.slots)
     study = _study(bench, sampler)
     best: Outcome | None = None
@@ -140,4 +140,4 @@ def _length(bench: Bench) -> float:
 
 def _better(a: Outcome, b: Outcome) -> bool:
     """Compare by accuracy, and by loss where accuracies are equal, as our baselines do."""
-    return ranked({0: (b.loss, b.accuracy), 1: (a.loss, a.accuracy)})[0] == 1
+    return ranked({0: Score(b.loss, b.accuracy), 1: Score(a.loss, a.accuracy)})[0] == 1

@@ -56,10 +56,10 @@ def is_section(part: Json) -> bool:
 
 
 def allowed(part: Json) -> str:
-    """Return type and bounds in words."""
-    if "anyOf" in part or "oneOf" in part:
+    """Return type and bounds in words, such as `integer from 4 up to 1,024, or null`."""
+    if "anyOf" in part or "oneOf" in part:  # null stands last
         options = part.get("anyOf") or part["oneOf"]
-        return " or ".join(allowed(option) for option in options)
+        return ", or ".join(allowed(option) for option in options)
     if "enum" in part:
         return "one of " + ", ".join(map(_shown, part["enum"]))
     if "const" in part:
@@ -72,14 +72,14 @@ def allowed(part: Json) -> str:
         said += f" of: {allowed(part['items'])}"
     if "properties" in part:
         said += f" of names to: {allowed(next(iter(part['properties'].values())))}"
-    return ", ".join([said, *_bounds(part)])
+    return " ".join([said, *_bounds(part)])
 
 
 def _bounds(part: Json) -> Iterator[str]:
     for key, word in (
         ("exclusiveMinimum", "above"),
         ("minimum", "from"),
-        ("maximum", "to"),
+        ("maximum", "up to"),
         ("pattern", "matching"),
     ):
         if key in part:

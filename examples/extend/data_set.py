@@ -54,12 +54,14 @@ def run() -> float:
     """Run a short search and return its accuracy on other images."""
     images, labels = shapes(300, seed=0)
     names = np.array(CLASSES)[labels]
-    sections = {
-        "search": {"n_neigh": 3, "max_steps": 60, "validation_batch_size": 30},
-        "budget": {"rounds": 1},
-    }
     # [arrays]
-    found = nasflow.run_search(images, names, pretrain={"epochs": 5.0}, **sections)
+    found = nasflow.run_search(
+        images,
+        names,
+        pretrain={"epochs": 5.0},
+        search={"n_neigh": 3, "max_steps": 60, "validation_batch_size": 30},
+        budget={"rounds": 1},
+    )
     others, their = shapes(90, seed=1)
     print(found.facts["classes"], f"{found.score(others, np.array(CLASSES)[their]):.1%}")
     # [end of arrays]

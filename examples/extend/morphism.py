@@ -29,9 +29,13 @@ nasflow.MORPHISMS["widen_half"] = nasflow.Morphism("widen_half", True, sites, ap
 # [search]
 def with_widen_half(parent, k, setting, progress):  # type: ignore[no-untyped-def]
     """Do a round of NASGD that draws the new morphism as often as the usual ones."""
-    own = {"widen_half": 1.0}
-    search = setting.search
-    search = search | {key: search[key] | own for key in ("morphisms", "edge_weights")}
+    own, search = {"widen_half": 1.0}, setting.search
+    search = search.model_copy(
+        update={
+            "morphisms": {**search.morphisms, **own},
+            "edge_weights": {**search.edge_weights, **own},
+        }
+    )
     return nasflow.run_round(parent, k, setting._replace(search=search), progress)
 
 
