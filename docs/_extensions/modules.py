@@ -1,6 +1,7 @@
 """The directive `modules`: lists every room and module of the package with its first sentence.
 
-The order of the rooms is that of `ROOMS` in tests/test_code.py, to which a test holds the imports.
+The order of the rooms is that of `ROOMS` in tests/system/test_code.py, where a test holds the
+imports to it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
-PACKAGE, TESTS = ROOT / "nasflow", ROOT / "tests/test_code.py"
+PACKAGE, TESTS = ROOT / "nasflow", ROOT / "tests/system/test_code.py"
 
 
 def rooms() -> list[str]:

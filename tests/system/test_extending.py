@@ -70,6 +70,7 @@ def add_algorithm(copy: Path) -> None:
     (copy / "nasflow/search/greedy.py").write_text(text)
     kinds = copy / "nasflow/config/kinds.py"
     edit(kinds, '    NASH = "nash"', '    GREEDY = "greedy"\n')
+    edit(kinds, "Algorithm.NASH, Algorithm.NASGRAPH", "Algorithm.GREEDY, ")
     table = copy / "nasflow/search/recipe.py"
     edit(
         table, "\nfrom nasflow.search.particle_round", "\nfrom nasflow.search.greedy import greedy"
@@ -96,7 +97,7 @@ def test_a_copy_changed_as_the_pages_say_knows_the_new_names(copy: Path) -> None
     add_algorithm(copy)
     add_data_set(copy)
     schema = run(copy, "tests/config_schema.py")
-    (copy / "workflow/schemas/schema.yaml").write_text(schema)
+    (copy / "workflow/schemas/config.schema.yaml").write_text(schema)
     mine = copy / "mine.yaml"
     mine.write_text("algorithms: [greedy]\nsearch: {morphisms: {widen_half: 2.0}}\n")
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_experiment.py")

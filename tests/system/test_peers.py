@@ -86,8 +86,7 @@ def test_every_child_that_a_search_here_may_draw_has_numbers_of_its_own() -> Non
 
 
 def test_a_kind_of_morphism_that_the_search_leaves_out_is_in_no_encoding() -> None:
-    search = plain(Search())
-    search["morphisms"] |= {"widen": 0.0, "enlarge_kernel": 0.0}
+    search = parse(Search, {"morphisms": {"widen": 0.0, "enlarge_kernel": 0.0}})
     where = space(within().start, search)
     for seed in range(10):
         shaped = decode(where, "shape", drawn(where, "shape", seed))
@@ -162,10 +161,10 @@ def test_the_limit_is_that_of_the_searches_here() -> None:
 def test_a_stretch_is_the_final_recipe_without_the_validation_images() -> None:
     given = experiment(final={"epochs": None, "total_seconds": 9.0, "use_validation": True})
     made = stage(given, 2.0)
-    assert (made["epochs"], made["total_seconds"], made["use_validation"]) == (2.0, None, False)
-    kept = set(made) - {"epochs", "total_seconds", "use_validation"}
+    assert (made.epochs, made.total_seconds, made.use_validation) == (2.0, None, False)
+    kept = set(plain(made)) - {"epochs", "total_seconds", "use_validation"}
     assert kept
-    assert all(made[name] == getattr(given.final, name) for name in kept)
+    assert all(getattr(made, name) == getattr(given.final, name) for name in kept)
 
 
 @pytest.mark.parametrize("constraints", [{}, TIGHT])
