@@ -53,7 +53,7 @@ class Point(NamedTuple):
     step: int
 
 
-class Clock(NamedTuple):
+class StageTime(NamedTuple):
     """Tells when a step of a stage ended, by estimate.
 
     Attributes:
@@ -72,9 +72,9 @@ class Clock(NamedTuple):
         return int(1000 * (self.started + self.seconds * progress))
 
 
-def clock(status: Mapping[str, Any]) -> Clock:
-    """Make the clock of a stage from its status.json."""
-    return Clock(status["started"], status["seconds"], status["steps"])
+def stage_time(status: Mapping[str, Any]) -> StageTime:
+    """Make the times of a stage from its status.json."""
+    return StageTime(status["started"], status["seconds"], status["steps"])
 
 
 def table(folder: Path, status: Mapping[str, Any], name: str) -> pa.Table:
@@ -133,7 +133,7 @@ def of_round(folder: Path) -> list[Point]:
         columns = (*SIBLINGS, "phi")
     most = min(CURVE, RUN // (len(columns) * len(names) + len(ROUND)))
     node = particles["node"].to_numpy()
-    time = clock(status)
+    time = stage_time(status)
     points = [*_facts(status, NETWORK, 0, time), *_facts(status, EFFORT, 0, time, "effort/")]
     for number, name in names.items():
         rows = particles.filter(pa.array(node == number))
@@ -153,7 +153,7 @@ def of_training(folder: Path) -> list[Point]:
     """
     status = read_json(folder / "status.json")
     history = table(folder, status, "history.parquet")
-    time = clock(status)
+    time = stage_time(status)
     points = [p for c in TRAINING for p in _curve(c, history, c, time, CURVE)]
     curves = {point.key for point in points}
     facts = [*_facts(status, NETWORK, 0, time), *_facts(status, EFFORT, 0, time, "effort/")]
@@ -175,15 +175,17 @@ def of_search(search: Path) -> list[Point]:
     metrics = search / "final" / "metrics.json"
     if pretrain.exists():
         status = read_json(pretrain)
-        points += _facts(status, NETWORK, 0, clock(status))
+        points += _facts(status, NETWORK, 0, stage_time(status))
     last = 0
     for last, path in rounds(search).items():
         status = read_json(path)
-        points += _facts(status, NETWORK, last, clock(status))
+        points += _facts(status, NETWORK, last, stage_time(status))
         seen = {"architectures": status["totals"]["architectures"]}
-        points += _facts(status | seen, ("steps", "seconds", *seen), last, clock(status), "effort/")
+        points += _facts(
+            status | seen, ("steps", "seconds", *seen), last, stage_time(status), "effort/"
+        )
     if final.exists() and metrics.exists():
-        values, time = read_json(metrics), clock(read_json(final))
+        values, time = read_json(metrics), stage_time(read_json(final))
         seconds = {f"seconds_{stage}": values["seconds"][stage] for stage in TOTAL}
         points += _facts(values, NETWORK, last + 1, time)
         points += _facts(values, TEST, 0, time)
@@ -200,8 +202,8 @@ def rounds(search: Path) -> dict[int, Path]:
 def span(search: Path) -> tuple[int, int]:
     """Return when the first finished stage began and the last one ended, in ms since 1970."""
     names = ("pretrain/status.json", "search/round_*/status.json", "final/status.json")
-    clocks = [clock(read_json(path)) for name in names for path in search.glob(name)]
-    return min(c.at(0) for c in clocks), max(c.at(c.steps) for c in clocks)
+    times = [stage_time(read_json(path)) for name in names for path in search.glob(name)]
+    return min(t.at(0) for t in times), max(t.at(t.steps) for t in times)
 
 
 def sibling_names(architectures: pa.Table) -> dict[int, str]:
@@ -231,7 +233,7 @@ def thinned(count: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _curve(key: str, rows: pa.Table, column: str, time: Clock, most: int) -> Iterator[Point]:
+def _curve(key: str, rows: pa.Table, column: str, time: StageTime, most: int) -> Iterator[Point]:
     steps = rows["step"].to_numpy()
     values = rows[column].to_numpy().astype(np.float64)  # null -> NaN
     finite = np.flatnonzero(np.isfinite(values))
@@ -240,7 +242,7 @@ def _curve(key: str, rows: pa.Table, column: str, time: Clock, most: int) -> Ite
 
 
 def _facts(
-    status: Mapping[str, Any], keys: Iterable[str], step: int, time: Clock, section: str = ""
+    status: Mapping[str, Any], keys: Iterable[str], step: int, time: StageTime, section: str = ""
 ) -> Iterator[Point]:
     """Make points of the numbers among `keys`, with the time of the end of the stage; MLflow shows
     the names that begin with the same `section` together."""

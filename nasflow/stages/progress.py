@@ -76,7 +76,7 @@ class Line:
             self._terminal.close()
         done, of, note = self._state
         if kind is None and of:
-            taken = clock(time.monotonic() - self._began)
+            taken = as_time(time.monotonic() - self._began)
             erase = ERASE if self._terminal is not None else ""
             line = f"{erase}{self._title}: {done} steps in {taken}, {note}"
             print(_encodable(line), file=sys.stderr)
@@ -86,7 +86,7 @@ class Line:
         first, since = self._first or (done, now)
         left = ""
         if done > first:
-            left = f", {clock((now - since) / (done - first) * (of - done))} left"
+            left = f", {as_time((now - since) / (done - first) * (of - done))} left"
         filled = round(BAR * done / max(of, 1))
         bar = "━" * filled + "─" * (BAR - filled) + " " if width >= ROOMY else ""
         return _encodable(f"{self._title} {bar}{done}/{of}{left}, {note}")
@@ -155,7 +155,7 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "ignore").decode(encoding)
 
 
-def clock(seconds: float) -> str:
+def as_time(seconds: float) -> str:
     """Write a duration in seconds as minutes and seconds, 0:07, or with hours, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -212,7 +212,7 @@ def _stage_run(
     client: MlflowClient, experiment: str, parent: str, source: Source, digest: str
 ) -> str:
     """Make the run of a stage with its curves and files; the digest is written last."""
-    time, drawn = curves.clock(source.status), pictures.pictures(source)
+    time, drawn = curves.stage_time(source.status), pictures.pictures(source)
     run = client.create_run(experiment, time.at(0), _tags(source, parent), source.title)
     run_id = str(run.info.run_id)
     client.set_tag(run_id, NOTE, notes.of_stage(source, run_id, list(drawn)))

@@ -55,7 +55,7 @@ def diagrams(source: Source) -> dict[str, bytes]:
 
 def name_of(source: Source, key: str) -> str:
     """Return a picture's path among the artifacts; it is the same whenever it is drawn."""
-    end = curves.clock(source.status).at(source.status["steps"])
+    end = curves.stage_time(source.status).at(source.status["steps"])
     unique = uuid.uuid5(uuid.NAMESPACE_URL, f"nasflow:{source.key}/{key}")
     return f"images/{key.replace('/', '~')}+step+0+timestamp+{end}+{unique}.png"
 

@@ -87,8 +87,8 @@ def training_loop(
         done = kept.step
     while more(done):
         k, step_size = first + done, tau(done)
-        judges = _draw(validation, k) if validation else None
-        train_loss, validation_loss = live.step(_draw(train, k), judges, step_size)
+        unseen = _draw(validation, k) if validation else None
+        train_loss, validation_loss = live.step(_draw(train, k), unseen, step_size)
         done += 1
         yield Step(done, k, step_size, train_loss, validation_loss)
         if more(done):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nasflow.search.progress_note import progress_note
-from nasflow.stages.progress import ERASE, clock, progress
+from nasflow.stages.progress import ERASE, as_time, progress
 
 STAGE = """
 import sys, time
@@ -103,4 +103,4 @@ def test_a_step_costs_next_to_nothing() -> None:
 
 
 def test_elapsed_time_is_written_as_hours_minutes_and_seconds() -> None:
-    assert [clock(s) for s in (7, 59.6, 760, 3723)] == ["0:07", "1:00", "12:40", "1:02:03"]
+    assert [as_time(s) for s in (7, 59.6, 760, 3723)] == ["0:07", "1:00", "12:40", "1:02:03"]
