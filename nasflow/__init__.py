@@ -54,7 +54,7 @@ _NAMES = {
     "storage.checkpoint": ("read_checkpoint",),
     "training.batches": ("Split",),
 }
-_MODULES = {"flow": "particles.flow", "schedule": "training.schedule"}
+_MODULES = ("flow", "schedule")
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -103,7 +103,7 @@ def __getattr__(name: str) -> Any:
         _load("nasflow.architecture.architecture").Architecture._repr_html_ = _drawing
         value = getattr(_load(f"nasflow.{_HOME[name]}"), name)
     elif name in _MODULES:
-        value = _load(f"nasflow.{_MODULES[name]}")
+        value = _load(f"nasflow.{name}")
     else:
         raise AttributeError(f"module 'nasflow' has no attribute {name!r}")
     globals()[name] = value

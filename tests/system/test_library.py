@@ -26,9 +26,22 @@ def test_every_public_name_is_there_and_known_to_type_checkers() -> None:
     assert all(getattr(nasflow, name) is not None for name in nasflow.__all__)
     parts = {path.stem for path in (ROOT / "nasflow").iterdir()}
     assert {"network", "version"} <= parts
-    assert not parts & typed, "importing a module or a room would hide the name"
+    modules = {"flow", "schedule"}
+    assert modules <= parts
+    assert not parts & (typed - modules), "importing a module or a room would hide the name"
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = nasflow.no_such_name
+
+
+def test_flow_and_schedule_are_modules_under_their_documented_names() -> None:
+    code = (
+        "import nasflow.flow, nasflow.schedule, nasflow.architecture.architecture, nasflow.network;"
+        "from nasflow.flow import energy; from nasflow.schedule import sgdr;"
+        "import nasflow.particles.flow as flow, nasflow.training.schedule as schedule;"
+        "assert nasflow.flow is flow and nasflow.schedule is schedule;"
+        "assert nasflow.graph is flow.graph"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_import_takes_no_time_and_no_torch() -> None:
