@@ -224,6 +224,36 @@ def _tests_of(name: str) -> Path:
     return TESTS.joinpath(*room, f"test_{module}.py")
 
 
+def test_options_below_the_stages_are_typed() -> None:
+    """A section of the configuration is passed on as its model, never as a dictionary."""
+    core = {"particles", "architecture", "kernels", "network", "training", "search", "studies"}
+    files = [path for name, path in MODULES.items() if _room(name) in core]
+    assert len(files) > 50
+    assert not [path.name for path in files if "dict[str, Any]" in path.read_text()]
+
+
+def test_functions_and_files_stay_short() -> None:
+    """Most functions have at most 25 lines of code, and none has more than 50 lines in all."""
+    kernels = {"kernels.batch_norm_kernels", "kernels.max_pool", "kernels.mixing"}
+    whole, code = {}, []
+    for name, path in MODULES.items():
+        text = path.read_text()
+        assert len(text.splitlines()) <= 300, f"{name} is about more than one noun"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and name not in kernels:
+                whole[f"{name}.{node.name}"] = _lines(node)
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                code.append(sum(_lines(statement) for statement in body))
+    assert len(code) > 1000
+    assert not {name: lines for name, lines in whole.items() if lines > 50}
+    assert sum(lines <= 25 for lines in code) > 0.98 * len(code)
+
+
+def _lines(node: ast.stmt) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
 def test_a_room_says_what_it_is() -> None:
     rooms = [name for name in MODULES if name.endswith(".__init__")]
     assert rooms

@@ -36,7 +36,8 @@ from nasflow.storage.lock import Held, take
 
 # Raise a stage's number when its program computes other results than before: Snakemake notices a
 # changed command line, but not a changed program. The results of that stage and of all stages after
-# it are then computed again.
+# it are then computed again. A new column of a table is no other result: old tables are translated
+# when they are read.
 VERSIONS = {
     "prepare": 2,
     "pretrain": 5,
