@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from quick import STEPS, base_network, round_of, setting_of
 from still import setting
 
-from nasflow.config.kinds import BASELINES
+from nasflow.config.kinds import BASELINES, Algorithm
 from nasflow.search import baselines, neighbourhood
 from nasflow.search.budget import Limits
 from nasflow.search.children import propose, starts
@@ -179,6 +179,20 @@ def test_where_no_child_is_legal_the_parent_stays(
     found = round_of(algorithm, setting_of(constraints={"max_parameters": 1}))
     assert (found.reason, found.steps, found.winner) == ("exhausted", 0, 0)
     assert len(found.architectures) == 1
+
+
+@pytest.mark.parametrize("algorithm", sorted(ROUNDS))
+def test_a_round_repeats_bit_for_bit(algorithm: str) -> None:
+    """The same arguments give the same rows and the same weights."""
+    setting = setting_of(6, max_steps=8, warmup_steps=2)._replace(algorithm=Algorithm(algorithm))
+    one, two = (round_of(algorithm, setting) for _ in range(2))
+    assert len(one.particles) > 5
+    assert repr(one.particles) == repr(two.particles)  # NaN is equal to NaN here
+    assert one.architectures == two.architectures
+    for part in ("x", "v", "buffers"):
+        first, second = getattr(one.network, part), getattr(two.network, part)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(t, second[name]) for name, t in first.items())
 
 
 def test_where_all_networks_diverge_the_parent_stays() -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 
 import pytest
+from filelock import FileLock
 from pipeline import CONFIG, snakemake
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A folder with a finished search of two rounds, and what Snakemake said."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "config.yaml").write_text(CONFIG)
-    return folder, snakemake(folder)
+def finished(tmp_path_factory, worker_id):
+    """A folder with a finished search of two rounds, and what Snakemake said.
+
+    The processes of the tests share it: the first that needs it makes it, and the others wait."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared if worker_id == "master" else shared.parent
+    folder, said = shared / "finished", shared / "finished.pickle"
+    with FileLock(f"{said}.lock"):
+        if not said.exists():
+            folder.mkdir()
+            (folder / "config.yaml").write_text(CONFIG)
+            said.write_bytes(pickle.dumps(snakemake(folder)))
+    return folder, pickle.loads(said.read_bytes())
 
 
 @pytest.fixture

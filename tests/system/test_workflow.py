@@ -87,7 +87,7 @@ def test_a_search_without_a_legal_child_ends_and_is_tested(search):
     edit(search, "max_steps: 4}", "max_steps: 4, constraints: {max_parameters: 1}}")
     result = snakemake(search)
     assert jobs(result).count("search_round 1") == 1
-    assert "ended as no child is legal" in result.stdout + result.stderr
+    assert "ended because no child is legal" in result.stdout + result.stderr
     metrics = json.loads((search / SEARCH / "final/metrics.json").read_text())
     assert (metrics["rounds"], metrics["architectures"]) == (1, 0)
 
@@ -95,7 +95,7 @@ def test_a_search_without_a_legal_child_ends_and_is_tested(search):
 def test_the_report_is_a_target_and_stands_in_the_one_of_snakemake(search):
     assert jobs(snakemake(search, targets=["report"])) == ["report"]
     page = (search / "results/tiny/report.html").read_text()
-    assert "What it gets wrong" in page and str(search) not in page
+    assert "What the network gets wrong" in page and str(search) not in page
     assert planned(search, targets=["report"]) == []
     done = snakemake(search, "--report", "all.html", targets=["report"])
     assert done.returncode == 0, done.stderr
