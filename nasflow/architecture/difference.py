@@ -65,7 +65,7 @@ def sentences(g: Architecture, parent: Architecture) -> list[str]:
     found = difference(g, parent)
     lines = [f"new: {name(g, i)} {_place(g, i)}" for i in _ordered(g, found.added)]
     lines += [
-        f"gone: {name(parent, i)} {_place(parent, i)}" for i in _ordered(parent, found.removed)
+        f"removed: {name(parent, i)} {_place(parent, i)}" for i in _ordered(parent, found.removed)
     ]
     for i in _ordered(g, found.resized):
         lines.append(f"changed: {name(parent, i)} is now {name(g, i)}")

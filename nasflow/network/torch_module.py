@@ -79,10 +79,8 @@ def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
     averaged = False
     while layers:
         layer, here = layers.pop(0), len(nodes)
-        if isinstance(layer, nn.Flatten):
-            continue
-        if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
-            averaged = True
+        if _leads_to_the_head(layer, layers):
+            averaged |= isinstance(layer, nn.AdaptiveAvgPool2d)
             continue
         if isinstance(layer, nn.Linear) and not layers:
             (node, own), running = _head(layer, nodes, size, averaged), Tensors()
@@ -93,6 +91,16 @@ def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
         buffers |= {f"{here}.{name}": t for name, t in running.items()}
     g = Architecture(tuple(nodes), size)
     return Network(g, x, buffers, {name: torch.zeros_like(t) for name, t in x.items()})
+
+
+def _leads_to_the_head(layer: nn.Module, behind: list[nn.Module]) -> bool:
+    """Whether a layer only brings the last map into the form that the last Linear reads."""
+    if isinstance(layer, nn.Flatten):
+        whole = (layer.start_dim, layer.end_dim) == (1, -1)
+        return whole and [type(other) for other in behind] == [nn.Linear]
+    if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
+        return [type(other) for other in behind] == [nn.Flatten, nn.Linear]
+    return False
 
 
 def _flattened(module: nn.Module) -> Iterator[nn.Module]:
@@ -124,9 +132,11 @@ def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tens
     kernel, padding = conv.kernel_size[0], conv.padding
     same = padding == "same" or _pair(padding) == (kernel // 2, kernel // 2)
     square = conv.kernel_size == (kernel, kernel) and kernel % 2
-    if not (square and same and conv.groups == 1 and {*conv.stride, *conv.dilation} == {1}):
+    plain = conv.groups == 1 and conv.padding_mode == "zeros"
+    if not (square and same and plain and {*conv.stride, *conv.dilation} == {1}):
         raise ValueError(
-            f"from_torch: {conv}; expected an odd square kernel, stride 1 and same padding"
+            f"from_torch: {conv}; expected an odd square kernel, stride 1 and same padding with "
+            "zeros"
         )
     if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or not norm.affine:
         raise ValueError(f"from_torch: {norm} behind {conv}; expected {LAYERS}")
@@ -158,7 +168,8 @@ def _head(
 
 def _halves(pool: nn.MaxPool2d) -> bool:
     numbers = (_pair(pool.kernel_size), _pair(pool.stride), _pair(pool.padding))
-    return numbers == ((2, 2), (2, 2), (0, 0)) and not pool.ceil_mode
+    plain = _pair(pool.dilation) == (1, 1) and not pool.return_indices and not pool.ceil_mode
+    return numbers == ((2, 2), (2, 2), (0, 0)) and plain
 
 
 def _pair(value: object) -> tuple[object, object]:

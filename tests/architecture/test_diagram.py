@@ -61,7 +61,7 @@ def test_differences_are_there_both_ways_and_none_without_one(seed: int) -> None
 def test_a_new_layer_is_marked_and_named() -> None:
     child = _deeper(BASE, 3)
     assert sentences(child, BASE) == ["new: conv 5×5, 16 (node 7) after conv 3×3, 16"]
-    assert sentences(BASE, child) == ["gone: conv 5×5, 16 (node 7) after conv 3×3, 16"]
+    assert sentences(BASE, child) == ["removed: conv 5×5, 16 (node 7) after conv 3×3, 16"]
     assert _words(diagram(child, BASE)).count("+") == 1
     assert _words(diagram(BASE, child)).count("−") == 1
 

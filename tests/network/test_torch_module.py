@@ -65,6 +65,10 @@ def test_a_module_learns_and_goes_back_to_a_network() -> None:
         (nn.MaxPool2d(2, stride=1), "MaxPool2d"),
         (nn.Conv2d(6, 6, 3, stride=2), "stride 1"),
         (nn.Conv2d(6, 6, 3, padding=1), "behind Conv2d"),
+        (nn.Conv2d(6, 6, 3, padding=1, padding_mode="reflect"), "same padding"),
+        (nn.MaxPool2d(2, dilation=2), "MaxPool2d"),
+        (nn.AdaptiveAvgPool2d(1), "AdaptiveAvgPool2d"),
+        (nn.Flatten(), "Flatten"),
     ],
 )
 def test_a_layer_that_no_network_has_is_named(layer: nn.Module, words: str) -> None:
