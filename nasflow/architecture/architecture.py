@@ -54,18 +54,22 @@ class Architecture:
 
     @property
     def image(self) -> Node:
+        """The node of the image, which is the first one."""
         return self.nodes[0]
 
     @property
     def head(self) -> Node:
+        """The node of the head, which is the last one."""
         return self.nodes[-1]
 
     @property
     def convs(self) -> tuple[Node, ...]:
+        """All convolutions, in topological order."""
         return tuple(node for node in self.nodes if node.op == "conv")
 
     @cached_property
     def next_id(self) -> int:
+        """The id that the next new node gets."""
         return max(self._by_id) + 1
 
     def consumers(self, identity: int) -> tuple[Node, ...]:
@@ -74,7 +78,7 @@ class Architecture:
 
     @cached_property
     def pooled(self) -> dict[int, int]:
-        """For each convolution whose only reader is a pool: its id, and the id of the pool."""
+        """The id of the pool, by the id of each convolution whose only reader is a pool."""
         readers = {conv.id: self.consumers(conv.id) for conv in self.convs}
         return {c: r[0].id for c, r in readers.items() if len(r) == 1 and r[0].op == "pool"}
 

@@ -130,7 +130,7 @@ def diagram(
 
 
 def _places(g: Architecture, parent: Architecture | None, found: Difference) -> dict[int, Place]:
-    """The place of each node, by id.
+    """Return the place of each node, by id.
 
     The rows are in topological order. A removed node comes behind the node that it stood behind.
     """
@@ -149,7 +149,7 @@ def _places(g: Architecture, parent: Architecture | None, found: Difference) -> 
 
 
 def _half(node: Node, owner: Architecture) -> float:
-    """Half the width of a box: logarithmic in the channels, since morphisms multiply channels."""
+    """Return half the width of a box, logarithmic since morphisms multiply channels."""
     if node.op == "add":
         return ROUND / 2
     channels = owner.shapes[node.id][0]
@@ -160,7 +160,7 @@ def _half(node: Node, owner: Architecture) -> float:
 def _routes(
     places: dict[int, Place], g: Architecture, found: Difference
 ) -> tuple[list[tuple[Place, Place, str]], list[Arc]]:
-    """The straight edges to the next row, and the arcs for all other edges.
+    """Return the straight edges to the next row, and the arcs for all other edges.
 
     Each arc takes the first lane that is free between its rows. Short arcs come first, so that long
     ones run outside of them.
@@ -225,7 +225,7 @@ def _box(place: Place, middle: float, parent: Architecture | None) -> str:
 
 
 def _word(place: Place, parent: Architecture | None) -> str:
-    """The text in a box, such as `conv 3×3 · 24→48` for a convolution that was widened."""
+    """Return the text in a box, such as `conv 3×3 · 24→48` for a convolution that was widened."""
     node = place.node
     if node.op == "add":
         return "+"
@@ -242,7 +242,7 @@ def _word(place: Place, parent: Architecture | None) -> str:
 
 
 def _hint(place: Place) -> str:
-    """The text that appears while a pointer rests on a box."""
+    """Return the text that appears while a pointer rests on a box."""
     g, node = place.owner, place.node
     shape = "×".join(map(str, g.shapes[node.id]))
     learned = sum(math.prod(s) for n, s in g.tensors.items() if n.split(".")[0] == str(node.id))

@@ -91,7 +91,7 @@ def name(g: Architecture, identity: int) -> str:
 
 
 def _place(g: Architecture, identity: int) -> str:
-    """The place of a node: its id, and what it reads."""
+    """Return the place of a node: its id, and what it reads."""
     return f"(node {identity}) after {' and '.join(name(g, i) for i in g[identity].inputs)}"
 
 

@@ -67,7 +67,7 @@ def rails(g: Architecture, strokes: Strokes = DRAWN) -> list[str]:
 
 
 def _columns(edges: list[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """The column of the rail of each edge; column 0 is nearest to the nodes.
+    """Return the column of the rail of each edge; column 0 is nearest to the nodes.
 
     Short edges come first, so that they are nearest. Two edges whose rows overlap have different
     columns, even where they only meet in one node.

@@ -26,6 +26,6 @@ class Baselines(Section):
     eta: int = key(2, "halving: one in so many networks goes on", low=2, high=100)
 
     def over(self, search: Search) -> Search:
-        """Return `search` with the keys that this section has too in their place."""
+        """Return `search`, in which the keys that this section has too hold its values."""
         shared = set(type(self).model_fields) & set(type(search).model_fields)
         return search.model_copy(update={name: getattr(self, name) for name in shared})

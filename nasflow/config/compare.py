@@ -1,4 +1,4 @@
-"""The section `compare` of the configuration, and what an ablation makes of an experiment."""
+"""The section `compare` of the configuration, and what an ablation changes in an experiment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SECTIONS = ("search", "baselines")
 FILES = (
     *("runs.csv", "results.csv", "methods.csv", "ablations.csv", "checklist.csv"),
     *("anytime.png", "errors.png", "settings.json", "comparison.html", "comparison.md"),
-    "files.json",  # their sha256
+    "files.json",  # the sha256 of the files above
 )
 
 
-NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"  # of an ablation, which is part of paths
+NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"  # of the name of an ablation, which is part of paths
 CHANGED: JsonDict = {
     "type": ["object", "null"],
     "additionalProperties": False,
@@ -32,7 +32,7 @@ Ablations = Mapping[str, Mapping[str, Mapping[str, Any]]]
 def _ablations(raw: Any) -> Any:
     """Check the names of ablations and of their sections; null takes an ablation out.
 
-    What an ablation changes in its sections is checked where it is laid over them."""
+    The values of the options are checked later, by `Experiment.variant`."""
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
@@ -77,18 +77,34 @@ def algorithm_of(name: str) -> Algorithm:
 
 
 def names(compare: Compare) -> list[str]:
-    """List the ablations by the names that they have in paths, such as `nasgd-log`."""
+    """List the names of the ablations as they stand in paths, such as `nasgd-log`."""
     return [f"{compare.of}-{ablation}" for ablation in compare.ablations]
 
 
 def overrides(compare: Compare, name: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return what a method changes, by section; only ablations change something."""
+    """Return the options that a method changes.
+
+    Args:
+        compare: the section, which holds the ablations.
+        name: an algorithm or an ablation, such as `nasgd-log`.
+
+    Returns:
+        The changed options by section; empty for an algorithm.
+    """
     _, _, ablation = name.partition("-")
     return compare.ablations[ablation] if ablation else {}
 
 
 def merged(section: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay options over a section; mappings inside are merged key by key."""
+    """Lay options over a section; mappings inside are merged key by key.
+
+    Args:
+        section: the values before.
+        options: the values that take the place of those of the same key.
+
+    Returns:
+        A new mapping; the arguments stay as they are.
+    """
     result = dict(section)
     for name, value in options.items():
         inner = result.get(name)
@@ -98,7 +114,12 @@ def merged(section: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
 
 
 def differences(options: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """Yield one line for each value that differs, such as `search.potential: log`."""
+    """Yield one line for each value that differs, such as `search.potential: log`.
+
+    Args:
+        options: the values that differ; mappings may stand inside.
+        where: the path of `options`, with a dot at its end, which stands before each key.
+    """
     for name, value in options.items():
         if isinstance(value, Mapping):
             yield from differences(value, f"{where}{name}.")

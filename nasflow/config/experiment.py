@@ -63,7 +63,14 @@ class Experiment(Section):
     tracking: Tracking = Tracking()
 
     def variant(self, name: str) -> Experiment:
-        """Return the experiment as an algorithm or an ablation (`nasgd-log`) runs it."""
+        """Return the experiment as an algorithm or an ablation (`nasgd-log`) runs it.
+
+        Args:
+            name: the algorithm, which changes nothing, or the ablation.
+
+        Raises:
+            ConfigError: if an option of the ablation is unknown or not allowed.
+        """
         changed = {}
         for section, options in compare.overrides(self.compare, name).items():
             before: Section = getattr(self, section)

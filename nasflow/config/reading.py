@@ -32,7 +32,13 @@ class ConfigError(ValueError):
 
 
 class Spec(NamedTuple):
-    """What a key may hold: its type without None, whether it may be null, and its bounds."""
+    """What a key may hold.
+
+    Attributes:
+        kind: the type of its values, without None.
+        nullable: whether it may be null.
+        metadata: the bounds of its values, as pydantic keeps them.
+    """
 
     kind: Any
     nullable: bool
@@ -81,7 +87,7 @@ def _place(cls: type[Section], error: ErrorDetails) -> list[tuple[int, int]]:
 
 
 def _lines(cls: type[Section], error: ErrorDetails, where: str) -> list[str]:
-    """What a person reads about one finding of pydantic."""
+    """Return what a person reads about one finding of pydantic."""
     *parents, last = error["loc"]
     raw, kind = error["input"], error["type"]
     if kind in ("extra_forbidden", "invalid_key"):
@@ -104,7 +110,7 @@ def _lines(cls: type[Section], error: ErrorDetails, where: str) -> list[str]:
 
 
 def _field(cls: type[Section], path: Sequence[int | str]) -> Spec:
-    """What stands at a path: a section, a key of it, or an item of a list or mapping."""
+    """Describe what stands at a path: a section, a key, or an item of a list or mapping."""
     spec = Spec(cls, False, ())
     for part in path:
         if _is_section(spec.kind):
@@ -134,7 +140,7 @@ def _is_section(kind: Any) -> bool:
 
 
 def _expected(spec: Spec, raw: Any) -> str:
-    """What is allowed where `raw` was found."""
+    """Say what is allowed where `raw` was found."""
     if _is_section(spec.kind):
         return "a mapping of keys"
     if typing.get_origin(spec.kind) is tuple:
@@ -159,7 +165,7 @@ def _choices(kind: Any) -> list[int | str]:
 
 
 def _fits(raw: Any, kind: type) -> bool:
-    """Whether a value is of a kind, so that only its bounds can be wrong."""
+    """Return whether a value is of a kind, so that only its bounds can be wrong."""
     if isinstance(raw, bool) or kind is bool:
         return isinstance(raw, bool) and kind is bool
     if kind is float:
@@ -168,7 +174,7 @@ def _fits(raw: Any, kind: type) -> bool:
 
 
 def _remedy(kind: type, raw: Any) -> str:
-    """How a number has to be written, where it is only written wrongly."""
+    """Say how a number has to be written, where it is only written wrongly."""
     if (
         kind in (int, float)
         and isinstance(raw, str)
@@ -184,7 +190,7 @@ def _remedy(kind: type, raw: Any) -> str:
 
 
 def _bounds(metadata: Sequence[Any]) -> str | None:
-    """The range of a number, or the pattern of a text."""
+    """Say the range of a number, or the pattern of a text."""
     low = next((m.ge for m in metadata if isinstance(m, Ge)), None)
     high = next((m.le for m in metadata if isinstance(m, Le)), None)
     above = next((m.gt for m in metadata if isinstance(m, Gt)), None)
@@ -206,6 +212,6 @@ def _hint(name: object, known: Iterable[str]) -> str:
 
 
 def _path(where: str, parts: Iterable[int | str]) -> str:
-    """The path of a key in a message; places in a list are left out."""
+    """Return the path of a key in a message; places in a list are left out."""
     names = [printable(part) if isinstance(part, str) else None for part in parts]
     return ".".join([*([where] if where else []), *(name for name in names if name is not None)])

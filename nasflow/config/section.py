@@ -44,6 +44,9 @@ def key(
         above: a value that the key must exceed.
         pattern: a regular expression that a text must match from its first to its last character.
         options: more options of pydantic's `Field`.
+
+    Returns:
+        What pydantic expects in the place of the default value of a field.
     """
     return Field(
         default, description=meaning, ge=low, le=high, gt=above, pattern=pattern, **options
@@ -51,12 +54,15 @@ def key(
 
 
 def refuse(message: str, *below: str, **found: Any) -> PydanticCustomError:
-    """Make the error of a validator.
+    """Make the error that a validator raises.
 
     Args:
         message: what the user reads behind the key and the value.
         below: the path from the key that is validated to the value that is wrong.
         found: `found=value`, where another value than that of the key is wrong.
+
+    Returns:
+        The error, for the caller to raise.
     """
     return PydanticCustomError(REFUSED, "{message}", {"message": message, "below": below, **found})
 
@@ -79,7 +85,7 @@ Kernel = Annotated[Literal[1, 3, 5, 7], BeforeValidator(_no_truth)]  # size of a
 
 
 def one_of(names: Sequence[str]) -> AfterValidator:
-    """Make a validator of the names in a mapping."""
+    """Make a validator of a name in a mapping, which refuses every name that is not listed."""
 
     def known(name: str) -> str:
         if name not in names:
@@ -90,7 +96,10 @@ def one_of(names: Sequence[str]) -> AfterValidator:
 
 
 def over(defaults: Mapping[str, float]) -> BeforeValidator:
-    """Make a validator of a mapping of names to numbers: names left out keep their default."""
+    """Make a validator of a mapping of names to numbers.
+
+    A name that the mapping leaves out gets its number from `defaults`.
+    """
 
     def complete(raw: Any) -> Any:
         if not isinstance(raw, Mapping):
@@ -101,7 +110,15 @@ def over(defaults: Mapping[str, float]) -> BeforeValidator:
 
 
 def named(names: Sequence[str], **bounds: float) -> JsonDict:
-    """Say in a JSON schema which names a mapping may hold."""
+    """Say in a JSON schema which names a mapping may hold.
+
+    Args:
+        names: the names.
+        bounds: keywords of JSON schema for the number of each name, such as minimum=0.0.
+
+    Returns:
+        The part of the schema that describes the mapping.
+    """
     number: JsonDict = {"type": "number", **bounds}
     return {"additionalProperties": False, "properties": dict.fromkeys(names, number)}
 

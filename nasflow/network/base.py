@@ -16,7 +16,7 @@ def base_network(base: Base, image: tuple[int, int, int], classes: int, seed: in
         base: widths, kernel and head.
         image: (channels, height, width) of the images.
         classes: number of classes.
-        seed: of the search.
+        seed: the seed of the search.
     """
     head = "flat_head" if base.head == Head.FLATTEN else "head"
     g = chain(base.widths, base.kernel, image, classes, head)

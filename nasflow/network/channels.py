@@ -65,7 +65,7 @@ def resize(network: Network, conv: int, keep: tuple[int, ...], rng: np.random.Ge
 def _columns(
     g: Architecture, source: int, group: frozenset[int], keep: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Number in the parent of each channel of `source` after the resize, -1 for a new channel."""
+    """Return the parent's number of each channel of `source` after the resize; -1: a new one."""
     columns: list[int] = []
     start = 0
     for segment in g.segments[source]:
@@ -82,7 +82,7 @@ def _fresh(
     columns: tuple[int, ...],
     rng: np.random.Generator,
 ) -> Tensor:
-    """Weights whose new rows (new filters) are Kaiming-normal, but zero in new columns (channels).
+    """Draw weights: new rows (filters) are Kaiming-normal, but zero in new columns (channels).
 
     Rows and columns that are not new are zero; the parent's weights replace them.
     """

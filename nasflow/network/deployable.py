@@ -102,6 +102,9 @@ def traced(module: Deployable, like: Tensor) -> torch.export.ExportedProgram:
     Args:
         module: the module.
         like: images of the type and size that the exported module shall take.
+
+    Returns:
+        The exported program.
     """
     with traceable(), torch.no_grad():
         return torch.export.export(module, (like,), dynamic_shapes=BATCH)
@@ -125,7 +128,7 @@ def traceable() -> Iterator[None]:
 
 
 class Mix(nn.Module):
-    """mix * first + (1 - mix) * second, with one learned mix for each channel."""
+    """Computes mix * first + (1 - mix) * second, with one learned mix for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -148,7 +151,7 @@ def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
 
 
 def _layer(node: Node, inputs: list[tuple[int, int, int]]) -> nn.Module | None:
-    """The layer of a node, or None where nothing is learned."""
+    """Return the layer of a node, or None where nothing is learned."""
     if node.op == "conv":
         padding: Any = node.kernel // 2 if node.kernel % 2 else "same"
         return nn.Sequential(
@@ -169,7 +172,7 @@ def _layer(node: Node, inputs: list[tuple[int, int, int]]) -> nn.Module | None:
 
 
 def _state(network: Network) -> dict[str, Tensor]:
-    """The network's tensors under the names of the module."""
+    """Return the network's tensors under the names of the module."""
     g, x, buffers, _ = network
     state: dict[str, Tensor] = {}
     for node in g.nodes:

@@ -57,7 +57,7 @@ def deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
 
 
 def _identity(network: Network, conv: int, new: Node) -> dict[str, Change]:
-    """The tensors with which a convolution hands on what the convolution before it emits."""
+    """Return the tensors with which a convolution hands on what the convolution before it emits."""
     mean, variance = rectified_moments(network.x[f"{conv}.scale"], network.x[f"{conv}.shift"])
     height = network.x[f"{conv}.weight"].flatten(1).norm(dim=1).mean().clamp_min(1.0)
     width, side, middle = new.width, new.kernel, (new.kernel - 1) // 2

@@ -94,7 +94,7 @@ def from_torch(module: nn.Sequential, size: tuple[int, int]) -> Network:
 
 
 def _leads_to_the_head(layer: nn.Module, behind: list[nn.Module]) -> bool:
-    """Whether a layer only brings the last map into the form that the last Linear reads."""
+    """Return whether a layer only brings the last map into the form that the last Linear reads."""
     if isinstance(layer, nn.Flatten):
         whole = (layer.start_dim, layer.end_dim) == (1, -1)
         return whole and [type(other) for other in behind] == [nn.Linear]
@@ -112,7 +112,7 @@ def _flattened(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _layer(layer: nn.Module, here: int, behind: list[nn.Module]) -> tuple[Node, Tensors, Tensors]:
-    """Node `here`, its learned tensors and its running statistics, of a convolution or a pool.
+    """Return node `here`, a convolution or a pool, its learned tensors and running statistics.
 
     A convolution takes its BatchNorm and its ReLU from the layers behind it.
     """
@@ -128,7 +128,7 @@ def _layer(layer: nn.Module, here: int, behind: list[nn.Module]) -> tuple[Node, 
 
 
 def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tensors]:
-    """Learned tensors and running statistics of a convolution with its BatchNorm."""
+    """Return the learned tensors and running statistics of a convolution with its BatchNorm."""
     kernel, padding = conv.kernel_size[0], conv.padding
     same = padding == "same" or _pair(padding) == (kernel // 2, kernel // 2)
     square = conv.kernel_size == (kernel, kernel) and kernel % 2
@@ -152,7 +152,7 @@ def _convolution(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensors, Tens
 def _head(
     linear: nn.Linear, nodes: list[Node], size: tuple[int, int], averaged: bool
 ) -> tuple[Node, Tensors]:
-    """The last layer; it reads the mean of each map if `averaged`, and else the whole map."""
+    """Return the last layer; it reads the mean of each map if `averaged`, else the whole map."""
     channels = next(n.width for n in reversed(nodes) if n.width)
     halvings = 2 ** sum(n.op == "pool" for n in nodes)
     shape = (channels,) if averaged else (channels, size[0] // halvings, size[1] // halvings)

@@ -69,7 +69,7 @@ def energy(f: Vector, V: Vector, *, kind: str, beta: float, weight: float) -> Ve
     Args:
         f: shares of the particles, (m,).
         V: validation losses in nats, (m,).
-        kind: of the potential U', as in `potential`.
+        kind: the form of U', as in `potential`.
         beta: exponent of the power potential.
         weight: the entropy weight w, nats.
     """
@@ -136,8 +136,14 @@ def push(
 def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True) -> float:
     """Return the rate at which the flow of phi raises the mean loss: sum_ij f_i Q_ij (V_j - V_i).
 
-    Unsigned, that is with [V_j - V_i]^+, it is what D.2 prints: positive as soon as any particle
-    goes to a larger loss."""
+    Args:
+        f: shares of the particles, (m,).
+        phi: the potential, (m,), which gives the rates Q of `second_order_rates`.
+        V: validation losses in nats, (m,).
+        K: the weights of the edges, (m, m).
+        signed: if False, [V_j - V_i]^+ takes the place of V_j - V_i. This is what D.2 prints, and
+            it is positive as soon as any particle goes to a larger loss.
+    """
     climb = V[None, :] - V[:, None]  # (m, m): from i to j
     if not signed:
         climb = np.maximum(climb, 0.0)
@@ -173,8 +179,14 @@ def move(rng: np.random.Generator, n: Counts, Q: Matrix, kappa_tau: float) -> tu
 
 
 def winner(n: Counts) -> int | None:
-    """Return the child with most particles once it holds at least twice those of the centre.
+    """Return the child with most particles if it holds at least twice as many as the centre.
 
-    Of two children with equally many it is the first; None while no child holds so many."""
+    Args:
+        n: particles and ghosts on each node, (m,); node 0 is the centre.
+
+    Returns:
+        The number of its node, the first one if several children hold equally many. None if no
+        child holds twice as many as the centre.
+    """
     child = 1 + int(np.argmax(n[1:]))
     return child if n[child] >= 2 * n[0] else None

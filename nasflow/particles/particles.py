@@ -49,11 +49,11 @@ class Rules(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What the log keeps of a step.
+    """What is recorded about the particles in a step.
 
-    `counts`, `share`, `energy`, `phi` and `weight` belong to one instant, that at which the
-    particles decide: E = w U'(f) + V holds between them. `moved`, `after` and `restarted` tell what
-    the step did.
+    `counts`, `share`, `energy`, `phi` and `weight` belong to the same instant, at which the
+    particles decide whether to move. E = w U'(f) + V holds between them. `moved`, `after` and
+    `restarted` tell what the step did.
 
     Attributes:
         counts: particles and ghosts on each node before the move, (m,).
@@ -86,6 +86,9 @@ def rules(algorithm: str, K: Matrix, search: Search) -> Rules:
         K: weights of the edges between the m nodes, symmetric with zero diagonal, (m, m).
         search: the configuration of the round.
 
+    Returns:
+        The rules, which `start` and `step` take.
+
     Raises:
         ValueError: if `algorithm` does not move particles.
     """
@@ -116,17 +119,17 @@ def step(
     Args:
         rng: draws the moves.
         state: where the particles stand.
-        V: running averages of the validation losses (m,), nats; with |v|^2 / 2 and the price of
-            parameters added where these are wanted.
-        standard_error: of V_i - V_0, (m,), nats.
+        V: running averages of the validation losses (m,), nats; the caller adds |v|^2 / 2 and the
+            price of the parameters where the configuration asks for them.
+        standard_error: the standard errors of V_i - V_0, (m,), nats.
         tau: the step size of the training step.
         rules: what the round keeps constant.
         still: report E without moving a particle, as in the warm-up of the averages.
-        dropped: children that are out of the round, (m,). Before all else particles leave them,
-            and none comes back.
+        dropped: the nodes that are out of the round, bool (m,). Before all else the particles of
+            such a child leave it, and none comes back.
 
     Returns:
-        The new state, and what the log keeps of the step.
+        The new state, and what is recorded about the step.
     """
     K, counts, phi = rules.K, state.counts, state.phi
     if dropped is not None and dropped.any():
@@ -191,7 +194,7 @@ def _push(
 
 
 def _friction(search: Search, time_step: float) -> float:
-    """gamma of phi in the unit that the scaling gives it."""
+    """Return gamma of phi, in the unit that the scaling gives it."""
     friction = search.second_order.friction
     if search.scaling == Scaling.PAPER:
         return 0.0 if friction is None else friction
@@ -200,7 +203,7 @@ def _friction(search: Search, time_step: float) -> float:
 
 
 def _second_order_time(kappa_tau: float, tau: float, search: Search) -> tuple[float, float]:
-    """The time step of phi, and the factor of the rates.
+    """Return the time step of phi, and the factor of the rates.
 
     With `scaling: paper` they are tau and kappa tau, as printed. With `auto` both are sqrt(kappa
     tau) of NASGD: phi needs one step to grow before a part `mobility` of the particles leaves the

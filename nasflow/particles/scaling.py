@@ -14,11 +14,20 @@ import numpy as np
 
 from nasflow.particles.flow import Vector, potential
 
+# A function (V, standard_error, tau) -> (w, kappa tau).
 Scale = Callable[[Vector, Vector, float], tuple[float, float]]
 
 
 def paper(*, kappa: float, entropy_weight: float) -> Scale:
-    """Return the constants as printed: w and kappa tau_k."""
+    """Make the scale with the constants that the paper prints: w and kappa tau_k.
+
+    Args:
+        kappa: the mutation coefficient.
+        entropy_weight: w.
+
+    Returns:
+        A function of (V, standard_error, tau) that gives w and kappa tau.
+    """
 
     def scale(V: Vector, standard_error: Vector, tau: float) -> tuple[float, float]:
         return entropy_weight, kappa * tau
@@ -56,7 +65,7 @@ def auto(
         m: number of nodes.
         degree: sum of the weights of the edges of the centre.
         particles: N.
-        kind: of the potential U'.
+        kind: the form of U', as in `flow.potential`.
         beta: exponent of the power potential.
         confidence: standard errors by which a child must lead.
         min_lead: nats by which a child must lead at least.
@@ -83,8 +92,8 @@ def damping(mobility: float, time_step: float) -> float:
 
     With it gamma = sqrt(w span degree), whatever the mobility. The stop rule tests the equilibrium,
     so the particles must not run through it: without friction they empty the centre, and a child
-    wins by chance. Of 60 rounds among nine equal nodes 60 ended, after 4 steps. In this unit 0.8 is
-    too little and 1 is enough (3 to 33 nodes, beta 0.5 to 3, log, stars): no round among equals
+    wins by chance. All of 60 rounds among nine equal nodes ended, after 4 steps. In this unit 0.8
+    is too little and 1 is enough (3 to 33 nodes, beta 0.5 to 3, log, stars): no round among equals
     ends, and one with a clear lead does after 13 steps (NASGD: 29). With two children only, a lead
     of 0.6 of `confidence` still decides.
 

@@ -52,7 +52,7 @@ def nasgraph(
 
     The formula of the ageing is our reading of an unpublished one. NASGraph's other novelty, that
     the head is morphed linearly when the map that enters it changes, is how every algorithm here
-    makes children (`rewrite`, `morphisms._refit`)."""
+    makes children (`rewrite`, `pools._refit`)."""
     return _climb(parent, k, setting, progress, keeper, aged=True)
 
 
@@ -126,7 +126,12 @@ def steps_wanted(search: Search, epoch: int) -> int:
 
 
 def rungs(networks: int, eta: int) -> list[int]:
-    """List how many networks train in each rung, until one is left: 8, 4, 2."""
+    """List how many networks train in each rung, until one is left: 8, 4, 2.
+
+    Args:
+        networks: how many train in the first rung.
+        eta: one in eta networks goes on to the next rung.
+    """
     sizes = []
     while networks > 1:
         sizes.append(networks)
@@ -135,11 +140,12 @@ def rungs(networks: int, eta: int) -> list[int]:
 
 
 def _schedule(networks: int, setting: Setting) -> list[tuple[int, int]]:
-    """Networks and steps of each rung."""
+    """Return the number of networks and the number of steps of each rung."""
     sizes = rungs(networks, setting.baselines.eta)
-    price = _steps(setting, networks) * networks / len(sizes)  # of a rung, network steps
+    price = _steps(setting, networks) * networks / len(sizes)  # of a rung, in network steps
     lengths = [max(1, round(price / size)) for size in sizes]
-    excess = sum(lengths) / max(1.0, setting.limits.steps)  # a survivor's steps are the round's
+    # The last network makes the steps of all rungs, which are those of the round.
+    excess = sum(lengths) / max(1.0, setting.limits.steps)
     if excess > 1.0:
         lengths = [max(1, int(length / excess)) for length in lengths]
     return list(zip(sizes, lengths, strict=True))
@@ -171,7 +177,7 @@ def _end(setting: Setting) -> float:
 
 
 def _steps(setting: Setting, networks: int) -> int:
-    """Steps of each of so many networks: epochs_neigh epochs, or what the budget leaves."""
+    """Return the steps of each network: epochs_neigh epochs, or what the budget leaves."""
     wanted = steps_wanted(setting.search, epoch_steps(setting.search, len(setting.train)))
     left = min(setting.limits.steps, setting.limits.network_steps / networks)
     return max(1, int(min(wanted, left)))
@@ -187,8 +193,8 @@ def _round(
 ) -> Round:
     """Put the records of a round together.
 
-    A network that did not go on keeps the score that it had then. Where all of the last networks
-    diverged, the parent goes on as it came."""
+    A network that did not go on keeps the score of its last rung. Where all networks of the last
+    rung diverged, the parent goes on as it came."""
     scores: dict[int, Score] = {}
     dropouts = Dropouts(1 + len(children))
     for rung in done:
@@ -216,7 +222,7 @@ def _round(
 
 
 def _exhausted(parent: Network, k: int, setting: Setting) -> Round:
-    """No child is possible: the parent stays, untrained."""
+    """Return a round in which no child is possible: the parent stays, untrained."""
     score = score_of(parent, setting)
     rows = architecture_rows(parent, [], [], [], 0, Dropouts(1), {0: score})
     return Round(parent, 0, RoundEnd.EXHAUSTED, 0, 0, k, [], rows, *score)

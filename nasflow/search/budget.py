@@ -16,9 +16,9 @@ class Limits(NamedTuple):
     """What may end a round besides its stop rule: what is left of the budget of the search.
 
     Attributes:
-        steps: steps of all siblings together.
-        network_steps: steps, those of all networks added up.
-        seconds: wall clock.
+        steps: training steps, where a step of all siblings counts once.
+        network_steps: training steps, where a step of m siblings counts m times.
+        seconds: seconds of wall clock.
     """
 
     steps: float = float("inf")
@@ -87,6 +87,9 @@ def limits(
         k: the global step at which the round begins.
         totals: what the rounds before it took.
         earlier: seconds of this round before it was interrupted.
+
+    Returns:
+        What is left of each bound; infinity without a bound.
     """
     epoch = epoch_steps(search, images)
     seconds = float("inf") if budget.seconds is None else budget.seconds
@@ -104,7 +107,7 @@ def _network_steps_left(budget: Budget, spent: float, epoch: int) -> float:
 
 
 def _steps_left(budget: Budget, k: int, cycle: float, epoch: float) -> float:
-    """What the bounds that count steps leave at global step k; infinite without such a bound."""
+    """Return how many steps the budget leaves at global step k; infinity without such a bound."""
     bounds = [
         (budget.steps, 1.0),
         (budget.cycles, cycle),

@@ -17,8 +17,8 @@ from nasflow.search.round import Setting
 from nasflow.training import memory
 from nasflow.training.batches import Batches
 
-PROPOSED = 4
-PROPOSAL_BATCH = 256
+PROPOSED = 4  # candidates for each child, with `proposal: gradient`
+PROPOSAL_BATCH = 256  # images by which they are compared
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -34,6 +34,9 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
 
     Returns:
         Up to n_neigh children; fewer where no more are possible.
+
+    Raises:
+        ValueError: if the centre alone takes more than its part of `max_memory`.
     """
     search = setting.search
     chosen = search.proposal == Proposal.GRADIENT
@@ -55,9 +58,10 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
 
 
 def _fits(parent: Network, search: Search) -> Callable[[Architecture], bool]:
-    """Tell whether a network keeps to its even part of `max_memory`, for the centre and n_neigh.
+    """Return a test whether a network takes at most its part of `max_memory`.
 
-    Raises ValueError where the centre itself does not."""
+    The part is the same for the centre and for each of n_neigh children. Raises ValueError where
+    the centre itself takes more."""
     most, batch, m = search.max_memory, search.batch_size, search.n_neigh + 1
     if most is None:
         return lambda g: True
@@ -81,6 +85,9 @@ def starts(parent: Network, children: list[Child], setting: Setting) -> list[Net
         parent: the centre of the round.
         children: its children.
         setting: everything else that makes the round.
+
+    Returns:
+        The networks, the centre first.
     """
     networks = [parent, *(child.network for child in children)]
     if setting.search.weights == Weights.INHERITED:

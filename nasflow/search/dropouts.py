@@ -22,14 +22,14 @@ class Dropouts:
 
     Attributes:
         at: the step of the round, from 1, after which a sibling dropped out; 0 for none, (m,).
-        of: the place in CAUSES of what was not finite, or of memory that ran out, (m,).
+        of: the index in CAUSES of why it dropped out; 0 for none, (m,).
     """
 
     def __init__(self, m: int) -> None:
         self.at, self.of = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all of it, for `restore`."""
+        """Return `at` and `of`, for `restore`."""
         return {"at": self.at, "of": self.of}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -62,7 +62,14 @@ class Dropouts:
     def note_step(
         self, step: int, live: Siblings, train_loss: Vector, validation_loss: Vector | None = None
     ) -> None:
-        """Let siblings drop out whose step ran out of memory or gave a loss that is not finite."""
+        """Let siblings drop out whose step ran out of memory or gave a loss that is not finite.
+
+        Args:
+            step: the step of the round, from 1.
+            live: the siblings; those that are out rest from now on.
+            train_loss: the training losses of the step, (m,).
+            validation_loss: the validation losses of the step, (m,); None without validation.
+        """
         self.note(step, "memory", live.starved)
         self.note(step, "training loss", ~np.isfinite(train_loss))
         if validation_loss is not None:
@@ -70,9 +77,10 @@ class Dropouts:
         live.rest(self.out)
 
     def filled(self, losses: Vector) -> Vector:
-        """Return losses, (m,), in which those of siblings that are out are WORSE than any other.
+        """Return losses, (m,), with a high value in the place of those of siblings that are out.
 
-        At least one sibling must be left."""
+        It lies WORSE nats above the largest loss of the others, of which at least one must be left.
+        """
         return np.where(self.out, losses[~self.out].max() + WORSE, losses)
 
     def heir(self, V: Vector) -> int:

@@ -18,7 +18,7 @@ from nasflow.training.snapshot import Arrays, flat, group
 
 
 class Record(NamedTuple):
-    """What the log keeps of one step of a round with m siblings.
+    """What is recorded about one step of a round with m siblings.
 
     Attributes:
         k: the global step.
@@ -27,7 +27,7 @@ class Record(NamedTuple):
         V: their running averages, nats (m,).
         price: what the parameters of each network cost against those of the centre, nats (m,).
         kinetic: |v|^2 / 2 of each network where the configuration adds it, else 0; (m,).
-        standard_error: of V_i - V_0, nats (m,).
+        standard_error: the standard errors of V_i - V_0, nats (m,).
         train_loss: training losses of this step, nats (m,).
         info: what the particles did.
     """
@@ -68,7 +68,7 @@ def unpack(arrays: Arrays) -> list[Record]:
 def particle_rows(history: Sequence[Record]) -> list[Row]:
     """Return the rows of particles.parquet, one for each step and node.
 
-    A row describes one instant, that at which the particles decide whether to move. In it
+    A row describes the instant at which the particles decide whether to move. In it
     `energy` is weight * U'(share) + validation_loss + price + kinetic. `moved`, `count_after` and
     `restarted` tell what the step did.
     """
@@ -166,7 +166,7 @@ def _sizes(parent: Network, child: Child, node: int) -> Row:
 
 
 def _end(node: int, last: Record | None, scores: Mapping[int, Score]) -> Row:
-    """How many particles a node held after the last step, and how good its network was."""
+    """Return how many particles a node held after the last step, and how good its network was."""
     accuracy = scores[node][1] if node in scores else None
     if last is None:
         loss = scores[node][0] if node in scores else None

@@ -17,7 +17,7 @@ from nasflow.network.network import Network
 from nasflow.particles import flow
 from nasflow.particles.flow import Matrix
 
-PATIENCE = 200
+PATIENCE = 200  # draws in a row without a new child after which the drawing ends
 
 
 class Child(NamedTuple):
@@ -84,6 +84,9 @@ def draw_children(
         n_morphisms: morphisms that make a child, one after the other.
         morphisms: the weight of each kind when it is drawn; names left out have the default weight.
         constraints: keys of `search.constraints`, such as max_parameters.
+
+    Returns:
+        The children, in the order in which they were drawn.
 
     Raises:
         ValueError: if a key or a value is wrong.
@@ -163,6 +166,9 @@ def sample(
         constraints: what a child must keep.
         rng: draws kinds, sites and new weights.
         fits: another condition that every network must meet, such as a bound on memory.
+
+    Returns:
+        The children, in the order in which they were drawn.
     """
     seen = {parent.architecture.fingerprint}
     children: list[Child] = []

@@ -31,7 +31,7 @@ from nasflow.training.process import one_thread
 from nasflow.training.siblings import Siblings, evaluate
 from nasflow.training.snapshot import FORGETFUL, Keeper
 
-STILL = Augment(flip=False, shift=0)
+STILL = Augment(flip=False, shift=0)  # validation images are not varied
 
 
 class Stop(NamedTuple):
@@ -60,9 +60,9 @@ def run_round(
     """Run one round on the device of the splits.
 
     It is a function of its arguments, apart from `limits.seconds`. Where no child is possible it
-    ends at once (`exhausted`). A child that diverges drops out, and the others do not notice. Where
-    the centre itself diverges, the child with the lowest loss goes on at once (`parent_diverged`).
-    Where all diverge, the parent goes on as it came (`diverged`).
+    ends at once (`exhausted`). A child that diverges drops out, and the others train on as before.
+    Where the centre itself diverges, the child with the lowest loss goes on at once
+    (`parent_diverged`). Where all diverge, the parent goes on as it came (`diverged`).
 
     Args:
         parent: the centre of the round; it stays as it is.
@@ -102,7 +102,13 @@ def run_round(
 def stopped(
     parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
 ) -> Iterator[Stop]:
-    """Run the same round, but give all its siblings, for as long as the context lasts."""
+    """Run the round of `run_round`, and keep all its siblings alive while the context lasts.
+
+    The arguments are those of `run_round`.
+
+    Yields:
+        The siblings at the end of the round, and what the round recorded.
+    """
     search = setting.search
     children = propose(parent, k, setting)
     networks = starts(parent, children, setting)
@@ -126,7 +132,7 @@ def stopped(
 
 
 def _price(networks: Sequence[Network], setting: Setting) -> Vector:
-    """What the parameters of each network cost against those of the centre, nats (m,)."""
+    """Return what the parameters of each network cost against those of the centre, nats (m,)."""
     sizes = np.array([n.architecture.parameters for n in networks])
     price: Vector = setting.search.size_weight * np.log2(sizes / sizes[0])
     return price

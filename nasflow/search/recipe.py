@@ -27,7 +27,7 @@ class Sections(NamedTuple):
     augment: Augment
 
     def of(self, algorithm: Algorithm) -> Search:
-        """Return `search`, for a baseline with the keys of `baselines` in their place."""
+        """Return `search`, in which the keys of `baselines` take its values for a baseline."""
         return self.baselines.over(self.search) if algorithm in BASELINES else self.search
 
 
@@ -37,7 +37,7 @@ class Begin(NamedTuple):
     Attributes:
         number: of the round in its search, from 1.
         k: the global step.
-        totals: what the rounds before it took (`status.round_status`).
+        totals: what the rounds before it took (`status.round_totals`).
         earlier: seconds of this round before it was interrupted.
     """
 
@@ -113,12 +113,11 @@ def round_setting(
 def entering(network: Network, optimizer: str, search: Search) -> Network:
     """Return a network as it enters a round.
 
-    Its velocities mean nothing to another optimizer than the one that they come from, and are set
-    to zero then.
+    Its velocities are set to zero if the round has another optimizer, to which they mean nothing.
 
     Args:
         network: the network of the round before, or of the pretraining.
-        optimizer: the one that its velocities belong to.
+        optimizer: the name of the optimizer that its velocities belong to.
         search: the section of the round.
     """
     return network if optimizer == search.optimizer else at_rest(network)

@@ -24,7 +24,8 @@ class Setting(NamedTuple):
 
     Attributes:
         algorithm: nasgd, nasagd or a baseline.
-        search: the section `search`; for a baseline with the keys of `baselines` in their place.
+        search: the section `search`; for a baseline, the values of `baselines` replace those of the
+            same key.
         augment: how training images are varied.
         train: the training images.
         validation: the images by whose losses children are compared.
@@ -56,13 +57,13 @@ class Round(NamedTuple):
         network: the network that goes on, with its velocities and BatchNorm statistics.
         winner: its node; 0 is the centre, which stays.
         reason: why the round ended.
-        steps: steps of all siblings together.
-        network_steps: steps, those of all networks added up.
+        steps: training steps, where a step of all siblings counts once.
+        network_steps: training steps, where a step of m siblings counts m times.
         k: the global step after the round.
         particles: rows of particles.parquet, one for each step and node.
         architectures: rows of architectures.parquet, one for each node.
         validation_loss: of the network that goes on, on the whole validation split, nats.
-        validation_accuracy: the same, between 0 and 1.
+        validation_accuracy: of the same network on the same images, between 0 and 1.
     """
 
     network: Network

@@ -54,11 +54,16 @@ class RoundCourse:
         self.reason = RoundEnd.DIVERGED
 
     def begin(self, k: int, steps_per_epoch: int) -> None:
-        """Say at which global step the round begins, and how many steps see every image once."""
+        """Set where the round begins; this must precede the first step.
+
+        Args:
+            k: the global step at which the round begins.
+            steps_per_epoch: the number of steps in which every training image is seen once.
+        """
         self._first, self._cycle = k, self._setting.search.epochs_neigh * steps_per_epoch
 
     def tau(self, done: int) -> float:
-        """Return the step size after so many steps of the round."""
+        """Return the step size after `done` steps of the round."""
         search = self._setting.search
         return sgdr(self._first + done, self._cycle, search.lambda_start, search.lambda_final)
 
@@ -94,7 +99,10 @@ class RoundCourse:
         """Decide whether the round is over after its latest step.
 
         Args:
-            late: tells whether the budget ends the round after so many steps.
+            late: tells whether the budget ends the round after a number of steps.
+
+        Returns:
+            True where the round is over. `winner` and `reason` then say how it ended.
         """
         done, dropouts = len(self.history), self.dropouts
         self.winner = flow.winner(self._particles.counts)
@@ -134,7 +142,7 @@ class RoundCourse:
         self.history = unpack(arrays)
 
     def _kinetic(self) -> Vector:
-        """|v|^2 / 2 of each sibling where the configuration adds it to the energy, else 0."""
+        """Return |v|^2 / 2 of each sibling if the configuration adds it to the energy, else 0."""
         if not (self._setting.search.second_order.kinetic and self._rules.second_order):
             return np.zeros(len(self._live))
         kinetic: Vector = np.where(self.dropouts.out, 0.0, self._live.kinetic_energies())

@@ -1,5 +1,5 @@
 """Networks that train side by side on the same batches and are then evaluated on the whole
-validation split: a round of NASH, or a rung of successive halving. It opens no files."""
+validation split: a round of NASH, or a rung of successive halving. The module opens no files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stretch(NamedTuple):
         k: the global step at which it begins.
         before: steps of the round before it.
         steps: its length.
-        until: the end of its time, on the clock of `time.monotonic`.
+        until: the time at which it must end, in the seconds of `time.monotonic`.
     """
 
     k: int
@@ -45,10 +45,11 @@ class Rung(NamedTuple):
 
     Attributes:
         networks: the trained networks, by node.
-        scores: their evaluations on the whole validation split; NaN for one that diverged.
+        scores: their evaluations on the whole validation split; the loss is NaN for a network that
+            dropped out.
         rows: rows of particles.parquet, one for each step and node.
         steps: the steps that were made.
-        late: whether the time ended the stretch.
+        late: whether the seconds of the budget ended the stretch.
         dropped: for each node that dropped out the step of the round and the cause.
     """
 
@@ -83,10 +84,10 @@ def train_rung(
 ) -> Rung:
     """Train networks side by side on the same batches; tau falls along one cosine.
 
-    A network that diverges trains no more, and its score is NaN.
+    A network that diverges trains no more, and the loss of its score is NaN.
 
     Args:
-        networks: by node; their velocities are not used.
+        networks: the networks, by node; their velocities are not used.
         stretch: which steps of the round these are.
         setting: everything else that makes the round.
         progress: is told after each step what is done.
@@ -139,7 +140,7 @@ class RungCourse:
     Attributes:
         rows: rows of particles.parquet so far.
         steps: the steps that were made.
-        late: whether the time is over.
+        late: whether the seconds of the budget are used up.
     """
 
     def __init__(
@@ -151,16 +152,16 @@ class RungCourse:
         self.steps, self.late = 0, False
 
     def more(self, done: int) -> bool:
-        """Tell whether a rung of so many steps goes on."""
+        """Tell whether the rung goes on after `done` steps."""
         return done < self._stretch.steps and not self.late and not self._dropouts.everyone
 
     def tau(self, done: int) -> float:
-        """Return the step size after so many steps."""
+        """Return the step size after `done` steps."""
         search = self._setting.search
         return cosine(done, self._stretch.steps, search.lambda_start, search.lambda_final)
 
     def record(self, step: Step) -> float:
-        """Take over the losses of a step; return the lowest of those that train on, nats."""
+        """Take over the losses of a step; return the lowest one of networks that train on, nats."""
         number = self._stretch.before + step.number
         self.steps = step.number
         self._dropouts.note_step(number, self._live, step.train_loss)

@@ -39,7 +39,7 @@ def no_search(pretrained: Mapping[str, float]) -> Totals:
 def round_totals(
     result: Round, before: Mapping[str, float], number: int, cycle: float, epoch: int
 ) -> Totals:
-    """Return what a search took so far, a round included; `seconds` are those before the round.
+    """Return what a search took up to the end of a round; the seconds of the round are missing.
 
     Args:
         result: the round.

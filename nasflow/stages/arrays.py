@@ -35,7 +35,10 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
     Args:
         images: uint8 (n, height, width) or (n, height, width, channels).
         labels: of any type, (n,).
-        experiment: the sections data, for the split, and the batch sizes that must fit.
+        experiment: gives the split (its section data), the batch sizes and the device.
+
+    Returns:
+        The training and validation images, and the facts about them.
 
     Raises:
         ValueError: if the arrays do not fit each other, or a batch is larger than its split.

@@ -27,7 +27,7 @@ COUNTED = ("rounds", "recentred", "architectures", "steps")
 
 
 class Tested(NamedTuple):
-    """What the network says about the test images.
+    """The predictions of the network for the test images.
 
     Attributes:
         rows: of predictions.parquet, one for each image.
@@ -53,7 +53,7 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy of the mean over an image and its mirror image
-    is told separately.
+    is written separately.
 
     Args:
         config: the section augment as JSON.
@@ -61,7 +61,7 @@ def evaluate(
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
         pretrain: status.json of the pretraining.
-        out: metrics.json to write; other files come to lie beside it.
+        out: metrics.json to write; the other files are written beside it.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
     """

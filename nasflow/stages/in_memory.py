@@ -1,7 +1,7 @@
 """A search on arrays, in memory: what the stages of the pipeline compute, without files.
 
 The same configuration and seed give the same networks as the pipeline does on the same splits.
-Nothing is kept: for hours of search take the pipeline, which goes on after a crash. What a search
+Nothing is kept: for a search of hours use the pipeline, which goes on after a crash. What a search
 changes in the process of the user is as before when it is over (module `training.process`).
 """
 
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
     Attributes:
         base: g_0 after its pretraining.
-        rounds: all rounds.
+        rounds: what came out of each round.
         lineage: the status of each round, as status.json has it.
         winner: the network of the last round.
         network: the winner, trained to convergence.
@@ -103,7 +103,16 @@ class Found(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What all parts of a search share."""
+    """What all parts of a search have in common.
+
+    Attributes:
+        experiment: the configuration.
+        algorithm: the algorithm of the rounds.
+        images: the images, split.
+        seed: of the search.
+        workers: threads.
+        progress: is told after each step what is done.
+    """
 
     experiment: Experiment
     algorithm: Algorithm
@@ -173,7 +182,7 @@ def _image(split: Split) -> tuple[int, int, int]:
 def _rounds(
     run: Callable[..., Round] | None, base: Network, task: Task
 ) -> Iterator[tuple[Round, Json]]:
-    """Yield rounds with their statuses, until the budget or the children end."""
+    """Yield rounds with their statuses, until the budget is spent or no child is possible."""
     experiment, budget = task.experiment, task.experiment.budget
     if not rounds_wanted(task.algorithm, budget):
         return

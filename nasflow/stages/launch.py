@@ -81,7 +81,7 @@ def _configuration(ranks: int, machines: Machines) -> LaunchConfig:
 
 @contextmanager
 def _signals_passed_on() -> Iterator[None]:
-    """Pass each signal that stops a stage on to the child processes, one of which is each rank."""
+    """Pass each signal that stops a stage on to all child processes; every rank is one of them."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for children in Path("/proc/self/task").glob("*/children"):

@@ -17,7 +17,7 @@ from nasflow.storage.splits import write_splits
 def prepare(*, config: str, out: Path) -> None:
     """Read the source, split it, and write the splits and which image is in which of them.
 
-    It also compiles the kernels, so that no stage does whose seconds count.
+    It also compiles the kernels, because the seconds of the other stages are counted.
 
     Args:
         config: the section data as JSON.

@@ -36,12 +36,12 @@ from nasflow.training.ranks import Ranks, joined
 
 
 class Task(NamedTuple):
-    """What a round is a function of, besides its images and its parent.
+    """What determines the result of a round, besides its images and its parent.
 
     Attributes:
         method: an algorithm or an ablation, such as `nasgd-log`.
-        algorithm: its algorithm.
-        sections: of the configuration.
+        algorithm: the algorithm of the method.
+        sections: the sections of the configuration that a round needs.
         search: the section `search`, as the algorithm has it.
         budget: the bounds of the search.
         seed: of the search.
@@ -58,12 +58,12 @@ class Task(NamedTuple):
 
     @property
     def names(self) -> dict[str, str | int]:
-        """What tells the round from others."""
+        """The facts that tell this round from others."""
         return {"algorithm": self.method, "seed": self.seed, "round": self.number}
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name of the round for people."""
         return f"{self.method} seed {self.seed} round {self.number}"
 
 
@@ -155,7 +155,7 @@ def _check(task: Task, train: Split, validation: Split) -> None:
 
 
 def _identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
-    """What the result is a function of."""
+    """Return what the result depends on."""
     sections = {name: plain(part) for name, part in task.sections._asdict().items()}
     read = inputs(data / "data.json", paths(parent)[-1])
     return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
@@ -188,7 +188,7 @@ def _write(
 
 
 def _troubles(result: Round, task: Task, images: int) -> Iterator[str]:
-    """What a person who reads the result of the round must know, one line each."""
+    """Yield what a person who reads the result of the round must know, one line each."""
     baseline = task.algorithm in BASELINES
     if result.reason == RoundEnd.DIVERGED:
         section = "baselines" if baseline else "search"

@@ -1,4 +1,4 @@
-"""The stages that only move facts: what a search may spend, and what it found."""
+"""The stages that compute nothing: they write what a search may spend, and what it found."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def select_winner(
         pretrain: status.json of the pretraining.
         rounds: folders of all rounds in order.
         plan: the budget, as `plan` wrote it.
-        out: stem of the checkpoint to write; summary.json comes to lie beside it. `spent` in it is
-            what pretraining and search took of a budget that the final training shares.
+        out: stem of the checkpoint to write; summary.json is written beside it. Its entry `spent`
+            says what pretraining and search took, since a budget may cover the final training, too.
     """
     statuses = [read_json(folder / "status.json") for folder in rounds]
     budget = parse(Budget, read_json(plan), "budget")

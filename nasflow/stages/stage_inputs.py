@@ -31,16 +31,34 @@ def sections_of(config: str) -> dict[str, Any]:
 
 
 def section(cls: type[S], sections: dict[str, Any], name: str) -> S:
-    """Check one of the sections of `sections_of`; one that is left out has its defaults."""
+    """Check one section of the configuration.
+
+    Args:
+        cls: the model of the section.
+        sections: plain data by name, as `sections_of` returns it.
+        name: the name of the section.
+
+    Returns:
+        The section, with all defaults if it is left out.
+
+    Raises:
+        ConfigError: if there is a problem, with one line for each.
+    """
     return parse(cls, sections.get(name, {}), name)
 
 
 @contextmanager
 def stage(device: str) -> Iterator[str]:
-    """Make the process one of a stage, and give the device of its rank.
+    """Prepare this process for a stage.
 
-    Torch computes on one thread, freed memory stays with the process, and on a CPU the kernels are
-    loaded, like the imports, before seconds count.
+    Torch computes on one thread while the context lasts. Freed memory may stay with the process
+    (module `heap`). On a CPU the kernels are loaded here, before the stage counts its seconds.
+
+    Args:
+        device: cpu, cuda or cuda:N.
+
+    Yields:
+        The device of this rank (`own_device`).
 
     Raises:
         ValueError: if there is no such device.
@@ -56,8 +74,13 @@ def stage(device: str) -> Iterator[str]:
 def check_batch(key: str, size: int, images: int) -> None:
     """Refuse a batch that is larger than the images allow.
 
+    Args:
+        key: the key of the configuration that sets the size, such as `search.batch_size`.
+        size: images per batch.
+        images: the number of images that there are.
+
     Raises:
-        ValueError: if `size` exceeds `images`; it names the key of the configuration.
+        ValueError: if `size` exceeds `images`; it names the key.
     """
     if size > images:
         raise ValueError(f"{key}: {size}; expected at most the {images} images there are")

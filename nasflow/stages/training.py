@@ -32,11 +32,11 @@ class Task(NamedTuple):
     Attributes:
         name: pretrain or final.
         network: what is trained.
-        section: how.
+        section: the section of the configuration that says how.
         augment: how training images are varied.
-        base: the section `base`, of which the pretraining is a function too.
+        base: the section `base`, on which the pretraining depends, too; None in final training.
         manifests: the files that the network and the images come from.
-        spent: what pretraining and search took of a budget that the final training shares.
+        spent: what pretraining and search took of a total budget; None without such a budget.
     """
 
     name: str
@@ -80,7 +80,7 @@ def final_train(
 ) -> None:
     """Train the winner to convergence from its weights.
 
-    It lasts as `final` says, or for what pretraining and search left of its total budget.
+    Its length is what `final` sets, or what pretraining and search left of a total budget.
 
     Args:
         config: the sections final and augment as JSON.
@@ -125,7 +125,7 @@ def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, thre
 
 
 def _identity(task: Task, lasts: object, seed: int) -> dict[str, object]:
-    """What the result is a function of."""
+    """Return what the result depends on."""
     sections = {
         task.name: plain(task.section),
         "augment": plain(task.augment),

@@ -175,7 +175,7 @@ class Attempt:
             raise Stopped(f"stopped by {signal.Signals(int(came)).name} {end}")
 
     def _about(self) -> dict[str, Any]:
-        """What a state says about the attempt that kept it."""
+        """Return what a state says about the attempt that kept it."""
         return {
             "key": self._key,
             "siblings": self._siblings,
@@ -259,7 +259,7 @@ def _digest(data: Any) -> str:
 
 
 def _every() -> float:
-    """Seconds between two states, from the environment."""
+    """Return the seconds between two states, from the environment."""
     text = os.environ.get(SECONDS, "60")
     try:
         every = float(text)

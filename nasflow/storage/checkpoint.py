@@ -93,7 +93,7 @@ def read_checkpoint(stem: Path) -> Checkpoint:
 
 
 def _tensors(path: Path, content: bytes) -> Tensors:
-    """The tensors of a .safetensors file by name; `path` is only for the message."""
+    """Return the tensors of a .safetensors file by name; `path` is only for the message."""
     try:
         flat = load(content)
     except SafetensorError as error:
@@ -118,7 +118,7 @@ def _check_fit(path: Path, flat: Tensors, g: Architecture) -> None:
 
 
 def _named_twice(content: bytes) -> str | None:
-    """The first tensor that has two entries in the header, or None.
+    """Return the first tensor that has two entries in the header, or None.
 
     The safetensors library reads only one of the two entries and reports no error.
     """

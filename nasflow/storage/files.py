@@ -195,17 +195,17 @@ def verified(path: Path, sha256: str) -> bytes:
 
 
 def _seal(body: bytes) -> bytes:
-    """The end of a JSON record: its last entry, the sha256 of `body`, and the closing brace."""
+    """Return the end of a JSON record: the sha256 of `body` as its last entry, and the brace."""
     return f',\n "{SEAL}": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
 
 
 def _signature(body: bytes) -> bytes:
-    """The last line of a page: a comment that holds the sha256 of `body`."""
+    """Return the last line of a page: a comment that holds the sha256 of `body`."""
     return f"\n<!-- sha256 {hashlib.sha256(body).hexdigest()} -->\n".encode()
 
 
 def _finite(data: Any) -> Any:
-    """The data with None in place of every NaN and infinity."""
+    """Return the data with None in place of every NaN and infinity."""
     if isinstance(data, dict):
         return {k: _finite(v) for k, v in data.items()}
     if isinstance(data, list | tuple):

@@ -125,7 +125,7 @@ def _read(folder: Path, name: str) -> Generation:
 
 
 def _names(folder: Path) -> list[str]:
-    """The names of the generations, the newest first."""
+    """Return the names of the generations, the newest first."""
     names = [path.name for path in folder.glob("*-*") if path.suffix != ".tmp"]
     return sorted(names, key=lambda name: -int(name.split("-")[0]))
 

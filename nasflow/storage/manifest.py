@@ -13,7 +13,7 @@ from nasflow.storage.files import CorruptFile, read_json, verified, write, write
 
 
 def paths(stem: Path) -> tuple[Path, Path, Path]:
-    """The paths of the architecture, the tensors and the manifest of the checkpoint at `stem`."""
+    """Return the paths of the architecture, the tensors and the manifest of a checkpoint."""
     return tuple(
         stem.with_name(stem.name + s) for s in (".architecture.json", ".safetensors", ".json")
     )  # type: ignore[return-value]

@@ -90,7 +90,7 @@ def read_split(folder: Path, name: str, device: str) -> Split:
         device: the device of the tensors, such as cpu or cuda:0.
 
     Returns:
-        The images and labels, with the mean and deviation of the training images.
+        The images and labels, with the mean and standard deviation of the training images.
 
     Raises:
         CorruptFile: if the file has another sha256 than data.json states, if shapes or types are
@@ -116,5 +116,5 @@ def read_split(folder: Path, name: str, device: str) -> Split:
 
 
 def _image(facts: Mapping[str, Any]) -> tuple[int, int, int]:
-    """The shape of an image: height, width, channels."""
+    """Return the shape of an image: height, width, channels."""
     return facts["height"], facts["width"], facts["channels"]

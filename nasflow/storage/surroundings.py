@@ -48,7 +48,7 @@ def surroundings(device: str) -> dict[str, str]:
 
 
 def _of_cuda() -> list[str]:
-    """The versions and settings of CUDA that change the bits of a result."""
+    """Return the versions and settings of CUDA that change the bits of a result."""
     cudnn = torch.backends.cudnn
     return [
         f"cuda={torch.version.cuda}",

@@ -1,4 +1,4 @@
-"""Tables of a stage as Parquet: exact columns, page checksums, no wall clock, null for NaN.
+"""Tables of a stage as Parquet: exact columns, page checksums, no time of writing, null for NaN.
 
 Parquet without page checksums does not notice a flipped bit (294 of 300 went unnoticed); with them
 every one was noticed.
@@ -77,7 +77,14 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Cell]]) -> str:
 def read_table(path: Path) -> pa.Table:
     """Read a table that `write_table` wrote, of this or an older version.
 
-    Columns that an older version lacks are null; what its columns meant otherwise is translated.
+    Columns that an older version lacks are null. Columns whose meaning has changed since then are
+    translated to the new meaning.
+
+    Args:
+        path: the file, whose name decides the columns.
+
+    Returns:
+        The table with all columns of this version.
 
     Raises:
         CorruptFile: if the file is damaged, has other columns or a newer version, or holds a value
@@ -120,7 +127,8 @@ def _one_instant(table: pa.Table) -> pa.Table:
     There `count`, `share` and `phi` belong to the moment after the move of the step, and `energy`
     to the moment before it. Now all of them belong to the moment before the move, which the row of
     the step before describes. Only in a step in which a child dropped out is the result not exact:
-    its particles left before E was computed, which version 1 does not tell."""
+    the particles of the child left it before E was computed, and version 1 does not tell how many.
+    """
     if not len(table) or table["count"].null_count:
         return table
     m = 1 + int(compute.max(table["node"]).as_py())

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from nasflow.config.training import Final, Pretrain
 
-GUESS = 1000.0  # steps, before the first one has been timed
+GUESS = 1000.0  # the estimate of the total number of steps before the first one is timed
 
 
 class Spent(NamedTuple):
-    """What pretraining and search took of a budget that the final training shares with them.
+    """What pretraining and search took of a budget that covers the final training, too.
 
     Attributes:
         epochs: passes over the training images, those of all networks added up.
-        seconds: wall clock.
+        seconds: seconds of wall clock.
     """
 
     epochs: float
@@ -34,16 +34,19 @@ def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None
     """Tell how long a stage trains.
 
     Args:
-        stage: its section. It names epochs, or a compute budget, or a total of which pretraining
-            and search took their part.
+        stage: the section of the stage. It sets a number of epochs, a compute budget, or a total
+            that pretraining, search and final training spend together.
         images: number of training images.
         flops: FLOPs of a forward pass of the network, per image.
-        spent: what pretraining and search took; needed where the section names a total.
+        spent: what pretraining and search took; needed where the section sets a total.
 
     Returns:
         The steps, at least 1 unless the stage trains 0 epochs; or the seconds. A compute budget is
         divided by 3 x forward FLOPs x images per step, since the backward pass costs twice the
         forward one.
+
+    Raises:
+        ValueError: if the section sets a total and `spent` is missing.
     """
     per_epoch = images // stage.batch_size
     epochs = stage.epochs
@@ -69,10 +72,11 @@ class Stopwatch:
 
 
 class Pace:
-    """Estimates how many steps a training will have.
+    """Estimates how many steps a training will have in all.
 
-    A training by steps knows it. A training by seconds is measured by the time, so that a cosine
-    over it ends when the time does, however the speed of the machine changes.
+    Where the length is given in steps, the estimate is that number. Where it is given in seconds,
+    the estimate follows from the speed so far. The cosine of the step size then ends when the time
+    is over, even if the machine becomes faster or slower.
 
     Args:
         length: steps or seconds.
@@ -87,8 +91,8 @@ class Pace:
     def total(self, k: int) -> float:
         """Estimate the total number of steps, given that k are done.
 
-        The estimate is larger than k until the training ends. By seconds at least one step is
-        made."""
+        The estimate is larger than k until the training ends. A training whose length is given in
+        seconds makes at least one step."""
         if self._length.seconds is None:
             return float(self._length.steps or 0)
         passed = self._elapsed()

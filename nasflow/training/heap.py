@@ -1,10 +1,11 @@
-"""Keeps freed memory with the process, in one piece, where the process belongs to a stage.
+"""Settings of malloc that keep freed memory with the process of a stage, in one piece.
 
 glibc gives large blocks back to the kernel as soon as they are free. A training step then waits
 for the kernel to clear the same pages again, which costs a fifth of the step at 16 filters, on two
 cores. So the blocks are kept, but only after some steps: in the first ones oneDNN, torch and Python
-allocate small blocks that live on. Between large blocks in the same heap these would leave holes
-that the feature maps of no other sibling fit, and the heap would grow to twice what a step needs.
+allocate small blocks that live on. If such blocks stood between large blocks in the same heap, they
+would leave holes into which no feature map of another sibling fits, and the heap would grow to
+twice what a step needs.
 
 glibc does not tell its limits, so they cannot be put back. Therefore only stages call `apart`; in a
 notebook neither function changes anything.
@@ -25,7 +26,7 @@ def apart() -> bool:
     """Lay large blocks outside the heap until `keep` is called.
 
     Returns:
-        False where mallopt is missing, which is part of glibc.
+        False where mallopt, a function of glibc, is missing or refuses a limit.
     """
     return _set({MMAP_THRESHOLD: APART, TRIM_THRESHOLD: APART})
 
@@ -34,7 +35,7 @@ def keep() -> bool:
     """Lay large blocks into the heap from now on, and let them stay there.
 
     Returns:
-        False where `apart` was never called, or where mallopt is missing.
+        False where `apart` was never called, or where mallopt is missing or refuses a limit.
     """
     return bool(apart.cache_info().currsize) and _keep()
 

@@ -24,8 +24,8 @@ class Part(NamedTuple):
     """A training or a validation of one sibling.
 
     Attributes:
-        loss: in nats; NaN where memory ran out.
-        seconds: that it took.
+        loss: the mean loss in nats; NaN where memory ran out.
+        seconds: how long it took.
         starved: whether memory ran out.
     """
 
@@ -38,9 +38,9 @@ class Row(NamedTuple):
     """What a step tells about one sibling.
 
     Attributes:
-        train_loss: in nats.
-        validation_loss: in nats; NaN without validation.
-        seconds: of training and validation.
+        train_loss: the mean loss on the training batch, nats.
+        validation_loss: the mean loss on the validation batch, nats; NaN without validation.
+        seconds: how long training and validation took together.
         starved: 1.0 where memory ran out in either, and both losses are NaN; else 0.0.
     """
 
@@ -56,7 +56,11 @@ class LocalSiblings:
     Args:
         workers: number of threads.
         shards: equal parts of a training batch, each with BatchNorm statistics of its own.
-        spare: whether a sibling whose step runs out of memory is spared; otherwise that raises.
+        spare: where memory runs out in the step of a sibling, mark it as `starved` instead of
+            raising the error.
+
+    Attributes:
+        live: the siblings by their number in the round.
     """
 
     def __init__(self, workers: int, shards: int, spare: bool) -> None:
@@ -82,10 +86,10 @@ class LocalSiblings:
             train: one batch for all, or one for each sibling of the round.
             validation: the same for validation; None for none.
             tau: the step size.
-            rate: how far averages move.
+            rate: how far the running averages move towards the newest values, from 0 to 1.
 
         Returns:
-            One row for each of `order`.
+            One row for each sibling, in the order of `order`.
         """
 
         def training(i: int) -> Part:
@@ -108,14 +112,29 @@ class LocalSiblings:
         tau: Tau,
         rate: Tau,
     ) -> tuple[Tensor, Tensor]:
-        """Take the step of sibling i without waiting for a GPU; both losses, of no dimension."""
+        """Train and validate sibling i without waiting for a GPU.
+
+        Args:
+            i: the number of the sibling in the round.
+            train: as in `step`.
+            validation: as in `step`.
+            tau: as in `step`.
+            rate: as in `step`.
+
+        Returns:
+            The training loss and the validation loss in nats, tensors of no dimension.
+        """
         loss = self.train(i, train, tau, rate)
         if validation is None:
             return loss, torch.full_like(loss, NAN)
         return loss, self.validate(i, validation)
 
     def train(self, i: int, train: Sequence[Batch], tau: Tau, rate: Tau) -> Tensor:
-        """Train sibling i on its batch; its loss in nats, of no dimension."""
+        """Train sibling i on its batch; the arguments are those of `step`.
+
+        Returns:
+            The mean loss in nats before the step, a tensor of no dimension.
+        """
         batch = train[i % len(train)]
         if self._shards == 1:
             return self.live[i].train(batch, tau, rate)
@@ -123,11 +142,24 @@ class LocalSiblings:
         return self.live[i].train_in_parts(parts, tau, rate, self._workers.map)
 
     def validate(self, i: int, validation: Sequence[Batch]) -> Tensor:
-        """Validate sibling i on its batch; its loss in nats, of no dimension."""
+        """Validate sibling i on its batch.
+
+        Returns:
+            The mean loss in nats, a tensor of no dimension.
+        """
         return self.live[i].validate(validation[i % len(validation)])
 
     def score(self, order: Sequence[int], split: Split, *, mirror: bool) -> np.ndarray:
-        """Return mean loss in nats and accuracy on a whole split, (len(order), 2)."""
+        """Evaluate siblings on a whole split.
+
+        Args:
+            order: the numbers of the siblings.
+            split: the images and labels.
+            mirror: use the mean of the logits of an image and of its mirror image.
+
+        Returns:
+            The mean loss in nats and the accuracy of each sibling, (len(order), 2).
+        """
         starts = range(0, len(split), EVALUATION_BATCH)
 
         def score(task: tuple[int, int]) -> tuple[float, float]:

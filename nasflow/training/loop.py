@@ -74,7 +74,7 @@ def training_loop(
         validation: as `train`; empty for steps without validation.
         keeper: knows what an interrupted attempt left, and decides when to keep more.
         first: the global step k of the loop's first step.
-        longest: a kept state of this many steps or more is of no use.
+        longest: a kept state of this many steps or more is not used.
         more: whether another step is to be made; called with the number of steps already made.
 
     Yields:

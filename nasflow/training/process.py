@@ -30,11 +30,11 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def computing(precision: Precision) -> Iterator[None]:
-    """One thread for each operation, and on a GPU the wanted precision of float32 products.
+    """Let torch compute on one thread, and on a GPU in the wanted precision of float32 products.
 
     Args:
-        precision: with tf32 products of float32 numbers are rounded to TF32; otherwise they are
-            exact, whatever the process had asked for.
+        precision: with tf32, products of float32 numbers are rounded to TF32. With another
+            precision they are exact, even if the process had asked for TF32 before.
     """
     backends = torch.backends
     before = backends.fp32_precision  # type: ignore[attr-defined]

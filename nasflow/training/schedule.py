@@ -9,8 +9,8 @@ def cosine(step: float, length: float, start: float, final: float) -> float:
     """Fall along a cosine from `start` to `final`: final + (start - final)(1 + cos(pi s)) / 2.
 
     Args:
-        step: how far the fall is; s = step / length.
-        length: where it ends; from there on the value is `final`.
+        step: the progress, in steps or in another unit; s = step / length.
+        length: the end, in the same unit; from there on the value is `final`.
         start: the value at step 0.
         final: the value at `length` and after it.
     """

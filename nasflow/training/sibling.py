@@ -23,7 +23,7 @@ class Manner(NamedTuple):
 
     Attributes:
         update: the update rule.
-        average: the steps that the average of a network reaches over; 1 for no average.
+        average: the number of steps over which a network is averaged; 1 for no average.
         smoothing: label smoothing, the part of the target that is spread over all classes.
         half: whether convolutions and head compute in bfloat16.
     """
@@ -35,15 +35,17 @@ class Manner(NamedTuple):
 
 
 class Sibling:
-    """A copy of a network that lives as `last`.
-
-    `mean` is the average of its x and of its BatchNorm statistics, at which it is validated; it is
-    `last` itself where there is no average.
+    """A copy of a network that is trained in place.
 
     Args:
         network: what is copied.
         manner: how it trains.
         gains: factors of the gradients, by tensor name; None for no factors.
+
+    Attributes:
+        last: the network after the latest step.
+        mean: a network with the running averages of the x and of the BatchNorm statistics of
+            `last`, at which the sibling is validated. It is `last` itself without an average.
     """
 
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
@@ -55,7 +57,7 @@ class Sibling:
 
     @property
     def averaged(self) -> Network:
-        """What validation uses, with the last v."""
+        """The network at which the sibling is validated, with the velocities of `last`."""
         return self.mean._replace(v=self.last.v)
 
     @property
@@ -65,7 +67,12 @@ class Sibling:
         return own if self.mean is self.last else own + tensors(self.mean)
 
     def restore(self, state: Tensors) -> None:
-        """Take over `named` copies of `last` and `averaged`."""
+        """Copy tensors into those of `last` and `mean`.
+
+        Args:
+            state: the tensors by the names that `named` gives them, with "mean " before the names
+                of those of `mean`.
+        """
         parts = {"": self.last} if self.mean is self.last else {"": self.last, "mean ": self.mean}
         with torch.no_grad():
             for kind, network in parts.items():
@@ -78,7 +85,7 @@ class Sibling:
         Args:
             batch: images (size, channels, height, width) and labels (size,).
             tau: the step size.
-            rate: the part of its distance to `last` by which the average moves.
+            rate: how far the average moves towards `last`, from 0 to 1.
 
         Returns:
             The mean loss in nats before the step, a tensor of no dimension.
@@ -93,7 +100,7 @@ class Sibling:
         Each part has BatchNorm statistics of its own; the running statistics become their mean.
 
         Args:
-            parts: the parts of the batch.
+            parts: the parts of the batch, each as the batch of `train`.
             tau: the step size.
             rate: as in `train`.
             each: maps a function over the parts, for instance on several threads.
@@ -115,7 +122,7 @@ class Sibling:
         return torch.tensor(np.mean([loss.item() for loss, _ in done]))
 
     def validate(self, batch: Batch) -> Tensor:
-        """Return the mean loss in nats in evaluation mode, at the average."""
+        """Return the mean loss of a batch in nats, in evaluation mode, at the average."""
         images, labels = batch
         return F.cross_entropy(self.logits(images), labels)
 
@@ -128,7 +135,7 @@ class Sibling:
         """Evaluate a batch.
 
         Args:
-            batch: images and labels.
+            batch: images (size, channels, height, width) and labels (size,).
             mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
@@ -174,7 +181,15 @@ def tensors(network: Network) -> list[Tensor]:
 
 
 def named(kind: str, network: Network) -> Tensors:
-    """Name the same tensors so that x, statistics and v differ; `kind` stands before each name."""
+    """Return all tensors of a network by names in which x, statistics and v differ.
+
+    Args:
+        kind: a text that stands before each name.
+        network: the network.
+
+    Returns:
+        The tensors under names such as `x.3.weight`; they are not copied.
+    """
     return {
         f"{kind}{part}.{name}": t
         for part, held in network._asdict().items()
@@ -195,5 +210,5 @@ def _live(network: Network) -> Network:
 
 
 def _channels_last(t: Tensor) -> Tensor:
-    """Put kernels in the memory order of the images; 1.5 times as fast as NCHW on two cores."""
+    """Put kernels in the memory order of the images: 1.5 times as fast as NCHW on two cores."""
     return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t

@@ -30,7 +30,7 @@ from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.sibling import Batch, Manner, Sibling, named, tensors
 
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
-WORTH = 0.95  # siblings change hands when the longest rank then takes less than this part
+WORTH = 0.95  # siblings move if the busiest rank then has less than this fraction of its load
 
 
 class Score(NamedTuple):
@@ -53,10 +53,11 @@ class Siblings:
     same answers.
 
     Validation uses running averages of x and of the BatchNorm statistics over `average` steps.
-    Steps of size tau keep x in a cloud around its path, which is wider the more parameters there
-    are, so that larger networks look worse than they are while tau is high.
+    Steps of size tau keep x in a cloud around its path. The cloud is wider the more parameters
+    there are, so that larger networks look worse than they are while tau is high.
 
-    On a GPU the step of all siblings of a rank is one CUDA graph (module `cuda_graph`).
+    On a GPU the step of all siblings of a rank is one CUDA graph (module `cuda_graph`), unless
+    `captured` is False or there are several shards.
 
     Args:
         networks: what is copied; the first one is the centre of a round.
@@ -70,8 +71,8 @@ class Siblings:
         gains: for each sibling the factors of its gradients, by tensor name; empty for none.
         precision: of convolutions and head; everything else stays float32.
         captured: on a GPU, whether to use a CUDA graph instead of one kernel after the other.
-        spare: where memory runs out in the step of a sibling, its losses are NaN and it is named in
-            `starved`; otherwise, and on a GPU always, that raises.
+        spare: where memory runs out in the step of a sibling, make its losses NaN and mark it in
+            `starved`. Without `spare`, and in a CUDA graph always, the error is raised.
 
     Attributes:
         starved: siblings whose latest step ran out of memory, bool (m,).
@@ -127,11 +128,11 @@ class Siblings:
         return [n.architecture.fingerprint for n in self._start]
 
     def network(self, i: int) -> Network:
-        """Return a copy of sibling i as it stands."""
+        """Return a copy of sibling i after its latest step; every rank gets one."""
         return self._copy(i, self._live[i].last if i in self._live else self._start[i])
 
     def averaged(self, i: int) -> Network:
-        """Return a copy of what validation uses: averages of x and statistics, and the last v."""
+        """Return a copy of sibling i with averaged x and statistics, as validation uses it."""
         return self._copy(i, self._live[i].averaged if i in self._live else self._start[i])
 
     def _copy(self, i: int, network: Network) -> Network:
@@ -149,7 +150,12 @@ class Siblings:
         return {name: t.cpu().clone(memory_format=form) for name, t in found.items()}
 
     def restore(self, states: Sequence[Tensors], steps: int) -> None:
-        """Put all siblings where they stood after that many steps; `states` are from `state`."""
+        """Put all siblings back to where they stood after an earlier step.
+
+        Args:
+            states: what `state` returned for each sibling.
+            steps: how many steps they had made then.
+        """
         self._steps = steps
         for i, sibling in self._live.items():
             sibling.restore(states[i])
@@ -209,11 +215,17 @@ class Siblings:
         return self._local.logits(0, split)
 
     def rest(self, dropped: np.ndarray) -> None:
-        """Let the siblings that are `dropped`, bool (m,), train no more; their losses are NaN."""
+        """Let siblings train no more; their losses are NaN from now on.
+
+        In a CUDA graph they still compute, but nothing uses the result.
+
+        Args:
+            dropped: the siblings that rest, bool (m,).
+        """
         self._resting = dropped
 
     def finite(self) -> np.ndarray:
-        """Tell for each sibling whether all its tensors are finite, bool (m,)."""
+        """Tell for each sibling whether all tensors of its last weights are finite, bool (m,)."""
         mine = {
             i: (float(all(bool(torch.isfinite(t).all()) for t in tensors(sibling.last))),)
             for i, sibling in self._live.items()
@@ -274,6 +286,9 @@ def evaluate(
         workers: threads of this process.
         ranks: the processes that take part.
         mirror: use the mean of the logits of an image and of its mirror image.
+
+    Returns:
+        The mean loss and the accuracy, the same on every rank.
     """
     with Siblings([network], no_update, ranks=ranks, workers=workers, precision=precision) as live:
         return live.evaluate(split, mirror=mirror)[0]

@@ -71,7 +71,7 @@ class Forgetful:
     """A keeper that keeps nothing."""
 
     def before(self, siblings: Sequence[str], below: float) -> Snapshot | None:
-        """Return None: there is nothing."""
+        """Return None, because nothing was kept."""
         return None
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
@@ -87,6 +87,6 @@ def flat(**groups: Arrays) -> dict[str, np.ndarray]:
 
 
 def group(arrays: Arrays, name: str) -> dict[str, np.ndarray]:
-    """Take one group out of what `flat` returned."""
+    """Take one group out of the arrays that `flat` returned: {"name": array}."""
     start = name + "."
     return {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}

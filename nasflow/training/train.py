@@ -1,6 +1,6 @@
 """Training of one network from start to end: pretraining and final training.
 
-It is a family of one sibling in the training loop that everything else uses.
+The network is the only sibling in the training loop that everything else uses, too.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def train(
         job: how it is trained.
         progress: is told after each step what is done.
         keeper: keeps the state from which an interrupted stage goes on.
-        elapsed: tells the seconds that have passed, for a training that lasts seconds; its results
-            vary from run to run.
+        elapsed: tells how many seconds have passed. Only a training whose length is given in
+            seconds uses it; its results vary from run to run.
 
     Raises:
         ValueError: if the training loss stops being finite.

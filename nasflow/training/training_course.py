@@ -41,12 +41,12 @@ class TrainingCourse:
         self._estimated = -1  # the number of steps that `total` belongs to
 
     def more(self, done: int) -> bool:
-        """Tell whether a training of so many steps goes on."""
+        """Tell whether the training goes on after `done` steps."""
         self._estimate(done)
         return done < self.total
 
     def tau(self, done: int) -> float:
-        """Return the step size after so many steps: a cosine, times the linear rise."""
+        """Return the step size after `done` steps: a cosine, times the linear rise."""
         stage = self._stage
         warmup = stage.warmup if isinstance(stage, Final) else 0.0
         rise = max(warmup * self.total, 1.0)
@@ -54,7 +54,13 @@ class TrainingCourse:
         return fall * min(1.0, (done + 1) / rise)
 
     def record(self, step: Step, live: Siblings, validation: Split) -> None:
-        """Add a step to the history; LOOKS times in all the network is evaluated."""
+        """Take over a step. The network is evaluated LOOKS times in the whole training.
+
+        Args:
+            step: the latest step.
+            live: the network, as the only sibling.
+            validation: the images that it is evaluated on.
+        """
         before = (step.number - 1) / self.total
         self._recent.append(float(step.train_loss[0]))
         self.steps = step.number
@@ -77,13 +83,13 @@ class TrainingCourse:
             self._recent.clear()
 
     def note(self, step: Step) -> str:
-        """Say in a few words how it stands."""
+        """Say in a few words how the training stands after a step."""
         accuracy = self.score.accuracy
         seen = "" if np.isnan(accuracy) else f", validation accuracy {accuracy:.2%}"
         return f"loss {float(step.train_loss[0]):.3f}" + seen
 
     def facts(self) -> Row:
-        """Return the end of the training in figures."""
+        """Return the steps, epochs, losses in nats and accuracy at the end."""
         return {
             "steps": self.steps,
             "epochs": self.steps / self._epoch,
