@@ -265,7 +265,7 @@ def chain(
 
 
 def insert(g: Architecture, new: Node, before: int) -> tuple[Node, ...]:
-    """Return the nodes of g with `new` put in front of the node with the id `before`."""
+    """Return the nodes of g, with the node `new` put in front of the node with the id `before`."""
     position = [n.id for n in g.nodes].index(before)
     return (*g.nodes[:position], new, *g.nodes[position:])
 

@@ -74,7 +74,7 @@ class Deployable(nn.Module):
         Args:
             count: the number of images.
             integers: True gives uint8, False float32 on the scale 0..1.
-            seed: of the draw.
+            seed: the seed of the draw.
 
         Returns:
             Images, (count, channels, height, width).

@@ -25,7 +25,15 @@ Counts = npt.NDArray[np.int64]
 
 
 def init(particles: int, n_neigh: int) -> Counts:
-    """Return counts (1 + n_neigh,) of N particles on the centre g_r and one ghost on each child."""
+    """Put all particles on the centre g_r and one ghost on each child.
+
+    Args:
+        particles: N, the number of particles.
+        n_neigh: the number of children.
+
+    Returns:
+        The particles and ghosts on each node, (1 + n_neigh,).
+    """
     counts = np.ones(1 + n_neigh, dtype=np.int64)
     counts[0] = particles
     return counts
@@ -50,6 +58,11 @@ def graph(children: npt.ArrayLike, siblings: float) -> Matrix:
 
 def potential(f: Vector, kind: str, beta: float) -> Vector:
     """Return U'(f): f^beta (`power`, Remark 2.3), log f (`log`, section 2.1) or 0 (`none`), (m,).
+
+    Args:
+        f: shares of the particles, (m,).
+        kind: `power`, `log` or `none`.
+        beta: the exponent of `power`.
 
     Raises:
         ValueError: if `kind` is none of these.
@@ -91,8 +104,12 @@ def second_order_rates(phi: Vector, K: Matrix) -> Matrix:
 def pull(phi: Vector, K: Matrix, *, paper_coefficient: bool = False) -> Vector:
     """Return sum_j ([phi_j - phi_i]^+)^2 K_ij / 2, (m,): how fast climbing particles lower phi_i.
 
-    With `paper_coefficient` it is as D.2 prints it: 1 instead of 1/2, and K is squared together
-    with the bracket."""
+    Args:
+        phi: the potential, (m,).
+        K: the weights of the edges, (m, m).
+        paper_coefficient: compute the term as D.2 prints it: with 1 instead of 1/2, and with K
+            squared together with the bracket.
+    """
     rise = np.maximum(phi[None, :] - phi[:, None], 0.0)  # (m, m)
     square = np.square(rise * K) if paper_coefficient else 0.5 * rise * rise * K
     down: Vector = square.sum(1)

@@ -109,8 +109,8 @@ def drawn(children: int, seed: int, number: int) -> int:
 
     Args:
         children: how many there are.
-        seed: of the search.
-        number: of the round.
+        seed: the seed of the search.
+        number: the number of the round.
     """
     return int(generator("random child", seed, number).integers(children))
 

@@ -61,7 +61,7 @@ def rounds_wanted(method: str, budget: Budget) -> bool:
 
 
 def epoch_steps(search: Search, images: int) -> int:
-    """Return the number of steps in which every one of the training images is seen once."""
+    """Return the number of steps in which each of so many training images is seen once."""
     return images // search.batch_size
 
 

@@ -45,9 +45,9 @@ def morph(network: Network, name: str, site: Site | None = None, *, seed: int = 
 
     Args:
         network: the parent.
-        name: of the morphism, such as `deepen`.
+        name: the name of the morphism, such as `deepen`.
         site: where to apply it, one of `sites`; None to draw one.
-        seed: of the random numbers of the draw and of new weights.
+        seed: the seed of the random numbers of the draw and of new weights.
 
     Returns:
         The child.
@@ -80,7 +80,7 @@ def draw_children(
     Args:
         network: the parent.
         count: how many children; fewer come back where no more are possible.
-        seed: of the random numbers.
+        seed: the seed of the random numbers.
         n_morphisms: morphisms that make a child, one after the other.
         morphisms: the weight of each kind when it is drawn; names left out have the default weight.
         constraints: keys of `search.constraints`, such as max_parameters.

@@ -17,6 +17,9 @@ def progress_note(names: Sequence[str], counts: Counts, V: Vector, tau: float) -
         counts: particles and ghosts on each node, (m,).
         V: running averages of the validation losses, nats (m,).
         tau: the step size.
+
+    Returns:
+        One line, such as `█▁ leader 0 parent with 97%, loss 1.234, tau 0.05`.
     """
     leader = int(counts.argmax())
     share = counts[leader] / counts.sum()

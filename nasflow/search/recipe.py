@@ -20,7 +20,13 @@ from nasflow.training.ranks import ALONE, Ranks
 
 
 class Sections(NamedTuple):
-    """The sections of the configuration that a round is a function of."""
+    """The sections of the configuration that determine a round.
+
+    Attributes:
+        search: the section `search`.
+        baselines: the section `baselines`.
+        augment: the section `augment`.
+    """
 
     search: Search
     baselines: Baselines
@@ -35,7 +41,7 @@ class Begin(NamedTuple):
     """Where a round begins.
 
     Attributes:
-        number: of the round in its search, from 1.
+        number: the number of the round in its search, from 1.
         k: the global step.
         totals: what the rounds before it took (`status.round_totals`).
         earlier: seconds of this round before it was interrupted.
@@ -84,14 +90,17 @@ def round_setting(
 
     Args:
         algorithm: nasgd, nasagd or a baseline.
-        sections: of the configuration.
+        sections: the sections of the configuration that a round needs.
         budget: the bounds of the search.
         begin: where the round begins.
         train: the training images.
         validation: the images by whose losses children are compared.
-        seed: of the search.
+        seed: the seed of the search.
         workers: threads of this process.
         ranks: the processes that share the round.
+
+    Returns:
+        The setting, with what is left of the budget.
     """
     search = sections.of(algorithm)
     left = limits(budget, search, len(train), begin.k, begin.totals, begin.earlier)

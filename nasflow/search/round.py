@@ -29,8 +29,8 @@ class Setting(NamedTuple):
         augment: how training images are varied.
         train: the training images.
         validation: the images by whose losses children are compared.
-        seed: of the search.
-        number: of the round in its search, from 1.
+        seed: the seed of the search.
+        number: the number of the round in its search, from 1.
         workers: threads of this process.
         limits: what is left of the budget.
         ranks: the processes that share the round.
@@ -62,8 +62,8 @@ class Round(NamedTuple):
         k: the global step after the round.
         particles: rows of particles.parquet, one for each step and node.
         architectures: rows of architectures.parquet, one for each node.
-        validation_loss: of the network that goes on, on the whole validation split, nats.
-        validation_accuracy: of the same network on the same images, between 0 and 1.
+        validation_loss: the loss of the network that goes on, on the whole validation split, nats.
+        validation_accuracy: the accuracy of the same network on the same images, between 0 and 1.
     """
 
     network: Network

@@ -201,7 +201,7 @@ class RungCourse:
 
 
 def score_of(network: Network, setting: Setting) -> Score:
-    """Evaluate one network on the whole validation split of a round."""
+    """Evaluate one network on the whole validation split that the setting of a round holds."""
     return evaluate(
         network,
         setting.validation,

@@ -44,7 +44,7 @@ def round_totals(
     Args:
         result: the round.
         before: the totals before it.
-        number: of the round, from 1.
+        number: the number of the round, from 1.
         cycle: length of a cosine cycle, steps.
         epoch: steps in which every training image is seen once.
     """

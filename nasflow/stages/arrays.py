@@ -34,7 +34,7 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
 
     Args:
         images: uint8 (n, height, width) or (n, height, width, channels).
-        labels: of any type, (n,).
+        labels: one label of any type for each image, (n,).
         experiment: gives the split (its section data), the batch sizes and the device.
 
     Returns:

@@ -109,7 +109,7 @@ class Task(NamedTuple):
         experiment: the configuration.
         algorithm: the algorithm of the rounds.
         images: the images, split.
-        seed: of the search.
+        seed: the seed of the search.
         workers: threads.
         progress: is told after each step what is done.
     """
@@ -138,9 +138,9 @@ def run_search(
     Args:
         images: uint8 (n, height, width) or (n, height, width, channels); a stratified part of them
             is held out for validation.
-        labels: of any type, (n,).
+        labels: one label of any type for each image, (n,).
         algorithm: a name such as nasagd, or a function like `run_round`.
-        seed: of the search.
+        seed: the seed of the search.
         start: replaces the base network.
         threads: cores to use.
         progress: is called after every step with the steps done, the steps in all and a few words.

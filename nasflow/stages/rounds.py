@@ -44,8 +44,8 @@ class Task(NamedTuple):
         sections: the sections of the configuration that a round needs.
         search: the section `search`, as the algorithm has it.
         budget: the bounds of the search.
-        seed: of the search.
-        number: of the round, from 1.
+        seed: the seed of the search.
+        number: the number of the round, from 1.
     """
 
     method: str
@@ -90,7 +90,7 @@ def search_round(
         data: folder of the prepared images.
         parent: stem of the checkpoint to start from.
         budget: the section budget as JSON.
-        seed: of the search.
+        seed: the seed of the search.
         round: its number in the search, from 1.
         out: folder to write.
         device: cpu, cuda or cuda:N.

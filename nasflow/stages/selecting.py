@@ -39,7 +39,7 @@ def select_winner(
     Without rounds the pretrained network is the winner.
 
     Args:
-        algorithm: of the search.
+        algorithm: the algorithm of the search.
         pretrain: status.json of the pretraining.
         rounds: folders of all rounds in order.
         plan: the budget, as `plan` wrote it.

@@ -54,7 +54,7 @@ def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, thre
     Args:
         config: the sections base, pretrain and augment as JSON.
         data: folder of the prepared images.
-        seed: of the search.
+        seed: the seed of the search.
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
@@ -86,7 +86,7 @@ def final_train(
         config: the sections final and augment as JSON.
         data: folder of the prepared images.
         parent: stem of the checkpoint of the winner.
-        seed: of the search.
+        seed: the seed of the search.
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.

@@ -24,7 +24,12 @@ class Spent(NamedTuple):
 
 
 class Length(NamedTuple):
-    """Either a number of steps or a number of seconds; the other one is None."""
+    """How long a training lasts: in steps or in seconds. The other one is None.
+
+    Attributes:
+        steps: the number of training steps.
+        seconds: the seconds of wall clock.
+    """
 
     steps: int | None
     seconds: float | None

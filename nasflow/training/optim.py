@@ -69,7 +69,7 @@ def muon(*, momentum: float, weight_decay: float) -> Update:
 
     Args:
         momentum: m.
-        weight_decay: of the tensors that are no kernels, as in `nesterov`.
+        weight_decay: as in `nesterov`, for the tensors that are no kernels.
     """
     rest = nesterov(momentum=momentum, weight_decay=weight_decay)
 

@@ -53,6 +53,9 @@ class Keeper(Protocol):
         Args:
             siblings: fingerprints that the kept siblings must have.
             below: the kept state must have fewer steps than this.
+
+        Returns:
+            The snapshot that the loop goes on from, or None to begin anew.
         """
 
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
@@ -63,7 +66,7 @@ class Keeper(Protocol):
             make: makes the snapshot; called only when it is time.
 
         Raises:
-            Exception: of the keeper's own kind, to end the loop (after a signal, for example).
+            Exception: a kind of the keeper's own, to end the loop (after a signal, for example).
         """
 
 

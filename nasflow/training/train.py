@@ -44,7 +44,7 @@ class TrainingJob(NamedTuple):
         augment: how training images are varied.
         length: how long the training lasts (`duration.length`).
         purpose: pretrain or final; random numbers are drawn for this purpose.
-        seed: of the search.
+        seed: the seed of the search.
         workers: threads.
     """
 
@@ -78,6 +78,9 @@ def train(
         keeper: keeps the state from which an interrupted stage goes on.
         elapsed: tells how many seconds have passed. Only a training whose length is given in
             seconds uses it; its results vary from run to run.
+
+    Returns:
+        The trained network, its history and its facts.
 
     Raises:
         ValueError: if the training loss stops being finite.
