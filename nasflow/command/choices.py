@@ -28,7 +28,7 @@ class Choice(NamedTuple):
         minutes: time for the whole search.
         algorithm: the algorithm of the search.
         device: where networks live, as torch names it.
-        cores: cores that Snakemake may use.
+        cores: number of cores that Snakemake may use.
     """
 
     name: str

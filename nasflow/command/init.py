@@ -19,10 +19,10 @@ from nasflow.printable import printable, shown
 from nasflow.storage.files import write
 
 WORKFLOW = Path(__file__).parents[2] / "workflow" / "Snakefile"
-PATIENCE = 2.0  # seconds of training by which the machine's speed is measured
+PATIENCE = 2.0  # seconds of training in which the speed of the machine is measured
 ON_GPU = 1e12  # FLOPs per second, assumed: on a GPU seconds end the search and the training
-BUSY = 0.6  # where threads compute less than this fraction of their time, the user is told
-UNEVEN = 3  # where the largest class has more than so many times the smallest, the user is told
+BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
+UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
 
 def init(

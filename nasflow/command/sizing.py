@@ -1,9 +1,9 @@
 """How large a search may be, given the images, the time and the machine.
 
 The fractions and ratios follow config/cifar10_cpu.yaml, which found its network within 20 minutes:
-3 % of the time for pretraining, 13 % for the search, and the rest for the final training. The final
-network has at most a few times the FLOPs of the base network, so that the final training sees every
-image 30 times or more.
+3 % of the time for pretraining, 13 % for the search, and the rest for the final training. (PRETRAIN
+and SEARCH below are a little larger.) The final network has at most a few times the FLOPs of the
+base network, so that the final training sees every image 30 times or more.
 """
 
 from __future__ import annotations

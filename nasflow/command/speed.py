@@ -48,7 +48,7 @@ def training_speed(g: Architecture, batch: int, workers: int, seconds: float) ->
     split = Split(torch.from_numpy(pixels), labels, half, half)
     batches = Batches(split, batch, "trial of speed", (0,), shift=1)
     update = optim.muon(momentum=0.6, weight_decay=0.0)
-    heap.apart()  # as in a stage, whose speed this is to tell
+    heap.apart()  # as a stage does, so that the measured speed is that of a stage
     with Siblings([initialise(g, rng)], update, workers=workers, shards=2) as live:
         for k in range(WARM):
             live.step([batches(k)], None, 1e-6)

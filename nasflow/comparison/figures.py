@@ -23,7 +23,7 @@ AXES = {
 
 
 def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
-    """Draw the best validation accuracy over seconds and over epochs, from pretraining's end on.
+    """Draw the best validation accuracy over seconds and over epochs, after pretraining.
 
     Args:
         curves: the curves of each method, one for each seed.

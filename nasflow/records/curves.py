@@ -1,7 +1,7 @@
 """The points of a stage's records that a tracking server (MLflow) shows.
 
 A curve keeps at most 120 of its rows, evenly spaced, the first and the last among them. A run stays
-under 10,000 points, because MLflow's pages get slow beyond. Values are taken from the records as
+under 10,000 points, because MLflow's pages are slow with more. Values are taken from the records as
 they are, and none is averaged. Null, NaN and infinite values are left out (SQLite would show an
 infinity as 1.8e308). A number that is not part of a curve has step 0, which MLflow draws as a bar.
 

@@ -192,7 +192,7 @@ def verdict(trials: Sequence[Trial], algorithm: str, search: Search) -> Verdict:
 
 
 def chance(trials: Sequence[Trial]) -> tuple[float, float, float, float, float]:
-    """Return what a child reaches on average that is drawn uniformly.
+    """Return what a uniformly drawn child reaches on average.
 
     Returns:
         (right, near, rank, regret, gain), as in `Verdict`. `right` counts all children; children
@@ -212,7 +212,7 @@ def agreement(trials: Sequence[Trial]) -> float:
     """Return how often the best child by one seed is also the best by the mean of the others.
 
     A rule that foresees one continuation exactly is right no more often than this. All seeds are
-    measured on the same images, so that the truth is less certain than this says.
+    measured on the same images, so the true best child is less certain than this number suggests.
     """
     hits = []
     for trial in trials:

@@ -1,4 +1,4 @@
-"""Simulated rounds: losses of siblings one of which is truly better, under the shipped stop rule.
+"""Simulated rounds: losses of siblings, of which one is truly better, under the shipped stop rule.
 
     V_i(k) = c(k) - gap_i g(k) + own e_i(k) + residual g(k) r_i(k),   g(k) = min(1, k / grow)
 
@@ -83,7 +83,7 @@ def growth(model: Model, steps: int) -> Vector:
 
 
 def losses(rng: np.random.Generator, model: Model, m: int, steps: int) -> Matrix:
-    """Draw V_i(k) of `m` siblings, but for a constant.
+    """Draw V_i(k) of `m` siblings, up to a constant.
 
     Returns:
         Losses in nats (steps, m).
@@ -153,7 +153,7 @@ def simulate(
 
 
 def outcome(ends: list[tuple[int | None, bool, int]]) -> Outcome:
-    """Sum rounds up; each is (winner or None, whether it is the best child, steps)."""
+    """Summarise rounds; each is (winner or None, whether it is the best child, steps)."""
     right = [best for winner, best, _ in ends if winner is not None]
     steps = [steps for winner, _, steps in ends if winner is not None]
     if not right:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PROXIED = "mlflow-artifacts:/"  # how the URI of a file begins that a server will serve
+PROXIED = "mlflow-artifacts:/"  # beginning of the URI of files that a server serves
 
 
 def upload(client: MlflowClient, run: Run, files: Mapping[str, bytes]) -> None:

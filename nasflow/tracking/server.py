@@ -1,7 +1,7 @@
 """The MLflow server or database behind a tracking URI: whether it answers, which process may write,
 and how a server is started.
 
-This module does not import mlflow, which takes seconds: whether a server is away shows before that.
+This module does not import mlflow, which takes seconds: an absent server is noticed before that.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def turn(lock: Path) -> Iterator[None]:
-    """Hold a lock that one process of this machine can have; the system frees it if that ends.
+    """Hold a lock for one process of this machine; the system frees it when that process ends.
 
     Raises:
         TimeoutError: if another process held the lock for TURN seconds.

@@ -54,9 +54,9 @@ rule plan:
 
 
 # The budget is a resource, because a changed resource makes nothing run again: a larger budget adds
-# rounds and changes none of those that exist. As an input, ancient(plan.json), it did harm: where the
-# budget and the search section changed together, Snakemake 9.27 left the old rounds as they were,
-# since it does not check the jobs that depend on a job which is about to run.
+# rounds and changes none of those that exist. It was an input once, ancient(plan.json), and that did
+# harm: where the budget and the search section changed together, Snakemake 9.27 left the old rounds as
+# they were, since it does not check the jobs that depend on a job which is about to run.
 checkpoint search_round:
     input:
         train=rules.prepare.output.train,
