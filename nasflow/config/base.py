@@ -13,7 +13,7 @@ Filters = Annotated[int, Field(ge=1, le=8192)]
 
 
 class Base(Section):
-    """g_0: Conv-MaxPool-Conv-MaxPool-Conv-head (more or fewer widths: as many convolutions)."""
+    """g_0: Conv-MaxPool-Conv-MaxPool-Conv-head, with as many convolutions as there are widths."""
 
     widths: tuple[Filters, ...] = key(
         (8, 16, 32), "filters of the convolutions", min_length=1, strict=False

@@ -23,7 +23,7 @@ class Baselines(Section):
     ageing: float = key(
         2.0, "nasgraph: s, layers from the newest one at which gradients fade", above=0.0, high=1e6
     )
-    eta: int = key(2, "halving: one in so many networks goes on", low=2, high=100)
+    eta: int = key(2, "halving: one of so many networks goes on to the next rung", low=2, high=100)
 
     def over(self, search: Search) -> Search:
         """Return `search`, in which the keys that this section has too hold its values."""

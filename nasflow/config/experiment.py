@@ -40,7 +40,7 @@ class Tracking(Section):
 
 
 class Experiment(Section):
-    """The whole file."""
+    """The whole configuration of an experiment."""
 
     experiment: str = key("digits", "name, folder under results/", pattern=NAME)
     algorithms: Annotated[tuple[Method, ...], AfterValidator(different)] = key(

@@ -60,7 +60,7 @@ class SecondOrder(Section):
 
     friction: float | None = key(
         None,
-        "gamma of phi; auto: in units that just avoid overshoot; null: 1 with auto, 0 with paper",
+        "gamma of phi; with auto 1 just avoids overshoot; null: 1 with auto, 0 with paper",
         low=0.0,
         high=100.0,
     )
@@ -70,7 +70,7 @@ class SecondOrder(Section):
     kinetic: bool = key(False, "add |v_i|^2 / 2 to E_i (section 2.2; D.2 drops it)")
     restart: Restart = key(
         Restart.SIGNED,
-        "phi returns to 0 when the mean loss rises (signed), when any particle climbs (paper)",
+        "phi returns to 0 when the mean loss rises (signed), or when any particle climbs (paper)",
         strict=False,
     )
 
@@ -159,12 +159,12 @@ class Search(Training):
     )
     max_memory: float | None = key(
         None,
-        "MB of all networks of a round, by estimate; children above an even part are not drawn",
+        "MB of all networks of a round, by estimate; a child above an equal part is not drawn",
         above=0.0,
     )
     on_oom: OnOutOfMemory = key(
         OnOutOfMemory.FAIL,
-        "memory runs out in a child's step: the round fails, or drops the child (on a GPU: fails)",
+        "what happens when memory runs out in a child's step (on a GPU it always fails)",
         strict=False,
     )
     morphisms: Annotated[
