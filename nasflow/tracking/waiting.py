@@ -41,7 +41,8 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         thread.join(LOOK)
         before = wall, busy
         wall, busy = time.monotonic(), _busy()
-        waited += max(0.0, wall - before[0] - max(0.0, busy - before[1]))
+        # A thread's time in the queue is counted when it leaves the queue, so it can come late.
+        waited = max(0.0, waited + wall - before[0] - max(0.0, busy - before[1]))
         if waited > seconds and thread.is_alive():
             raise TimeoutError
     return answers[0]
