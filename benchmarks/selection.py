@@ -14,44 +14,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from noise import noise
+from stop_rules import stop_rules
 
 from nasflow.config.kinds import Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
-from nasflow.particles.average import Average
 from nasflow.studies import simulation
 
 if TYPE_CHECKING:
     from nasflow.training.batches import Split
 
 DEFAULT = Search()
-PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
-AROUND_AUTO: dict[str, list[Any]] = {
-    "confidence": [1.0, 1.5, 2.0, 3.0, 3.5, 4.0],
-    "min_lead": [0.0, 0.01, 0.02],
-    "mobility": [0.1, 0.25, 0.9],
-    "warmup_steps": [0, 10, 20, 30, 100],
-    "window": [25, 50, 200],
-    "particles": [100, 100_000],
-    "beta": [2.0, 3.0],
-    "potential": ["log"],
-    "graph": ["star"],
-}
-AROUND_PAPER: dict[str, list[Any]] = {
-    "window": [1, 10, 25, 50, 200],
-    "kappa": [10.0, 50.0],
-    "beta": [2.0, 3.0],
-    "particles": [100, 100_000],
-    "warmup_steps": [30, 50],
-}
-FRICTIONS = [0.0, 0.5, 1.0, 2.0]
-Rule = tuple[str, Search, Algorithm]
 
 
 def main() -> None:
@@ -127,30 +106,6 @@ def _add_trials(commands: Any) -> None:
     trials_parser.add_argument("--threads", type=int, default=1)
 
 
-def stop_rules(base: str) -> Iterator[Rule]:
-    """List (name, section `search`, algorithm): a stop rule, and variants with one changed option.
-
-    Args:
-        base: `auto`, the default rule, or `paper`, the rule of the paper.
-    """
-    options, around = {"auto": ({}, AROUND_AUTO), "paper": (PAPER, AROUND_PAPER)}[base]
-
-    def changed(**changes: Any) -> Search:
-        return parse(Search, options | changes, "search")
-
-    yield base, changed(), Algorithm.NASGD
-    for key, values in around.items():
-        for value in values:
-            shown = value if isinstance(value, str) else f"{value:g}"
-            yield f"{base}, {key} {shown}", changed(**{key: value}), Algorithm.NASGD
-    for friction in FRICTIONS:
-        for confidence in [2.5, 4.0] if base == "auto" else [2.5]:
-            name = f"{base}, nasagd, friction {friction:g}"
-            name += f", confidence {confidence:g}" if base == "auto" else ""
-            search = changed(second_order={"friction": friction}, confidence=confidence)
-            yield name, search, Algorithm.NASAGD
-
-
 def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) -> None:
     """Simulate rounds in which one child is better, and print how often each rule finds it.
 
@@ -195,66 +150,6 @@ def simulated(gap: float, grow: float, rounds: int, memory: float, only: str) ->
             for k in ("independent", "paired")
         ]
         print(f"| {100 * right:.0f} | {mean[0]:.0f} | {mean[1]:.0f} |")
-
-
-def noise(folder: list[Path], window: int, burn_in: int) -> None:
-    """Print how noisy the losses of recorded rounds are.
-
-    A row has the standard deviation of the loss of g_r, and that of the paired differences between
-    the children and g_r (quartiles over the children). Then come the correlation of a difference
-    with that of the step before, and how far each child leads at the end.
-
-    Args:
-        folder: folders with particles.parquet somewhere below.
-        window: the length of the average over losses with which the rounds were recorded.
-        burn_in: the step at which that average began anew.
-    """
-    print("| round | steps | sd of V_0 | sd of V_i - V_0, quartiles | correlation | last leads |")
-    print("| --- | ---: | ---: | --- | ---: | --- |")
-    for path, V, _ in histories(folder):
-        losses = unaveraged(V, window, burn_in)
-        d = losses[:, 1:] - losses[:, :1]
-        later = d[len(d) // 2 :]
-        quartiles = " ".join(f"{q:.3f}" for q in np.quantile(later.std(0), [0.25, 0.5, 0.75]))
-        moving = later[:, later.std(0) > 1e-6]
-        steps = [float(np.corrcoef(c[:-1], c[1:])[0, 1]) for c in moving.T]
-        leads = " ".join(f"{x:+.3f}" for x in V[-1, 0] - V[-1, 1:])
-        where = "/".join(path.parts[-5:-1])
-        print(
-            f"| {where} | {len(V)} | {losses[:, 0].std():.3f} | {quartiles} "
-            f"| {np.mean(steps):+.2f} | {leads} |"
-        )
-
-
-def histories(folders: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-    """Read all rounds below some folders, except those in which a child dropped out.
-
-    A child that dropped out has no loss from that step on.
-
-    Returns:
-        For each round the path of its table, V (steps, m), and tau (steps,).
-    """
-    import pyarrow.parquet as pq
-
-    for path in sorted(p for f in folders for p in f.rglob("search/*/particles.parquet")):
-        table = pq.read_table(path, columns=["node", "validation_loss", "tau"]).to_pydict()
-        V = np.array(table["validation_loss"], float).reshape(-1, 1 + max(table["node"]))
-        if np.isfinite(V).all():
-            yield path, V, np.array(table["tau"]).reshape(V.shape)[:, 0]
-
-
-def unaveraged(V: np.ndarray, window: int, burn_in: int = 0) -> np.ndarray:
-    """Undo the average: compute the losses, (steps, m), from which `Average` made V."""
-    keep, before = 1.0 - 1.0 / window, np.zeros(V.shape[1])
-    unit, losses = Average(1, window, burn_in), []
-    for step, row in enumerate(V):
-        if burn_in and step == burn_in:
-            before = np.zeros(V.shape[1])
-        unit.update(np.ones(1))
-        total = row * unit._mass
-        losses.append((total - keep * before) / (1.0 - keep))
-        before = total
-    return np.array(losses)
 
 
 def trials(

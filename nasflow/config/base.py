@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nasflow.config.kinds import Head
-from nasflow.config.section import Kernel, Section, key
+from nasflow.config.section import Kernel, Section, choice, key
 
 Filters = Annotated[int, Field(ge=1, le=8192)]
 
@@ -19,10 +19,8 @@ class Base(Section):
         (8, 16, 32), "filters of the convolutions", min_length=1, strict=False
     )
     kernel: Kernel = key(3, "kernel of the convolutions")
-    head: Head = key(
-        Head.GLOBAL_AVERAGE,
-        "what the last linear layer reads: the mean of each map, or all of it",
-        strict=False,
+    head: Head = choice(
+        Head.GLOBAL_AVERAGE, "what the last linear layer reads: the mean of each map, or all of it"
     )
     network: str | None = key(
         None, "checkpoint to start from instead, such as results/E/A/seed_0/final/network"

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 from pydantic.config import JsonDict
 
 from nasflow.config.kinds import Algorithm
-from nasflow.config.section import Section, key, refuse
+from nasflow.config.section import Section, choice, key, refuse
 
 SECTIONS = ("search", "baselines")
 FILES = (
@@ -61,7 +61,7 @@ def _is_change(sections: Any) -> bool:
 class Compare(Section):
     """The target `compare`: all algorithms, and ablations of one, with every seed."""
 
-    of: Algorithm = key(Algorithm.NASGD, "algorithm that the ablations are of", strict=False)
+    of: Algorithm = choice(Algorithm.NASGD, "algorithm that the ablations are of")
     ablations: Annotated[Ablations, BeforeValidator(_ablations)] = key(
         {},
         "name: sections with the options that differ",

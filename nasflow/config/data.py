@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nasflow.config.kinds import Source
-from nasflow.config.section import Section, key
+from nasflow.config.section import Section, choice, key
 
 
 class Data(Section):
     """Where the images come from and how they are split (stage `prepare`)."""
 
-    source: Source = key(Source.DIGITS, "where the images come from", strict=False)
+    source: Source = choice(Source.DIGITS, "where the images come from")
     root: str = key("data", "folder that torchvision downloads into")
     download: bool = key(True, "let torchvision download what is missing")
     train: str | None = key(None, "folder: directory of class directories; parquet: file or glob")

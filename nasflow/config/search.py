@@ -17,7 +17,7 @@ from nasflow.config.kinds import (
     Validation,
     Weights,
 )
-from nasflow.config.section import Kernel, Section, key, named, one_of, over
+from nasflow.config.section import Kernel, Section, choice, key, named, one_of, over
 from nasflow.config.training import Training
 
 MORPHISM_WEIGHTS = {
@@ -68,10 +68,9 @@ class SecondOrder(Section):
         False, "1 before the squared differences of phi, as printed; 1/2 conserves energy"
     )
     kinetic: bool = key(False, "add |v_i|^2 / 2 to E_i (section 2.2; D.2 drops it)")
-    restart: Restart = key(
+    restart: Restart = choice(
         Restart.SIGNED,
         "phi returns to 0 when the mean loss rises (signed), or when any particle climbs (paper)",
-        strict=False,
     )
 
 
@@ -80,27 +79,21 @@ class Search(Training):
 
     n_neigh: int = key(8, "children of a round", low=1, high=100_000)
     n_morphisms: int = key(1, "morphisms that make a child (n_NM of NASH)", low=1, high=100)
-    proposal: Proposal = key(
+    proposal: Proposal = choice(
         Proposal.UNIFORM,
         "gradient draws 4 n_neigh candidates and keeps those whose loss falls steepest",
-        strict=False,
     )
-    weights: Weights = key(
+    weights: Weights = choice(
         Weights.INHERITED,
         "children inherit the weights of their parent, or all networks start from random ones",
-        strict=False,
     )
     particles: int = key(1000, "N, particles on g_r at the start of a round", low=2, high=10**12)
     epochs_neigh: float = key(18.0, "length of a cosine cycle, epochs", above=0.0, high=1e5)
     validation_batch_size: int = key(32, "validation images per step (S_Y)", low=1, high=65536)
-    validation: Validation = key(
-        Validation.PAIRED,
-        "the same Y_k (and X_k) for all siblings, or their own (the paper's)",
-        strict=False,
+    validation: Validation = choice(
+        Validation.PAIRED, "the same Y_k (and X_k) for all siblings, or their own (the paper's)"
     )
-    graph: Graph = key(
-        Graph.COMPLETE, "K: an edge between every pair, or parent-child only", strict=False
-    )
+    graph: Graph = choice(Graph.COMPLETE, "K: an edge between every pair, or parent-child only")
     edge_weights: Annotated[
         Mapping[Annotated[str, one_of(EDGES)], Annotated[float, Field(gt=0.0, le=1e6)]],
         over(EDGE_WEIGHTS),
@@ -109,16 +102,13 @@ class Search(Training):
         "weights of K: g_r to a child by its morphism (product over several), child to child",
         json_schema_extra=named(EDGES, exclusiveMinimum=0.0, maximum=1e6),
     )
-    potential: Potential = key(
-        Potential.POWER,
-        "U'(f): f^beta, log f, or 0 with the time step that power has",
-        strict=False,
+    potential: Potential = choice(
+        Potential.POWER, "U'(f): f^beta, log f, or 0 with the time step that power has"
     )
     beta: float = key(1.0, "exponent of the power potential", above=0.0, high=100.0)
-    scaling: Scaling = key(
+    scaling: Scaling = choice(
         Scaling.AUTO,
         "auto ties entropy weight and mobility to the measured noise, paper keeps constants",
-        strict=False,
     )
     confidence: float = key(
         2.5, "auto: standard errors by which a child must lead", above=0.0, high=100.0
@@ -162,10 +152,9 @@ class Search(Training):
         "MB of all networks of a round, by estimate; a child above an equal part is not drawn",
         above=0.0,
     )
-    on_oom: OnOutOfMemory = key(
+    on_oom: OnOutOfMemory = choice(
         OnOutOfMemory.FAIL,
         "what happens when memory runs out in a child's step (on a GPU it always fails)",
-        strict=False,
     )
     morphisms: Annotated[
         Mapping[Annotated[str, one_of(MORPHISMS)], Annotated[float, Field(ge=0.0)]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -51,6 +52,11 @@ def key(
     return Field(
         default, description=meaning, ge=low, le=high, gt=above, pattern=pattern, **options
     )
+
+
+def choice(default: StrEnum, meaning: str) -> Any:
+    """Describe a key whose values are the members of an enumeration, which files name by text."""
+    return key(default, meaning, strict=False)
 
 
 def refuse(message: str, *below: str, **found: Any) -> PydanticCustomError:

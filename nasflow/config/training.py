@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nasflow.config.kinds import Optimizer, Precision
-from nasflow.config.section import Section, key
+from nasflow.config.section import Section, choice, key
 
 
 def _lambda_start(default: float) -> Any:
@@ -21,15 +21,12 @@ class Training(Section):
     """What every stage says about the training of its networks."""
 
     batch_size: int = key(64, "training images per step (S_X)", low=2, high=65536)
-    optimizer: Optimizer = key(
+    optimizer: Optimizer = choice(
         Optimizer.HEAVY_BALL,
         "heavy_ball is the rule of D.1, sgd has Nesterov momentum, muon orthogonalises its steps",
-        strict=False,
     )
-    precision: Precision = key(
-        Precision.FLOAT32,
-        "number format of convolutions and head; tf32 exists on a GPU only",
-        strict=False,
+    precision: Precision = choice(
+        Precision.FLOAT32, "number format of convolutions and head; tf32 exists on a GPU only"
     )
     lambda_start: float = _lambda_start(0.05)
     lambda_final: float = key(1e-7, "step size at the end of the cosine", low=0.0, high=10.0)
@@ -81,7 +78,7 @@ class Final(Fitting):
         "instead: seconds of wall clock that all three have together; results then vary",
         above=0.0,
     )
-    optimizer: Optimizer = key(Optimizer.SGD, "heavy_ball, sgd or muon", strict=False)
+    optimizer: Optimizer = choice(Optimizer.SGD, "heavy_ball, sgd or muon")
     warmup: float = key(
         0.0,
         "part of the steps in which the step size rises linearly from zero",

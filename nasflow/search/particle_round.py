@@ -31,7 +31,7 @@ from nasflow.training.process import one_thread
 from nasflow.training.siblings import Siblings, evaluate
 from nasflow.training.snapshot import FORGETFUL, Keeper
 
-STILL = Augment(flip=False, shift=0)  # validation images are not varied
+UNVARIED = Augment(flip=False, shift=0)  # validation images are not varied
 
 
 class Stop(NamedTuple):
@@ -151,7 +151,7 @@ def _flow(
     began = time.monotonic()
     train = _streams("train", setting.train, search.batch_size, setting, m, setting.augment)
     validation = _streams(
-        "validation", setting.validation, search.validation_batch_size, setting, m, STILL
+        "validation", setting.validation, search.validation_batch_size, setting, m, UNVARIED
     )
     course.begin(k, train[0].steps_per_epoch)
     left = min(limits.steps, limits.network_steps / m)

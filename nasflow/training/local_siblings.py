@@ -34,7 +34,7 @@ class Part(NamedTuple):
     starved: bool
 
 
-class Row(NamedTuple):
+class Outcome(NamedTuple):
     """What a step tells about one sibling.
 
     Attributes:
@@ -78,7 +78,7 @@ class LocalSiblings:
         validation: Sequence[Batch] | None,
         tau: float,
         rate: float,
-    ) -> list[Row]:
+    ) -> list[Outcome]:
         """Train and validate siblings side by side.
 
         Args:
@@ -186,8 +186,8 @@ class LocalSiblings:
             return Part(NAN, time.perf_counter() - began, True)
 
 
-def _row(trained: Part, validated: Part) -> Row:
+def _row(trained: Part, validated: Part) -> Outcome:
     seconds = trained.seconds + validated.seconds
     if validated.starved:
-        return Row(NAN, NAN, seconds, 1.0)
-    return Row(trained.loss, validated.loss, seconds, 0.0)
+        return Outcome(NAN, NAN, seconds, 1.0)
+    return Outcome(trained.loss, validated.loss, seconds, 0.0)

@@ -23,7 +23,7 @@ from nasflow.training import heap
 from nasflow.training.batches import Split
 from nasflow.training.cuda_graph import Captured
 from nasflow.training.load_balance import longest, spread
-from nasflow.training.local_siblings import LocalSiblings, Row
+from nasflow.training.local_siblings import LocalSiblings, Outcome
 from nasflow.training.optim import Update, no_update
 from nasflow.training.process import computing
 from nasflow.training.ranks import ALONE, Ranks
@@ -177,15 +177,17 @@ class Siblings:
         self._steps += 1
         rate = 1.0 / min(self._average, self._steps + 1)
         mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the most expensive first
-        rows: Sequence[Row]
+        rows: Sequence[Outcome]
         if self._captured is not None:
-            rows = [Row(*row) for row in self._captured.run(mine, train, validation, tau, rate)]
+            rows = [Outcome(*row) for row in self._captured.run(mine, train, validation, tau, rate)]
         else:
             mine = [i for i in mine if not self._resting[i]]
             rows = self._local.step(mine, train, validation, tau, rate)
         if self._steps >= heap.SETTLED:
             heap.keep()
-        table = self._ranks.merge(dict(zip(mine, rows, strict=True)), len(self), len(Row._fields))
+        table = self._ranks.merge(
+            dict(zip(mine, rows, strict=True)), len(self), len(Outcome._fields)
+        )
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
         table[self._resting] = float("nan")

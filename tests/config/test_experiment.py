@@ -31,8 +31,9 @@ def test_the_schema_file_is_what_the_dataclasses_say() -> None:
 
 
 def test_the_default_config_shows_every_key() -> None:
-    shown = list(keys(default_config()))
-    assert sorted(shown) == sorted(keys(plain(parse(Experiment, {"budget": {"rounds": 1}}))))
+    assert list(keys(default_config())) == list(
+        keys(plain(parse(Experiment, {"budget": {"rounds": 1}})))
+    )
 
 
 def test_the_default_config_is_valid_by_parser_and_by_schema() -> None:
