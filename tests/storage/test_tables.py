@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rounds import run
 
 from nasflow.storage.files import CorruptFile
-from nasflow.storage.tables import read_table, write_table
+from nasflow.storage.tables import PARTICLES, VERSION, read_table, write_table
 
 
 def test_a_flipped_bit_in_a_table_is_seen(tmp_path: Path) -> None:
@@ -40,3 +42,27 @@ def test_tables_of_another_form_are_refused(tmp_path: Path) -> None:
         pq.write_table(other, path, write_page_checksum=True)
         with pytest.raises(CorruptFile, match=complaint):
             read_table(path)
+
+
+def test_particles_of_version_1_are_read_as_one_instant(prepared: Path, tmp_path: Path) -> None:
+    """Version 1 told count, share and phi after the move, and none of the new columns."""
+    folder = Path(shutil.copytree(prepared, tmp_path / "work"))
+    more = {"second_order": {"restart": "never"}, "confidence": 1.0, "min_lead": 0.0}
+    new = read_table(run(folder, "new", 1, "nasagd", warmup_steps=10, **more) / "particles.parquet")
+    rows = new.to_pylist()
+    assert sum(row["moved"] for row in rows) > 0 and any(row["phi"] for row in rows)
+    total = sum(row["count"] for row in rows if row["step"] == 1)
+    phi = {(row["step"] - 1, row["node"]): row["phi"] for row in rows}
+    last = max(row["step"] for row in rows)
+    for row in rows:
+        row["count"], row["share"] = row["count_after"], row["count_after"] / total
+        row["phi"] = phi.get((row["step"], row["node"]), -1.0)  # of the last step: read by nobody
+    old = [name for name in PARTICLES.names if name not in ("price", "kinetic", "count_after")]
+    schema = pa.schema([PARTICLES.field(name) for name in old]).with_metadata({VERSION: "1"})
+    file = folder / "particles.parquet"
+    table = pa.Table.from_pylist([{name: row[name] for name in old} for row in rows], schema)
+    pq.write_table(table, file, write_page_checksum=True)
+    read = read_table(file)
+    assert last > 10 and read["price"].null_count == read["kinetic"].null_count == len(read)
+    for name in [*old, "count_after"]:
+        assert read[name].equals(new[name]), name
