@@ -11,8 +11,8 @@ from nasflow.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nasflow.architecture.architecture import Architecture as Architecture
-    from nasflow.architecture.architecture import chain as chain
     from nasflow.architecture.node import Node as Node
+    from nasflow.architecture.templates import chain as chain
     from nasflow.network.morphisms import MORPHISMS as MORPHISMS
     from nasflow.network.morphisms import Morphism as Morphism
     from nasflow.network.network import Network as Network

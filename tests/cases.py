@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.config.search import Constraints
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import Network, forward, initialise

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.storage.files import write_json
 from nasflow.storage.tables import write_table
 from nasflow.tracking import mirror, waiting

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.config.baselines import Baselines
 from nasflow.config.data import Augment
 from nasflow.config.kinds import Algorithm

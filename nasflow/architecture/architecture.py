@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from nasflow.architecture.fingerprint import fingerprint
-from nasflow.architecture.node import HEADS, Node, check, output_shape, tensor_shapes
+from nasflow.architecture.node import FILTERING, HEADS, Node, check, output_shape, tensor_shapes
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,19 @@ class Architecture:
         """The id that the next new node gets."""
         return max(self._by_id) + 1
 
+    def behind(self, identity: int) -> int:
+        """Return the id of the node that stands behind a node in the list of all nodes."""
+        order = [node.id for node in self.nodes]
+        return order[order.index(identity) + 1]
+
     def consumers(self, identity: int) -> tuple[Node, ...]:
         """List the nodes that read the output of a node, in topological order."""
         return tuple(node for node in self.nodes if identity in node.inputs)
 
     @cached_property
     def pooled(self) -> dict[int, int]:
-        """The id of the pool, by the id of each convolution whose only reader is a pool."""
-        readers = {conv.id: self.consumers(conv.id) for conv in self.convs}
+        """The id of the pool, by the id of each convolution with ReLU that only a pool reads."""
+        readers = {conv.id: self.consumers(conv.id) for conv in self.convs if not conv.smooth}
         return {c: r[0].id for c, r in readers.items() if len(r) == 1 and r[0].op == "pool"}
 
     def ancestors(self, identity: int) -> frozenset[int]:
@@ -105,14 +110,14 @@ class Architecture:
     def segments(self) -> dict[int, tuple[int, ...]]:
         """For every node the list of its segments: the nodes that its channels come from, in order.
 
-        A segment is the image, a convolution or a pad: these make channels of their own. A
+        A segment is the image, a convolution, a whiten or a pad: these make their own channels. A
         concatenation has the segments of all its inputs; a pool, an add and a head have those of
         their first input. Raises ValueError if the segments of two inputs of an add differ in
         their widths.
         """
         result: dict[int, tuple[int, ...]] = {}
         for node in self.nodes:
-            if node.op in ("image", "conv", "pad"):
+            if node.op in ("image", "conv", "whiten", "pad"):
                 result[node.id] = (node.id,)
             elif node.op == "concat":
                 result[node.id] = tuple(s for i in node.inputs for s in result[i])
@@ -145,13 +150,14 @@ class Architecture:
 
     @cached_property
     def rigid(self) -> frozenset[int]:
-        """The segments whose number of channels cannot change: the image, pads, and what pads read.
+        """The segments with a fixed number of channels: image, whitens, pads, and what pads read.
 
         New channels of a node that a pad reads would come where the zeros of the pad are.
         """
         pads = [node for node in self.nodes if node.op == "pad"]
         read = {s for pad in pads for s in self.segments[pad.inputs[0]]}
-        return frozenset(read | {pad.id for pad in pads} | {self.image.id})
+        fixed = {node.id for node in self.nodes if node.op in ("image", "whiten", "pad")}
+        return frozenset(read | fixed)
 
     def resizable(self, conv: int) -> bool:
         """Return True if the number of filters of a convolution, and of its tied group, may change.
@@ -172,8 +178,17 @@ class Architecture:
 
     @cached_property
     def buffers(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the running statistics of all BatchNorms, by name."""
-        return {f"{n.id}.{s}": (n.width,) for n in self.convs for s in ("mean", "variance")}
+        """The shapes of what is kept but not learned, by name.
+
+        These are the running statistics of all BatchNorms, and the filters of each whiten.
+        """
+        running = {f"{n.id}.{s}": (n.width,) for n in self.convs for s in ("mean", "variance")}
+        fixed: dict[str, tuple[int, ...]] = {
+            f"{n.id}.filters": (n.width, self.shapes[n.inputs[0]][0], n.kernel, n.kernel)
+            for n in self.nodes
+            if n.op == "whiten"
+        }
+        return {**running, **fixed}
 
     @cached_property
     def parameters(self) -> int:
@@ -182,12 +197,13 @@ class Architecture:
 
     @cached_property
     def flops(self) -> int:
-        """The multiplications and additions of convolutions and head, for one image, forward."""
-        total = 0
+        """The multiplications and additions of all filters and the head, for one image, forward."""
+        total, sizes = 0, {**self.tensors, **self.buffers}
         for node in self.nodes:
-            if node.op == "conv" or node.op in HEADS:
-                _, height, width = self.shapes[node.id]
-                total += 2 * math.prod(self.tensors[f"{node.id}.weight"]) * height * width
+            for weights in (f"{node.id}.weight", f"{node.id}.filters"):
+                if weights in sizes:
+                    _, height, width = self.shapes[node.id]
+                    total += 2 * math.prod(sizes[weights]) * height * width
         return total
 
     @cached_property
@@ -197,7 +213,7 @@ class Architecture:
 
     def to_json(self) -> str:
         """Write the architecture as JSON; equal architectures give bit for bit the same text."""
-        data = {"schema": 1, "size": list(self.size), "nodes": [asdict(n) for n in self.nodes]}
+        data = {"schema": 1, "size": list(self.size), "nodes": [_entry(n) for n in self.nodes]}
         return json.dumps(data, indent=1)
 
     @staticmethod
@@ -223,45 +239,26 @@ class Architecture:
     def describe(self) -> str:
         """Write one line for people: `0:image 1:conv16k3 2:pool 3:conv16k3 4:add[3, 2] 5:head`.
 
-        A convolution shows its filters and its kernel; an add, a concatenation and a pad show the
-        ids of the nodes that they read.
+        A convolution shows its filters and its kernel, with `s2` behind it for a stride of 2 and
+        `gelu` for that activation; an add, a concatenation and a pad show the ids of the nodes that
+        they read.
         """
-        words = {name: name for name in ("image", "pool", "head", "flat_head")}
-        text = []
-        for n in self.nodes:
-            word = words.get(n.op) or (
-                f"conv{n.width}k{n.kernel}" if n.op == "conv" else f"{n.op}{list(n.inputs)}"
-            )
-            text.append(f"{n.id}:{word}")
-        return " ".join(text)
+        return " ".join(f"{n.id}:{_word(n)}" for n in self.nodes)
 
 
-def chain(
-    widths: tuple[int, ...],
-    kernel: int,
-    image: tuple[int, int, int],
-    classes: int,
-    head: str = "head",
-) -> Architecture:
-    """Build Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's first network g_0 (section 3).
+def _entry(node: Node) -> dict[str, Any]:
+    """Return the entry of a node in JSON; a stride of 1 and a ReLU are left out."""
+    usual = {"stride": 1, "activation": "relu"}
+    return {name: v for name, v in asdict(node).items() if usual.get(name) != v}
 
-    Args:
-        widths: the number of filters of each convolution.
-        kernel: the side of all kernels.
-        image: (channels, height, width) of an image.
-        classes: the number of classes.
-        head: `head` (global average) or `flat_head` (the whole map).
 
-    Raises:
-        ValueError: if the image is too small for so many pools, or another number is not allowed.
-    """
-    nodes = [Node(0, "image", (), image[0])]
-    for index, width in enumerate(widths):
-        nodes.append(Node(len(nodes), "conv", (nodes[-1].id,), width, kernel))
-        if index < len(widths) - 1:
-            nodes.append(Node(len(nodes), "pool", (nodes[-1].id,)))
-    nodes.append(Node(len(nodes), head, (nodes[-1].id,), classes))
-    return Architecture(tuple(nodes), image[1:])
+def _word(n: Node) -> str:
+    """Return the word of a node in `describe`."""
+    if n.op in ("image", "pool", *HEADS):
+        return n.op
+    if n.op in FILTERING:
+        return f"{n.op}{n.width}k{n.kernel}" + "s2" * (n.stride == 2) + "gelu" * n.smooth
+    return f"{n.op}{list(n.inputs)}"
 
 
 def insert(g: Architecture, new: Node, before: int) -> tuple[Node, ...]:

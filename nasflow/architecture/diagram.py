@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.difference import NONE, Difference, difference, name
-from nasflow.architecture.node import HEADS, Node
+from nasflow.architecture.node import FILTERING, HEADS, Node
 
 # All lengths are in pixels.
 ROW, BOX, TOP = 38, 26, 14  # heights: of a row, of a box, and of the space above the first box
@@ -273,7 +273,7 @@ def _class(mark: str) -> str:
 
 
 def _kind(node: Node) -> str:
-    if node.op == "conv":
+    if node.op in FILTERING:
         return f"k{min(7, node.kernel | 1)}"
     kinds = {"pool": "pool", "concat": "joint", "pad": "joint"}
     return kinds.get(node.op, "head" if node.op in HEADS else "")

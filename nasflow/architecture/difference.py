@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import HEADS, Node
+from nasflow.architecture.node import FILTERING, HEADS, Node
 
 Edge = tuple[int, int]  # from, to
 
@@ -75,10 +75,11 @@ def sentences(g: Architecture, parent: Architecture) -> list[str]:
 def name(g: Architecture, identity: int) -> str:
     """Name a node for people, such as `conv 3×3, 48`."""
     node, channels = g[identity], g.shapes[identity][0]
-    if node.op == "conv":
-        return f"conv {node.kernel}×{node.kernel}, {node.width}"
+    if node.op in FILTERING:
+        kind = f"{node.op} {node.kernel}×{node.kernel}" + "/2" * (node.stride == 2)
+        return f"{kind}{' GELU' * node.smooth}, {node.width}"
     if node.op in HEADS:
-        kind = "average" if node.op == "head" else "flatten"
+        kind = {"head": "average", "flat_head": "flatten", "peak_head": "maximum"}[node.op]
         return f"{kind} + linear, {node.width}"
     words = {
         "image": "image",

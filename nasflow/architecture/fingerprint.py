@@ -26,7 +26,7 @@ def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
     for n in nodes:
         for i in n.inputs:
             consumers[i].append(n.id)
-    colour = {n.id: f"{n.op},{n.width},{n.kernel}" for n in nodes}
+    colour = {n.id: _properties(n) for n in nodes}
     for _ in nodes:
         colour = {
             n.id: _digest(
@@ -38,6 +38,12 @@ def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
             for n in nodes
         }
     return _digest(*sorted(colour.values()), str(size))[:16]
+
+
+def _properties(n: Node) -> str:
+    """Write a node's own properties; a stride of 1 and a ReLU are left out, as in files."""
+    stride = f",stride {n.stride}" * (n.stride != 1)
+    return f"{n.op},{n.width},{n.kernel}{stride}" + f",{n.activation}" * (n.activation != "relu")
 
 
 def _digest(*parts: str) -> str:

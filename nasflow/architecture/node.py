@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPS = ("image", "conv", "pool", "pad", "add", "concat", "head", "flat_head")
-HEADS = ("head", "flat_head")
+OPS = (
+    *("image", "conv", "whiten", "pool", "pad", "add", "concat"),
+    *("head", "flat_head", "peak_head"),
+)
+HEADS = ("head", "flat_head", "peak_head")
+ACTIVATIONS = ("relu", "gelu")
 
 
 @dataclass(frozen=True)
@@ -15,21 +19,27 @@ class Node:
     The operations are:
 
     - `image`: the input of the network.
-    - `conv`: convolution + BatchNorm + ReLU, with stride 1 and same padding.
+    - `conv`: convolution + BatchNorm + activation, with same padding.
+    - `whiten`: convolution with fixed filters + activation; the filters come from the covariance of
+      small patches of the training images (module `network.whitening`).
     - `pool`: 2 x 2 max pooling.
     - `pad`: channels of zeros, appended behind the channels of the input.
     - `add`: mix * first + (1 - mix) * second, with one learned mix for each channel.
     - `concat`: the channels of all inputs, one behind the other.
     - `head`: the average of each map, and a linear layer.
     - `flat_head`: a linear layer on the whole map.
+    - `peak_head`: the maximum of each map, and a linear layer.
 
     Attributes:
         id: the number of the node; it never changes.
         op: the operation.
         inputs: the ids of the nodes that it reads.
-        width: the filters of a `conv`, the channels of the `image` or behind a `pad`, the classes
-            of a head; without meaning for the others.
-        kernel: the side of the kernel of a `conv`; without meaning for the others.
+        width: the filters of a `conv` or a `whiten`, the channels of the `image` or behind a `pad`,
+            the classes of a head; without meaning for the others.
+        kernel: the side of the kernel of a `conv` or a `whiten`; without meaning for the others.
+        stride: the step of a `conv` from one output pixel to the next, 1 or 2.
+        activation: what follows a `conv` or a `whiten`: `relu`, or `gelu` in its tanh form
+            (Hendrycks & Gimpel 2016, arXiv 1606.08415).
     """
 
     id: int
@@ -37,6 +47,8 @@ class Node:
     inputs: tuple[int, ...] = ()
     width: int = 0
     kernel: int = 0
+    stride: int = 1
+    activation: str = "relu"
 
     @property
     def name(self) -> str:
@@ -45,8 +57,15 @@ class Node:
             return "head"
         return self.op if self.op == "image" else f"{self.op}_{self.id}"
 
+    @property
+    def smooth(self) -> bool:
+        """Whether a GELU follows, and not a ReLU."""
+        return self.activation == "gelu"
 
-ARITY = {"image": 0, "conv": 1, "pool": 1, "pad": 1, "add": 2, "head": 1, "flat_head": 1}
+
+ARITY = {"image": 0, "conv": 1, "whiten": 1, "pool": 1, "pad": 1, "add": 2}
+ARITY |= dict.fromkeys(HEADS, 1)
+FILTERING = ("conv", "whiten")  # the operations that have a kernel
 
 
 def check(node: Node, seen: set[int], position: int, count: int) -> None:
@@ -73,8 +92,13 @@ def check(node: Node, seen: set[int], position: int, count: int) -> None:
         raise ValueError(f"{where}: {node.op} takes {wanted} different inputs, not {node.inputs}")
     if node.op not in ("pool", "add", "concat") and node.width < 1:
         raise ValueError(f"{where}: width {node.width}; expected at least 1")
-    if node.op == "conv" and not 1 <= node.kernel <= 15:
+    if node.op in FILTERING and not 1 <= node.kernel <= 15:
         raise ValueError(f"{where}: kernel {node.kernel}; expected 1 to 15")
+    strided = node.op == "conv" and node.kernel % 2 == 1
+    if node.stride not in (1, 2)[: 1 + strided]:
+        raise ValueError(f"{where}: stride {node.stride}; expected 1, or 2 with an odd kernel")
+    if node.activation not in ACTIVATIONS:
+        raise ValueError(f"{where}: activation {node.activation!r}; expected relu or gelu")
 
 
 def output_shape(
@@ -98,8 +122,8 @@ def output_shape(
     channels, height, width = inputs[0]
     if any(shape[1:] != (height, width) for shape in inputs):
         raise ValueError(f"architecture: node {node.id} joins maps of sizes {inputs}")
-    if node.op == "conv":
-        return node.width, height, width
+    if node.op in FILTERING:
+        return node.width, -(-height // node.stride), -(-width // node.stride)
     if node.op == "pool":
         if min(height, width) < 2:
             raise ValueError(f"architecture: pool {node.id} of a {height}x{width} map")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import HEADS, Node
+from nasflow.architecture.node import Node
 from nasflow.architecture.text_diagram import DRAWN, PLAIN, rails
 from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
 
@@ -47,8 +47,12 @@ def _record(status: dict[str, Any], metrics: dict[str, Any] | None) -> str:
 
 
 def _layer(node: Node) -> str:
+    activation = "GELU" if node.smooth else "ReLU"
     if node.op == "conv":
-        return f"conv {node.kernel} x {node.kernel}, BatchNorm, ReLU"
+        stride = ", stride 2" if node.stride == 2 else ""
+        return f"conv {node.kernel} x {node.kernel}{stride}, BatchNorm, {activation}"
+    if node.op == "whiten":
+        return f"whitening {node.kernel} x {node.kernel}, fixed, {activation}"
     return WHAT[node.op]
 
 
@@ -59,7 +63,7 @@ def _reads(node: Node, g: Architecture) -> tuple[str]:
 def _sizes(node: Node, g: Architecture) -> tuple[str, ...]:
     channels, height, width = g.shapes[node.id]
     own = sum(math.prod(s) for name, s in g.tensors.items() if name.split(".")[0] == str(node.id))
-    flops = 0
-    if node.op == "conv" or node.op in HEADS:
-        flops = 2 * math.prod(g.tensors[f"{node.id}.weight"]) * height * width
+    sizes = {**g.tensors, **g.buffers}
+    weights = [sizes[n] for n in (f"{node.id}.weight", f"{node.id}.filters") if n in sizes]
+    flops = sum(2 * math.prod(shape) * height * width for shape in weights)
     return str(channels), f"{height} x {width}", count(own), mega(flops) if flops else ""

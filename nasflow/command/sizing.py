@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from nasflow.architecture.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.templates import chain
 from nasflow.command.survey import Survey
 
 PRETRAIN, SEARCH = 0.04, 0.16  # fractions of the work; the rest is for the final training

@@ -41,16 +41,26 @@ MEAN = {mean}
 STD = {std}
 '''
 
+GELU = '''
+
+class GELU(nn.GELU):
+    """GELU in its tanh form."""
+
+    def __init__(self):
+        super().__init__("tanh")
+'''
+
 CONV = f'''
 
 class Conv(nn.Sequential):
-    """A convolution, BatchNorm and ReLU; the map keeps its size."""
+    """A convolution, BatchNorm and an activation; with stride 1 the map keeps its size."""
 
-    def __init__(self, inputs, outputs, kernel):
+    def __init__(self, inputs, outputs, kernel, stride=1, activation=nn.ReLU):
+        padding = "same" if stride == 1 else kernel // 2
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, padding="same", bias=False),
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
             nn.BatchNorm2d(outputs, eps={EPSILON}, momentum={MOMENTUM}),
-            nn.ReLU(),
+            activation(),
         )
 '''
 
@@ -122,7 +132,8 @@ def source(module: Deployable) -> str:
         result="logits.softmax(1)" if module.probabilities else "logits",
     )
     ops = {node.op for node in g.nodes}
-    return head + CONV * ("conv" in ops) + MIX * ("add" in ops) + model + LOAD
+    smooth = GELU * any(node.smooth for node in g.nodes)
+    return head + smooth + CONV * ("conv" in ops) + MIX * ("add" in ops) + model + LOAD
 
 
 def _layer(node: Node, g: Architecture) -> str | None:
@@ -131,14 +142,23 @@ def _layer(node: Node, g: Architecture) -> str | None:
         return None
     channels, height, width = g.shapes[node.inputs[0]]
     return {
-        "conv": f"Conv({channels}, {node.width}, kernel={node.kernel})",
+        "conv": f"Conv({channels}, {node.width}, kernel={node.kernel}{_options(node)})",
+        "whiten": f"nn.Sequential(nn.Conv2d({channels}, {node.width}, {node.kernel}, "
+        f'padding="same", bias=False), {"GELU()" if node.smooth else "nn.ReLU()"})',
         "pool": "nn.MaxPool2d(2)",
         "add": f"Mix({channels})",
         "head": "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
         f"nn.Linear({channels}, {node.width}))",
+        "peak_head": "nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), "
+        f"nn.Linear({channels}, {node.width}))",
         "flat_head": "nn.Sequential(nn.Flatten(), "
         f"nn.Linear({channels} * {height} * {width}, {node.width}))",
     }.get(node.op)
+
+
+def _options(node: Node) -> str:
+    """Return the arguments of a Conv that differ from its default values."""
+    return f", stride={node.stride}" * (node.stride != 1) + ", activation=GELU" * node.smooth
 
 
 def _step(node: Node, g: Architecture) -> str:

@@ -1,7 +1,8 @@
-"""BatchNorm + ReLU (+ max pooling) of a convolution's output: one operation, two implementations.
+"""BatchNorm + activation (+ max pooling) of a convolution's output, in two implementations.
 
-`plain` consists of torch's own operations and runs everywhere. `rectified` uses the kernels of
-`batch_norm_kernels` on a CPU, in float32 and bfloat16; they give the same numbers up to rounding.
+`plain` consists of torch's own operations and runs everywhere. `activated` uses the kernels of
+`batch_norm_kernels` (ReLU) and `smooth_kernels` (GELU) on a CPU, in float32 and bfloat16; they give
+the same numbers up to rounding.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasflow.kernels import batch_norm_kernels as kernels
+from nasflow.kernels import smooth_kernels
 from nasflow.kernels.maps import KERNELS_TAKE, channels_last, numbers
 
 EPSILON = 1e-5
@@ -35,8 +37,8 @@ class Norm(NamedTuple):
     variance: Tensor
 
 
-def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
-    """Compute max(BatchNorm(z), 0), and its maxima over 2 x 2 windows if `pool`.
+def activated(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool = False) -> Tensor:
+    """Compute ReLU or GELU of BatchNorm(z), and its maxima over 2 x 2 windows if `pool`.
 
     Args:
         z: the output of a convolution, (N, C, H, W). The backward pass may overwrite it by its
@@ -44,20 +46,21 @@ def rectified(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
         norm: the tensors of the BatchNorm.
         training: True normalises by the moments of the batch, and moves the running statistics
             towards them at the rate MOMENTUM, in place. False normalises by the running statistics.
-        pool: whether a 2 x 2 max pool follows.
+        pool: whether a 2 x 2 max pool follows; not together with `smooth`.
+        smooth: True for GELU (its tanh form), False for ReLU.
 
     Returns:
         (N, C, H, W), or (N, C, H // 2, W // 2) with `pool`.
     """
     if z.device.type == "cpu" and z.dtype in KERNELS_TAKE:
-        result: Tensor = _Fused.apply(z, *norm, training, pool)
+        result: Tensor = _Fused.apply(z, *norm, training, pool, smooth)
         return result
     wide = z.float() if z.dtype == torch.bfloat16 else z
-    return plain(wide, norm, training=training, pool=pool)
+    return plain(wide, norm, training=training, pool=pool, smooth=smooth)
 
 
-def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
-    """Compute the same as `rectified` by torch's own operations, in the type of z."""
+def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool = False) -> Tensor:
+    """Compute the same as `activated` by torch's own operations, in the type of z."""
     y = F.batch_norm(
         z,
         norm.mean,
@@ -68,7 +71,7 @@ def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool) -> Tensor:
         momentum=MOMENTUM,
         eps=EPSILON,
     )
-    y = F.relu(y, inplace=True)
+    y = F.gelu(y, approximate="tanh") if smooth else F.relu(y, inplace=True)
     return F.max_pool2d(y, 2) if pool else y
 
 
@@ -83,19 +86,22 @@ class _Fused(torch.autograd.Function):
         variance: Tensor,
         training: bool,
         pool: bool,
+        smooth: bool,
     ) -> Tensor:
         n, channels, height, width = z.shape
         size = (height // 2, width // 2) if pool else (height, width)
         y, last = z.new_empty(n, *size, channels), channels_last(z)
         rule = (training, pool, MOMENTUM, EPSILON)
         learned, running = (scale.numpy(), shift.numpy()), (mean.numpy(), variance.numpy())
-        kept = kernels.forward(numbers(last), learned, running, rule, numbers(y))
-        ctx.kept = (last, kept, rule)
+        forward = smooth_kernels.forward if smooth else kernels.forward
+        kept = forward(numbers(last), learned, running, rule, numbers(y))
+        ctx.kept = (last, kept, rule, smooth)
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        z, kept, rule = ctx.kept
+        z, kept, rule, smooth = ctx.kept
         del ctx.kept  # torch would keep this until the whole backward pass is done
-        learned = kernels.backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule)
-        return (z.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 4)
+        backward = smooth_kernels.backward if smooth else kernels.backward
+        learned = backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule)
+        return (z.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 5)

@@ -27,6 +27,7 @@ from nasflow.kernels.rows import ZERO, Channels, Wide, compiled, fold, rows_of, 
 Pair = tuple[Channels, Channels]
 Three = tuple[Channels, Channels, Channels]
 Rule = tuple[bool, bool, float, float]  # training, pool, momentum, epsilon
+Kept = tuple[Channels, Channels, Wide, Wide]  # a, b, mean, 1 / s
 
 
 @compiled
@@ -221,9 +222,24 @@ def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
 
 
 @compiled
-def forward(
-    z: Map, learned: Pair, running: Pair, rule: Rule, y: Map
-) -> tuple[Channels, Channels, Wide, Wide]:
+def line(z: Map, learned: Pair, running: Pair, rule: Rule) -> Kept:
+    """Compute a and b of BatchNorm(z) = a z + b, with mean and 1 / s, as `forward` explains."""
+    training, _, momentum, epsilon = rule
+    if training:
+        mean, variance = moments(z)
+        count = z.size // z.shape[3]
+        running[0][:] += momentum * (mean - running[0])
+        running[1][:] += momentum * (variance * (count / max(count - 1, 1)) - running[1])
+    else:
+        mean, variance = running[0].astype(np.float64), running[1].astype(np.float64)
+    inverse = 1.0 / np.sqrt(variance + epsilon)
+    a = (learned[0] * inverse).astype(np.float32)
+    b = (learned[1] - mean * a).astype(np.float32)
+    return a, b, mean, inverse
+
+
+@compiled
+def forward(z: Map, learned: Pair, running: Pair, rule: Rule, y: Map) -> Kept:
     """Write BatchNorm and ReLU of z to y, and their maxima over 2 x 2 windows if `rule` pools.
 
     y = max(a z + b, 0) with a = scale / s, b = shift - mean a and s = sqrt(variance + epsilon). In
@@ -241,17 +257,8 @@ def forward(
     Returns:
         a, b, mean and 1 / s, (C,) each, which `backward` needs.
     """
-    training, pool, momentum, epsilon = rule
-    if training:
-        mean, variance = moments(z)
-        count = z.size // z.shape[3]
-        running[0][:] += momentum * (mean - running[0])
-        running[1][:] += momentum * (variance * (count / max(count - 1, 1)) - running[1])
-    else:
-        mean, variance = running[0].astype(np.float64), running[1].astype(np.float64)
-    inverse = 1.0 / np.sqrt(variance + epsilon)
-    a = (learned[0] * inverse).astype(np.float32)
-    b = (learned[1] - mean * a).astype(np.float32)
+    pool = rule[1]
+    a, b, mean, inverse = line(z, learned, running, rule)
     if pool:
         rectify_pool(z, a, b, y)
     else:
@@ -260,7 +267,19 @@ def forward(
 
 
 @compiled
-def backward(g: Map, z: Map, kept: tuple[Channels, Channels, Wide, Wide], rule: Rule) -> Pair:
+def factors(kept: Kept, summed: tuple[Wide, Wide], count: int, training: bool) -> Three:
+    """Compute k0, k1 and k2 of dz = k0 g' + k1 z + k2, as `backward` explains, (C,) each."""
+    a, _, mean, inverse = kept
+    total, product = summed
+    k1, k2 = np.zeros(len(a)), np.zeros(len(a))
+    if training:
+        k1[:] = -a * inverse * inverse * product / count
+        k2[:] = -a * total / count - k1 * mean
+    return a, k1.astype(np.float32), k2.astype(np.float32)
+
+
+@compiled
+def backward(g: Map, z: Map, kept: Kept, rule: Rule) -> Pair:
     """Replace z by its gradient dz, and compute the gradients of scale and shift.
 
     With g' = g where y > 0 and s^2 = variance + epsilon (Ioffe & Szegedy 2015), in training:
@@ -280,12 +299,7 @@ def backward(g: Map, z: Map, kept: tuple[Channels, Channels, Wide, Wide], rule: 
     a, b, mean, inverse = kept
     average = mean.astype(np.float32)
     total, product = sums_pool(g, z, a, b, average) if pool else sums(g, z, a, b, average)
-    k1, k2 = np.zeros(len(a)), np.zeros(len(a))
-    if training:
-        count = z.size // z.shape[3]
-        k1[:] = -a * inverse * inverse * product / count
-        k2[:] = -a * total / count - k1 * mean
-    k = (a, k1.astype(np.float32), k2.astype(np.float32))
+    k = factors(kept, (total, product), z.size // z.shape[3], training)
     if pool:
         gradient_pool(g, z, a, b, k)
     else:

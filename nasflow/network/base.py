@@ -1,15 +1,18 @@
-"""The base network g_0, with random weights."""
+"""The networks that a search begins with, with random weights."""
 
 from __future__ import annotations
 
-from nasflow.architecture.architecture import chain
+import torch
+
+from nasflow.architecture.templates import TEMPLATES, Image, chain
 from nasflow.config.base import Base
 from nasflow.config.kinds import Head
 from nasflow.network.network import Network, initialise
+from nasflow.network.whitening import whitened
 from nasflow.randomness import generator
 
 
-def base_network(base: Base, image: tuple[int, int, int], classes: int, seed: int) -> Network:
+def base_network(base: Base, image: Image, classes: int, seed: int) -> Network:
     """Make g_0 with random weights.
 
     Args:
@@ -21,3 +24,25 @@ def base_network(base: Base, image: tuple[int, int, int], classes: int, seed: in
     head = "flat_head" if base.head == Head.FLATTEN else "head"
     g = chain(base.widths, base.kernel, image, classes, head)
     return initialise(g, generator("init", seed))
+
+
+def template_network(
+    name: str, image: Image, classes: int, seed: int, images: torch.Tensor
+) -> Network:
+    """Make the network of a template with random weights.
+
+    Every skip starts as the mean of its two branches, and every whiten with the filters that the
+    images ask for.
+
+    Args:
+        name: the name of the template, such as chain6.
+        image: (channels, height, width) of the images.
+        classes: number of classes.
+        seed: the seed of the search.
+        images: some normalised training images, (n, channels, height, width).
+    """
+    network = initialise(TEMPLATES[name](image, classes), generator(f"init {name}", seed))
+    for tensor, mix in network.x.items():
+        if tensor.endswith(".mix"):
+            mix.fill_(0.5)
+    return whitened(network, images)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasflow.architecture.node import HEADS, Node
+from nasflow.architecture.node import FILTERING, HEADS, Node
 from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
 from nasflow.network.network import Network
 
@@ -152,19 +152,23 @@ def check_fits(network: Network, facts: Mapping[str, Any]) -> None:
 
 def _layer(node: Node, inputs: list[tuple[int, int, int]]) -> nn.Module | None:
     """Return the layer of a node, or None where nothing is learned."""
-    if node.op == "conv":
+    if node.op in FILTERING:
         padding: Any = node.kernel // 2 if node.kernel % 2 else "same"
-        return nn.Sequential(
-            nn.Conv2d(inputs[0][0], node.width, node.kernel, padding=padding, bias=False),
-            nn.BatchNorm2d(node.width, eps=EPSILON, momentum=MOMENTUM),
-            nn.ReLU(),
-        )
+        filters = nn.Conv2d(inputs[0][0], node.width, node.kernel, node.stride, padding, bias=False)
+        activation = nn.GELU("tanh") if node.smooth else nn.ReLU()
+        if node.op == "whiten":
+            return nn.Sequential(filters, activation)
+        norm = nn.BatchNorm2d(node.width, eps=EPSILON, momentum=MOMENTUM)
+        return nn.Sequential(filters, norm, activation)
     if node.op == "add":
         return Mix(inputs[0][0])
     if node.op == "head":
         channels = inputs[0][0]
         pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         return nn.Sequential(*pooled, nn.Linear(channels, node.width))
+    if node.op == "peak_head":
+        peaks = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        return nn.Sequential(*peaks, nn.Linear(inputs[0][0], node.width))
     if node.op == "flat_head":
         channels, height, width = inputs[0]
         return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, node.width))
@@ -188,8 +192,10 @@ def _state(network: Network) -> dict[str, Tensor]:
             }
         elif node.op == "add":
             state[f"{name}.mix"] = x[f"{own}.mix"][:, None, None]
+        elif node.op == "whiten":
+            state[f"{name}.0.weight"] = buffers[f"{own}.filters"]
         elif node.op in HEADS:
-            last = 2 if node.op == "head" else 1
+            last = 1 if node.op == "flat_head" else 2
             state[f"{name}.{last}.weight"] = x[f"{own}.weight"].flatten(1)
             state[f"{name}.{last}.bias"] = x[f"{own}.bias"]
     return state

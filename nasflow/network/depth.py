@@ -24,7 +24,10 @@ def deepen_sites(g: Architecture) -> Iterator[Site]:
 
 
 def deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
-    """Insert a convolution of the same width behind a convolution; the new one is the identity.
+    """Insert a convolution of the same width behind a convolution, so that the function stays.
+
+    Behind a ReLU the new convolution is the identity (see below). A GELU changes what it is given,
+    so that no convolution with a GELU is the identity; behind one, `_beside` adds the new layer.
 
     A node `conv` is Conv + BatchNorm + ReLU. Each of the three parts leaves its input y unchanged,
     or is undone by the next:
@@ -50,10 +53,36 @@ def deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
     """
     g, (conv, kernel) = network.architecture, site
     new = g.next_id
-    node = Node(new, "conv", (conv,), g[conv].width, kernel)
-    after = [n.id for n in g.nodes][[n.id for n in g.nodes].index(conv) + 1]
+    node = Node(new, "conv", (conv,), g[conv].width, kernel, activation=g[conv].activation)
+    if node.smooth:
+        return _beside(network, conv, node, rng)
+    after = g.behind(conv)
     nodes = rewire(insert(g, node, after), conv, new, keep=frozenset({new}))
     return transfer(network, Architecture(nodes, g.size), _identity(network, conv, node))
+
+
+def _beside(network: Network, conv: int, new: Node, rng: np.random.Generator) -> Network:
+    """Add a convolution with its GELU to the output h of a convolution: mix f(h) + (1 - mix) h.
+
+    mix starts at 0, so that the function stays the same in both modes. The gradient of mix is
+    <dL/dy, f(h) - h>, which is not zero; the new convolution has a gradient as soon as mix is not
+    zero, from the second step on. Its filters are random (Kaiming-normal).
+    """
+    g = network.architecture
+    join = Node(new.id + 1, "add", (new.id, conv))
+    nodes = insert(g, new, g.behind(conv))
+    place = [n.id for n in nodes].index(new.id) + 1
+    nodes = (*nodes[:place], join, *nodes[place:])
+    nodes = rewire(nodes, conv, join.id, keep=frozenset({new.id, join.id}))
+    shape = (new.width, new.width, new.kernel, new.kernel)
+    scale = math.sqrt(2.0 / math.prod(shape[1:]))
+    fresh = {
+        "weight": torch.tensor(rng.standard_normal(shape) * scale),
+        **{"scale": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0},
+    }
+    changes = {f"{new.id}.{name}": Change(constant=value) for name, value in fresh.items()}
+    changes[f"{join.id}.mix"] = Change(constant=0.0)
+    return transfer(network, Architecture(nodes, g.size), changes)
 
 
 def _identity(network: Network, conv: int, new: Node) -> dict[str, Change]:
@@ -96,9 +125,10 @@ def rectified_moments(scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shallow_sites(g: Architecture) -> Iterator[Site]:
-    """List the convolutions with as many filters as input channels that do not read the image."""
+    """List the convolutions of stride 1 with as many filters as inputs that read no image."""
     for conv in g.convs:
-        if g.shapes[conv.inputs[0]][0] == conv.width and g[conv.inputs[0]].op != "image":
+        source = conv.inputs[0]
+        if conv.stride == 1 and g.shapes[source][0] == conv.width and g[source].op != "image":
             yield (conv.id,)
 
 

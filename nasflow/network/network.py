@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node
-from nasflow.kernels.batch_norm import Norm, plain, rectified
+from nasflow.kernels.batch_norm import Norm, activated, plain
 from nasflow.kernels.global_average import global_average
 from nasflow.kernels.max_pool import max_pool
 from nasflow.kernels.mixing import mixed, plain_mixed
@@ -52,7 +52,8 @@ def initialise(g: Architecture, rng: np.random.Generator) -> Network:
     """Make a network with random weights, on the CPU, in float32.
 
     Convolutions are Kaiming-normal, BatchNorms are the identity, and every mix is 1. The weights of
-    the head are uniform in +-1/sqrt(fan in), and its bias is zero. The velocities are zero.
+    the head are uniform in +-1/sqrt(fan in), and its bias is zero. The velocities are zero. The
+    filters of a whiten are zero until `whitening.whitened` sets them.
     """
     x: Tensors = {}
     for name, shape in g.tensors.items():
@@ -98,13 +99,17 @@ def forward(
     Returns:
         The logits, (batch, classes).
     """
-    operation = rectified if fused else plain
+    operation = activated if fused else plain
     outputs: dict[int, Tensor] = {g.image.id: images}
     for node in g.nodes[1:]:
         inputs = [outputs[i] for i in node.inputs]
         if node.op == "conv":
             z, norm = _conv(node, inputs[0], x, buffers)
-            outputs[node.id] = operation(z, norm, training=training, pool=node.id in g.pooled)
+            pool = node.id in g.pooled
+            outputs[node.id] = operation(z, norm, training=training, pool=pool, smooth=node.smooth)
+        elif node.op == "whiten":
+            z = _filtered(node, inputs[0], buffers[f"{node.id}.filters"])
+            outputs[node.id] = F.gelu(z, approximate="tanh") if node.smooth else F.relu(z)
         elif g.pooled.get(node.inputs[0]) == node.id:
             outputs[node.id] = inputs[0]
         else:
@@ -113,13 +118,18 @@ def forward(
 
 
 def _conv(node: Node, source: Tensor, x: Tensors, buffers: Tensors) -> tuple[Tensor, Norm]:
-    before, odd = node.kernel // 2, node.kernel % 2
-    if not odd:
-        source = F.pad(source, (before - 1, before, before - 1, before))
-    z = F.conv2d(source, x[f"{node.id}.weight"], padding=before if odd else 0)
+    z = _filtered(node, source, x[f"{node.id}.weight"])
     learned = (x[f"{node.id}.{name}"] for name in ("scale", "shift"))
     running = (buffers[f"{node.id}.{name}"] for name in ("mean", "variance"))
     return z, Norm(*learned, *running)
+
+
+def _filtered(node: Node, source: Tensor, filters: Tensor) -> Tensor:
+    """Convolve with same padding; an even kernel has one more row and column behind than before."""
+    before, odd = node.kernel // 2, node.kernel % 2
+    if not odd:
+        source = F.pad(source, (before - 1, before, before - 1, before))
+    return F.conv2d(source, filters, stride=node.stride, padding=before if odd else 0)
 
 
 def _apply(node: Node, inputs: list[Tensor], x: Tensors, fused: bool) -> Tensor:
@@ -134,6 +144,8 @@ def _apply(node: Node, inputs: list[Tensor], x: Tensors, fused: bool) -> Tensor:
         return (mixed if fused else plain_mixed)(first, second, mix)
     if node.op == "head":
         read = global_average(inputs[0]) if fused else inputs[0].mean((2, 3))
+    elif node.op == "peak_head":
+        read = inputs[0].amax((2, 3))
     else:
         read = inputs[0].flatten(1)
     return F.linear(read, x[f"{node.id}.weight"].flatten(1), x[f"{node.id}.bias"])
@@ -147,7 +159,8 @@ EVERY_KERNEL = Architecture(
         Node(3, "conv", (2,), 2, 3),
         Node(4, "add", (3, 2)),
         Node(5, "pool", (4,)),
-        Node(6, "head", (5,), 2),
+        Node(6, "conv", (5,), 2, 3, activation="gelu"),
+        Node(7, "head", (6,), 2),
     ),
     (4, 4),
 )

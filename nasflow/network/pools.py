@@ -34,7 +34,7 @@ def add_pool(network: Network, site: Site, rng: np.random.Generator) -> Network:
     """
     g, (source,) = network.architecture, site
     new = g.next_id
-    after = [n.id for n in g.nodes][[n.id for n in g.nodes].index(source) + 1]
+    after = g.behind(source)
     nodes = rewire(
         insert(g, Node(new, "pool", (source,)), after), source, new, keep=frozenset({new})
     )

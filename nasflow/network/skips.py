@@ -75,7 +75,7 @@ def connect_add(network: Network, site: Site, rng: np.random.Generator) -> Netwo
     """
     g, (h, f) = network.architecture, site
     new = g.next_id
-    after = [n.id for n in g.nodes][[n.id for n in g.nodes].index(f) + 1]
+    after = g.behind(f)
     nodes = insert(g, Node(new, "add", (f, h)), after)
     nodes = rewire(nodes, f, new, keep=frozenset({new}))
     child = Architecture(nodes, g.size)

@@ -24,9 +24,9 @@ SAYINGS = (
 def activations(g: Architecture) -> int:
     """Count the numbers that a training step keeps for one image.
 
-    They are the outputs of each convolution before and after BatchNorm and ReLU, and the output of
-    each other node. Where a pool is the only reader of a convolution, a quarter of the output
-    after ReLU counts, because both are computed together.
+    They are the outputs of each convolution before and after BatchNorm and activation, and the
+    output of each other node. Where a pool is the only reader of a convolution with ReLU, a quarter
+    of the output after ReLU counts, because both are computed together.
     """
     total = 0
     for node in g.nodes:

@@ -7,10 +7,11 @@ from xml.etree import ElementTree
 import cases
 import pytest
 
-from nasflow.architecture.architecture import Architecture, chain, insert, rewire
+from nasflow.architecture.architecture import Architecture, insert, rewire
 from nasflow.architecture.diagram import STYLE, diagram
 from nasflow.architecture.difference import difference, edges, sentences
 from nasflow.architecture.node import Node
+from nasflow.architecture.templates import chain
 
 SVG = "{http://www.w3.org/2000/svg}"
 BASE = chain((8, 16, 32), 3, (1, 8, 8), 10)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cases
 import pytest
 
-from nasflow.architecture.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node
+from nasflow.architecture.templates import chain
 from nasflow.architecture.text_diagram import PLAIN, rails
 
 

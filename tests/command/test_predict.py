@@ -15,7 +15,7 @@ from PIL import Image
 from places import GOLDEN
 
 from nasflow.__main__ import main
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.command.predict import read_pictures
 from nasflow.data.image_facts import NAME, facts_of
 from nasflow.data.image_sources import from_disk

@@ -8,7 +8,7 @@ import torch
 from maps import SHAPES, draw
 from torch import Tensor
 
-from nasflow.kernels.batch_norm import Norm, plain, rectified
+from nasflow.kernels.batch_norm import Norm, activated, plain
 
 
 def _norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
@@ -33,8 +33,8 @@ def test_bfloat16_is_computed_in_float32_and_rounded_at_the_end(
     shape: tuple[int, ...], pool: bool, training: bool
 ) -> None:
     z = (2.0 * draw(*shape) + 3.0).bfloat16()
-    half = _everything(rectified, z, training, pool)
-    single = _everything(rectified, z.float(), training, pool)
+    half = _everything(activated, z, training, pool)
+    single = _everything(activated, z.float(), training, pool)
     assert [t.dtype for t in half] == 2 * [torch.bfloat16] + 4 * [torch.float32]
     assert torch.equal(half[0], single[0].bfloat16())
     assert all(torch.equal(a, b) for a, b in zip(half[4:], single[4:], strict=True))
@@ -51,14 +51,14 @@ def test_kernels_give_what_torch_gives(
 ) -> None:
     z = (2.0 * draw(*shape) + 3.0).contiguous(memory_format=layout)
     exact = _everything(plain, z.double(), training, pool)
-    for fused, slow in zip(_everything(rectified, z, training, pool), exact, strict=True):
+    for fused, slow in zip(_everything(activated, z, training, pool), exact, strict=True):
         assert fused.dtype == torch.float32
         np.testing.assert_allclose(fused, slow, rtol=1e-4, atol=2e-6 * float(slow.abs().max()))
 
 
 def test_a_large_mean_does_not_drown_a_small_variance() -> None:
     z = 1000.0 + 0.1 * draw(64, 4, 8, 8)
-    y = rectified(z, Norm(*_ones(4)), training=True, pool=False)
+    y = activated(z, Norm(*_ones(4)), training=True, pool=False)
     spread = (z - z.mean((0, 2, 3), keepdim=True)) / z.std((0, 2, 3), keepdim=True)
     torch.testing.assert_close(y, spread.relu(), rtol=0, atol=5e-3)
 
@@ -73,14 +73,14 @@ def test_what_is_not_finite_stays_so(pool: bool) -> None:
     for poison in (float("nan"), float("inf")):
         z = draw(4, 3, 4, 4)
         z[1, 2, 0, 0] = poison
-        y = rectified(z, Norm(*_ones(3)), training=True, pool=pool)
+        y = activated(z, Norm(*_ones(3)), training=True, pool=pool)
         assert y[:, 2].isnan().all()
         assert y[:, :2].isfinite().all()
 
 
 def test_a_maximum_that_stands_twice_sends_its_gradient_to_one_pixel() -> None:
     z = torch.ones(1, 2, 2, 2).requires_grad_()
-    y = rectified(z, Norm(*_ones(2)), training=False, pool=True)
+    y = activated(z, Norm(*_ones(2)), training=False, pool=True)
     gradient = torch.autograd.grad(y.sum(), z)[0]
     assert (gradient[0, :, 0, 0] > 0.9).all()
     assert gradient.sum() == pytest.approx(float(gradient[0, :, 0, 0].sum()))
@@ -91,7 +91,7 @@ def test_where_memory_begins_changes_no_bit() -> None:
         store = torch.empty(offset + 6 * 7 * 9 * 5)
         z = store[offset:].view(6, 7, 9, 5).permute(0, 3, 1, 2)
         z.copy_(draw(6, 5, 7, 9))
-        return _everything(rectified, z, True, True)
+        return _everything(activated, z, True, True)
 
     for first, second in zip(run(0), run(1), strict=True):
         assert torch.equal(first, second)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.network.network import initialise
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import CorruptFile, read_json, write, write_json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.network.network import initialise
 from nasflow.randomness import generator
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.config.data import Augment
 from nasflow.config.reading import parse
 from nasflow.config.search import Search

@@ -21,7 +21,8 @@ from benchmarks.peers.bench import Options, stage
 from benchmarks.peers.meter import Limit, Meter, Spent, limit
 from benchmarks.peers.run import PEERS, run, searcher
 from benchmarks.peers.space import MOST_ADDED, Space, choices, decode, parts, space
-from nasflow.architecture.architecture import Architecture, chain
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.templates import chain
 from nasflow.config import files as config_file
 from nasflow.config.compare import merged
 from nasflow.config.experiment import Experiment

@@ -9,7 +9,7 @@ import yaml
 from places import ROOT
 from snakemake.utils import update_config
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.comparison import tables
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm

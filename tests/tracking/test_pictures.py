@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from mirrored import runs, uri, write_search
 
-from nasflow.architecture.architecture import chain
+from nasflow.architecture.templates import chain
 from nasflow.tracking import mirror, pictures, source
 
 pytestmark = pytest.mark.usefixtures("no_registry")

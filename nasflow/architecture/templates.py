@@ -1,0 +1,151 @@
+"""Architectures to begin with: the paper's chain, and networks that are known to train well.
+
+Each template is a function of the shape of the images and the number of classes. The pipeline
+trains them as fixed networks, to compare with (`compare`), and as the nodes of the first round
+(`base.portfolio`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
+
+Image = tuple[int, int, int]  # channels, height, width
+Layer = int | str  # the filters of a 3 x 3 convolution, or P for a pool
+SMALLEST = 2  # pixels per side below which a map is not pooled
+
+
+def chain(
+    widths: tuple[int, ...], kernel: int, image: Image, classes: int, head: str = "head"
+) -> Architecture:
+    """Build Conv-MaxPool-Conv-MaxPool-...-Conv-head, the paper's first network g_0 (section 3).
+
+    Args:
+        widths: the number of filters of each convolution.
+        kernel: the side of all kernels.
+        image: (channels, height, width) of an image.
+        classes: the number of classes.
+        head: `head` (global average) or `flat_head` (the whole map).
+
+    Raises:
+        ValueError: if the image is too small for so many pools, or another number is not allowed.
+    """
+    nodes = [Node(0, "image", (), image[0])]
+    for index, width in enumerate(widths):
+        nodes.append(Node(len(nodes), "conv", (nodes[-1].id,), width, kernel))
+        if index < len(widths) - 1:
+            nodes.append(Node(len(nodes), "pool", (nodes[-1].id,)))
+    nodes.append(Node(len(nodes), head, (nodes[-1].id,), classes))
+    return Architecture(tuple(nodes), image[1:])
+
+
+def stack(
+    layers: Sequence[Layer],
+    image: Image,
+    classes: int,
+    *,
+    activation: str = "relu",
+    whiten: bool = False,
+    head: str = "head",
+) -> Architecture:
+    """Build a chain of 3 x 3 convolutions and 2 x 2 max pools.
+
+    A pool is left out where a map would become smaller than SMALLEST pixels per side, so that a
+    template fits images of every size.
+
+    Args:
+        layers: the filters of each convolution, and P for each pool.
+        image: (channels, height, width) of an image.
+        classes: the number of classes.
+        activation: what follows each convolution, `relu` or `gelu`.
+        whiten: whether a 3 x 3 whitening stands before the first convolution.
+        head: `head`, `flat_head` or `peak_head`.
+    """
+    nodes, side = [Node(0, "image", (), image[0])], min(image[1:])
+    if whiten:
+        nodes.append(Node(1, "whiten", (0,), 2 * patch(image[0]), PATCH, activation=activation))
+    for layer in layers:
+        new, source = len(nodes), (nodes[-1].id,)
+        if isinstance(layer, int):
+            nodes.append(Node(new, "conv", source, layer, 3, activation=activation))
+        elif side // 2 >= SMALLEST:
+            side //= 2
+            nodes.append(Node(new, "pool", source))
+    nodes.append(Node(len(nodes), head, (nodes[-1].id,), classes))
+    return Architecture(tuple(nodes), image[1:])
+
+
+PATCH = 2  # pixels per side of the patches by which images are whitened
+
+
+def patch(channels: int) -> int:
+    """Return how many numbers a patch of an image has."""
+    return channels * PATCH * PATCH
+
+
+def chain6(image: Image, classes: int) -> Architecture:
+    """Build the plain chain of six convolutions, in three stages of equal depth."""
+    return stack((32, 32, "P", 64, 64, "P", 128, 128), image, classes)
+
+
+def chain7(image: Image, classes: int) -> Architecture:
+    """Build a chain of seven convolutions with GELU and a third pool."""
+    layers = (32, "P", 64, 64, "P", 128, 128, "P", 128, 128)
+    return stack(layers, image, classes, activation="gelu")
+
+
+def airbench(image: Image, classes: int) -> Architecture:
+    """Build a network like airbench94 (Jordan 2024, arXiv 2404.00498) with half of its width.
+
+    The first layer is whitened and fixed, three groups of two convolutions with GELU follow, each
+    pooled behind its first convolution, and the head reads the maximum of each map. Here a pool
+    stands behind BatchNorm and GELU, and not before them.
+    """
+    layers = (32, "P", 32, 128, "P", 128, 128, "P", 128)
+    return stack(layers, image, classes, activation="gelu", whiten=True, head="peak_head")
+
+
+def resnet20(image: Image, classes: int) -> Architecture:
+    """Build a residual network of 20 layers (He et al. 2016, arXiv 1512.03385, section 4.2).
+
+    Its stages have 16, 32 and 64 filters and three blocks of two convolutions. The first
+    convolution of the second and third stage has stride 2, and a 1 x 1 convolution of stride 2
+    leads around that block. A block is the learned mean of its two branches (see `Node`), each
+    behind its ReLU; the published block adds them before the ReLU.
+    """
+    nodes = [Node(0, "image", (), image[0]), Node(1, "conv", (0,), 16, 3)]
+    side = min(image[1:])
+    for stage, width in enumerate((16, 32, 64)):
+        for block in range(3):
+            stride = 2 if stage and not block and side // 2 >= SMALLEST else 1
+            side = -(-side // stride)
+            _residual(nodes, width, stride)
+    nodes.append(Node(len(nodes), "head", (nodes[-1].id,), classes))
+    return Architecture(tuple(nodes), image[1:])
+
+
+def _residual(nodes: list[Node], width: int, stride: int) -> None:
+    """Append a block of two convolutions and the skip around them."""
+    source, new = nodes[-1].id, len(nodes)
+    nodes.append(Node(new, "conv", (source,), width, 3, stride))
+    nodes.append(Node(new + 1, "conv", (new,), width, 3))
+    widths = {node.id: node.width for node in nodes}
+    if stride == 2 or _channels(nodes, source, widths) != width:
+        nodes.append(Node(new + 2, "conv", (source,), width, 1, stride))
+        source = new + 2
+    nodes.append(Node(len(nodes), "add", (new + 1, source)))
+
+
+def _channels(nodes: list[Node], source: int, widths: dict[int, int]) -> int:
+    """Return the channels of a node's output; an add has those of its first input."""
+    by_id = {node.id: node for node in nodes}
+    while by_id[source].op == "add":
+        source = by_id[source].inputs[0]
+    return widths[source]
+
+
+TEMPLATES: dict[str, Callable[[Image, int], Architecture]] = {
+    template.__name__: template for template in (chain6, chain7, resnet20, airbench)
+}
