@@ -10,6 +10,8 @@ would keep the compiler from using vector registers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nasflow.kernels.batch_norm_kernels import Kept, Pair, Rule, Three, factors, line
@@ -24,7 +26,7 @@ Q0, Q1, Q2, Q3, Q4 = map(np.float32, (34459425.0, 16216200.0, 945945.0, 13860.0,
 
 
 @compiled
-def hyperbolic(v: np.float32) -> np.float32:
+def hyperbolic(v: Any) -> Any:
     """Compute tanh(v) by Lambert's continued fraction v / (1 + v^2 / (3 + v^2 / (5 + ...))).
 
     The fraction is cut off behind 17, which makes it the quotient of two polynomials. It differs
@@ -37,13 +39,13 @@ def hyperbolic(v: np.float32) -> np.float32:
 
 
 @compiled
-def gelu(u: np.float32) -> np.float32:
-    """Compute gelu(u)."""
+def gelu(u: Any) -> Any:
+    """Compute gelu(u) of a float32."""
     return u * (HALF + HALF * hyperbolic(ROOT * u * (ONE + CUBE * u * u)))
 
 
 @compiled
-def slope(u: np.float32) -> np.float32:
+def slope(u: Any) -> Any:
     """Compute the derivative of gelu at u."""
     t = hyperbolic(ROOT * u * (ONE + CUBE * u * u))
     return HALF + HALF * t + HALF * u * (ONE - t * t) * ROOT * (ONE + THREE * CUBE * u * u)

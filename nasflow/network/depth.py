@@ -76,7 +76,7 @@ def _beside(network: Network, conv: int, new: Node, rng: np.random.Generator) ->
     nodes = rewire(nodes, conv, join.id, keep=frozenset({new.id, join.id}))
     shape = (new.width, new.width, new.kernel, new.kernel)
     scale = math.sqrt(2.0 / math.prod(shape[1:]))
-    fresh = {
+    fresh: dict[str, torch.Tensor | float] = {
         "weight": torch.tensor(rng.standard_normal(shape) * scale),
         **{"scale": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0},
     }
