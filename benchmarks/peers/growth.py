@@ -12,7 +12,7 @@ from nasflow.architecture.node import Node
 from nasflow.config.search import Constraints
 from nasflow.search.neighbourhood import legal
 from nasflow.training.batches import Batches
-from nasflow.training.siblings import evaluate
+from nasflow.training.evaluation import evaluate
 
 START, TARGET = 0.5, 4.0  # filters of a growing convolution, first and last, by base width
 

@@ -248,7 +248,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "prepare": stage("stages.preparation", "read, check and split the images", "config", "out"),
     "pretrain": stage(
-        "stages.training", "train the base network", "config", "data", "seed", "out", *COMPUTE
+        "stages.training",
+        "train the base network",
+        *("config", "algorithm", "data", "seed", "out", *COMPUTE),
     ),
     "plan": stage("stages.selecting", "write the budget to a file", "config", "out"),
     "search_round": stage(

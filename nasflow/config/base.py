@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from nasflow.config.kinds import Head
-from nasflow.config.section import Kernel, Section, choice, key
+from nasflow.config.kinds import Head, Template
+from nasflow.config.section import Kernel, Section, choice, different, key
 
 Filters = Annotated[int, Field(ge=1, le=8192)]
+Entry = Annotated[Template, Field(strict=False)]
 
 
 class Base(Section):
@@ -24,4 +25,15 @@ class Base(Section):
     )
     network: str | None = key(
         None, "checkpoint to start from instead, such as results/E/A/seed_0/final/network"
+    )
+    portfolio: Annotated[tuple[Entry, ...], AfterValidator(different)] = key(
+        (),
+        "networks of the first round, which takes one of them as g_0; empty: the chain of `widths`",
+        strict=False,
+    )
+    portfolio_part: float = key(
+        0.5,
+        "part of the budget in seconds or steps that the first round takes before it decides",
+        above=0.0,
+        high=1.0,
     )

@@ -81,6 +81,7 @@ class Experiment(Section):
         """List what is wrong between keys that are each valid, one line per problem."""
         return [
             *self._problems_of_sources(),
+            *self._problems_of_start(),
             *self._problems_of_lengths(),
             *self._problems_of_step_sizes(),
             *self._problems_of_search(),
@@ -92,6 +93,21 @@ class Experiment(Section):
         if source not in (Source.FOLDER, Source.PARQUET) or self.data.train is not None:
             return []
         return [f"data.train: null; expected a path, since data.source is {source}"]
+
+    def _problems_of_start(self) -> list[str]:
+        portfolio, problems = self.base.portfolio, []
+        if portfolio and self.base.network is not None:
+            problems.append("base.portfolio: expected [] together with base.network")
+        if portfolio and self.pretrain.epochs:
+            problems.append(
+                f"pretrain.epochs: {self.pretrain.epochs}; expected 0 with base.portfolio, whose "
+                "networks all begin with random weights in round 1"
+            )
+        if Algorithm.RACE in self.algorithms and len(portfolio) < 2:
+            problems.append(
+                "base.portfolio: race needs two networks or more, such as [chain6, chain7]"
+            )
+        return problems
 
     def _problems_of_lengths(self) -> list[str]:
         problems = []

@@ -18,7 +18,22 @@ class Algorithm(StrEnum):
     NASGRAPH = "nasgraph"
     RANDOM = "random"
     HALVING = "halving"
+    MOST_FLOPS = "most_flops"
+    RACE = "race"
     NONE = "none"
+    CHAIN6 = "chain6"
+    CHAIN7 = "chain7"
+    RESNET20 = "resnet20"
+    AIRBENCH = "airbench"
+
+
+class Template(StrEnum):
+    """A fixed network to begin with, or to compare with (module `architecture.templates`)."""
+
+    CHAIN6 = "chain6"
+    CHAIN7 = "chain7"
+    RESNET20 = "resnet20"
+    AIRBENCH = "airbench"
 
 
 class Source(StrEnum):
@@ -38,6 +53,21 @@ class Head(StrEnum):
 
     GLOBAL_AVERAGE = "global_average"
     FLATTEN = "flatten"
+
+
+class Schedule(StrEnum):
+    """How the step size falls from its first to its last value."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+
+
+class Equal(StrEnum):
+    """What all siblings of a round get the same amount of."""
+
+    STEPS = "steps"
+    FLOPS = "flops"
+    SECONDS = "seconds"
 
 
 class Optimizer(StrEnum):
@@ -115,3 +145,6 @@ class Restart(StrEnum):
 
 
 BASELINES = (Algorithm.NASH, Algorithm.NASGRAPH, Algorithm.RANDOM, Algorithm.HALVING)
+FIXED = tuple(Algorithm(template) for template in Template)  # networks that nobody searches for
+PARTICLES = (Algorithm.NASGD, Algorithm.NASAGD)
+STARTS = (*PARTICLES, Algorithm.RACE)  # algorithms whose first round chooses in the portfolio

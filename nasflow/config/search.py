@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nasflow.config.kinds import (
+    Equal,
     Graph,
     OnOutOfMemory,
     Potential,
@@ -89,6 +90,10 @@ class Search(Training):
     )
     particles: int = key(1000, "N, particles on g_r at the start of a round", low=2, high=10**12)
     epochs_neigh: float = key(18.0, "length of a cosine cycle, epochs", above=0.0, high=1e5)
+    equal: Equal = choice(
+        Equal.STEPS,
+        "what siblings get alike: steps, counted FLOPs, or seconds (measured; results then vary)",
+    )
     validation_batch_size: int = key(32, "validation images per step (S_Y)", low=1, high=65536)
     validation: Validation = choice(
         Validation.PAIRED, "the same Y_k (and X_k) for all siblings, or their own (the paper's)"

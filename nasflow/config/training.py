@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nasflow.config.kinds import Optimizer, Precision
+from nasflow.config.kinds import Optimizer, Precision, Schedule
 from nasflow.config.section import Section, choice, key
 
 
@@ -43,6 +43,9 @@ class Fitting(Training):
     )
     shards: int = key(
         2, "parts of a batch, each with BatchNorm statistics of its own", low=1, high=64
+    )
+    schedule: Schedule = choice(
+        Schedule.COSINE, "how the step size falls from lambda_start to lambda_final"
     )
 
 

@@ -6,7 +6,7 @@ import torch
 
 from nasflow.architecture.templates import TEMPLATES, Image, chain
 from nasflow.config.base import Base
-from nasflow.config.kinds import Head
+from nasflow.config.kinds import FIXED, Algorithm, Head, Template
 from nasflow.network.network import Network, initialise
 from nasflow.network.whitening import whitened
 from nasflow.randomness import generator
@@ -24,6 +24,37 @@ def base_network(base: Base, image: Image, classes: int, seed: int) -> Network:
     head = "flat_head" if base.head == Head.FLATTEN else "head"
     g = chain(base.widths, base.kernel, image, classes, head)
     return initialise(g, generator("init", seed))
+
+
+def first_network(
+    algorithm: Algorithm, base: Base, image: Image, classes: int, seed: int, images: torch.Tensor
+) -> Network:
+    """Make the network that an algorithm begins with, where no checkpoint is given.
+
+    Args:
+        algorithm: a fixed network, such as chain6, is its own g_0.
+        base: the section of the configuration.
+        image: (channels, height, width) of the images.
+        classes: number of classes.
+        seed: the seed of the search.
+        images: some normalised training images, (n, channels, height, width), for a whitening.
+    """
+    template = template_of(algorithm, base)
+    if template is None:
+        return base_network(base, image, classes, seed)
+    return template_network(template, image, classes, seed, images)
+
+
+def template_of(algorithm: Algorithm, base: Base) -> Template | None:
+    """Return the template that is g_0 of an algorithm, or None where `base` describes another g_0.
+
+    Args:
+        algorithm: a fixed network is its own template.
+        base: a portfolio begins with its first network, unless a checkpoint is given.
+    """
+    if algorithm in FIXED:
+        return Template(algorithm)
+    return base.portfolio[0] if base.portfolio and base.network is None else None
 
 
 def template_network(

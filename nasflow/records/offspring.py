@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.templates import TEMPLATES
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import initialise
 
@@ -22,7 +23,8 @@ def offspring(
 
     Args:
         parent: the architecture at the centre of the round.
-        morphism: the column of architectures.parquet, such as `widen+deepen`.
+        morphism: the column of architectures.parquet, such as `widen+deepen`, or the name of a
+            template in a round that chose in a portfolio.
         site: the column of architectures.parquet: where each morphism was applied, such as
             `3,2+5,3`.
         fingerprint: the recorded fingerprint of the child.
@@ -31,6 +33,9 @@ def offspring(
         The child, or None where the morphisms cannot be applied or lead to another fingerprint: the
         nasflow that made the round had other morphisms.
     """
+    if morphism in TEMPLATES:
+        g = TEMPLATES[morphism](parent.shapes[parent.image.id], parent.head.width)
+        return g if g.fingerprint == fingerprint else None
     rng = np.random.default_rng(0)
     network = initialise(parent, rng)
     try:

@@ -72,7 +72,7 @@ def random(
         networks = {1: starts(parent, children, setting)[1]}
         stretch = Stretch(k, 0, _steps(setting, 1), until)
         rung = train_rung(networks, stretch, setting, progress, keeper)
-        return _round(parent, k, setting, children, [rung], 1)
+        return gathered(parent, k, setting, children, [rung], 1)
 
 
 def halving(
@@ -101,7 +101,25 @@ def halving(
             networks = done[-1].networks
             if done[-1].late or len(done[-1].dropped) == len(networks):
                 break
-        return _round(parent, k, setting, children, done, ranked(done[-1].scores)[0])
+        return gathered(parent, k, setting, children, done, ranked(done[-1].scores)[0])
+
+
+def most_flops(
+    parent: Network, k: int, setting: Setting, progress: Progress, keeper: Keeper = FORGETFUL
+) -> Round:
+    """Take the child with the most FLOPs, untrained: a round that costs nothing.
+
+    Where it does as well as a search, the search has found out no more than that larger is better.
+    """
+    with one_thread():
+        children = propose(parent, k, setting)
+        if not children:
+            return _exhausted(parent, k, setting)
+        largest = max(children, key=lambda child: child.network.architecture.flops)
+        networks = {1: largest.network}
+        scores = {1: score_of(largest.network, setting)}
+        rung = Rung(networks, scores, [], 0, 0, False, {})
+        return gathered(parent, k, setting, [largest], [rung], 1)
 
 
 def drawn(children: int, seed: int, number: int) -> int:
@@ -164,7 +182,7 @@ def _climb(
         gains = [ageing.gains(g, n.architecture, s) for n in networks.values()] if aged else []
         stretch = Stretch(k, 0, _steps(setting, len(networks)), until)
         rung = train_rung(networks, stretch, setting, progress, keeper, gains=gains)
-        return _round(parent, k, setting, children, [rung], ranked(rung.scores)[0])
+        return gathered(parent, k, setting, children, [rung], ranked(rung.scores)[0])
 
 
 def _children(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -183,7 +201,7 @@ def _steps(setting: Setting, networks: int) -> int:
     return max(1, int(min(wanted, left)))
 
 
-def _round(
+def gathered(
     parent: Network,
     k: int,
     setting: Setting,
@@ -193,8 +211,18 @@ def _round(
 ) -> Round:
     """Put the records of a round together.
 
-    A network that did not go on keeps the score of its last rung. Where all networks of the last
-    rung diverged, the parent goes on as it came."""
+    Args:
+        parent: the centre of the round.
+        k: the global step at which it began.
+        setting: everything else that made it.
+        children: its children.
+        done: its rungs.
+        winner: the node that goes on.
+
+    Returns:
+        The round. A network that did not go on keeps the score of its last rung. Where all
+        networks of the last rung diverged, the parent goes on as it came.
+    """
     scores: dict[int, Score] = {}
     dropouts = Dropouts(1 + len(children))
     for rung in done:
@@ -213,7 +241,7 @@ def _round(
         winner,
         reason,
         steps,
-        sum(rung.steps * len(rung.networks) for rung in done),
+        sum(rung.network_steps for rung in done),
         k + steps,
         [row for rung in done for row in rung.rows],
         architecture_rows(parent, children, changes, [], winner, dropouts, scores),

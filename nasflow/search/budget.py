@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nasflow.config.budget import Budget
 from nasflow.config.compare import algorithm_of
-from nasflow.config.kinds import Algorithm
+from nasflow.config.kinds import FIXED, Algorithm
 from nasflow.config.search import Search
 from nasflow.search.ends import SearchEnd
 
@@ -51,13 +51,13 @@ def rounds_wanted(method: str, budget: Budget) -> bool:
     """Tell whether there is a search at all.
 
     The algorithm `none` gives the base net the whole budget, and a budget of 0 rounds means the
-    same.
+    same. A fixed network has no rounds either.
 
     Args:
         method: an algorithm or an ablation, such as `nasgd-log`.
         budget: the bounds of the search.
     """
-    return algorithm_of(method) != Algorithm.NONE and budget.rounds != 0
+    return algorithm_of(method) not in (Algorithm.NONE, *FIXED) and budget.rounds != 0
 
 
 def epoch_steps(search: Search, images: int) -> int:

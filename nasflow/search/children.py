@@ -9,7 +9,9 @@ import torch
 from nasflow.architecture.architecture import Architecture
 from nasflow.config.kinds import Proposal, Weights
 from nasflow.config.search import Search
+from nasflow.network.base import template_network
 from nasflow.network.network import Network, forward, initialise
+from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
 from nasflow.search.neighbourhood import Child, sample
 from nasflow.search.proposal import steepest
@@ -38,6 +40,8 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     Raises:
         ValueError: if the centre alone takes more than its part of `max_memory`.
     """
+    if setting.portfolio:
+        return portfolio(parent, setting)
     search = setting.search
     chosen = search.proposal == Proposal.GRADIENT
     candidates = sample(
@@ -55,6 +59,22 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     size, augment = min(PROPOSAL_BATCH, len(setting.train)), setting.augment
     batches = Batches(setting.train, size, "proposal", key, flip=augment.flip, shift=augment.shift)
     return steepest(candidates, search.n_neigh, *batches(k))
+
+
+def portfolio(parent: Network, setting: Setting) -> list[Child]:
+    """Make the networks of the portfolio beside the first one, which is the centre.
+
+    Each is a child whose "morphism" is the name of its template, and which has no site.
+    """
+    g, train = parent.architecture, setting.train
+    images, device = train.chunk(0, WHITENING)[0].cpu(), train.mean.device
+    image, classes = g.shapes[g.image.id], g.head.width
+    return [
+        Child(
+            template_network(name, image, classes, setting.seed, images).to(device), (name,), ((),)
+        )
+        for name in setting.portfolio[1:]
+    ]
 
 
 def _fits(parent: Network, search: Search) -> Callable[[Architecture], bool]:

@@ -106,14 +106,14 @@ def edges(children: Sequence[Child], search: Search) -> Matrix:
     """Return K, the weights of the edges between the centre and its children, (m, m).
 
     The edge from the centre to a child weighs the product of `edge_weights` over the morphisms of
-    the child. The graph `star` has no edges between children.
+    the child, and 1 for a network of a portfolio. The graph `star` has no edges between children.
 
     Args:
         children: nodes 1 .. m - 1.
         search: the section of the round.
     """
     weights = search.edge_weights
-    spokes = [math.prod(weights[name] for name in child.morphisms) for child in children]
+    spokes = [math.prod(weights.get(name, 1.0) for name in child.morphisms) for child in children]
     return flow.graph(spokes, weights["siblings"] if search.graph == Graph.COMPLETE else 0.0)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasflow.config.data import Augment
-from nasflow.config.kinds import OnOutOfMemory, Validation
+from nasflow.config.kinds import Equal, OnOutOfMemory, Validation
 from nasflow.network.network import Network
 from nasflow.particles import particles
 from nasflow.particles.flow import Vector
@@ -26,10 +26,12 @@ from nasflow.search.round import Round, Setting
 from nasflow.search.round_course import RoundCourse
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
+from nasflow.training.evaluation import evaluate
 from nasflow.training.loop import Progress, training_loop
 from nasflow.training.process import one_thread
-from nasflow.training.siblings import Siblings, evaluate
+from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper
+from nasflow.training.turns import turns_of
 
 UNVARIED = Augment(flip=False, shift=0)  # validation images are not varied
 
@@ -44,6 +46,7 @@ class Stop(NamedTuple):
         winner: the node that leads, or None.
         reason: why the round ended.
         dropouts: the siblings that are out.
+        made: the training steps that each sibling made, int (m,).
     """
 
     live: Siblings
@@ -52,6 +55,7 @@ class Stop(NamedTuple):
     winner: int | None
     reason: RoundEnd
     dropouts: Dropouts
+    made: np.ndarray
 
 
 def run_round(
@@ -90,8 +94,8 @@ def run_round(
         winner,
         stop.reason,
         steps,
-        steps * len(stop.live),
-        k + steps,
+        int(stop.made.sum()),
+        k + int(stop.made[winner]),
         particle_rows(stop.history),
         architecture_rows(parent, stop.children, changes, stop.history, winner, stop.dropouts),
         *score,
@@ -119,16 +123,19 @@ def stopped(
         workers=setting.workers,
         average=search.weight_average,
         precision=search.precision,
+        captured=search.equal == Equal.STEPS,
         spare=search.on_oom == OnOutOfMemory.DROP,
     ) as live:
         if not children:
-            yield Stop(live, children, [], None, RoundEnd.EXHAUSTED, Dropouts(1))
+            yield Stop(live, children, [], None, RoundEnd.EXHAUSTED, Dropouts(1), np.zeros(1))
             return
         rules = particles.rules(setting.algorithm, edges(children, search), search)
         names = ["parent", *("+".join(child.morphisms) for child in children)]
-        course = RoundCourse(live, names, rules, _price(networks, setting), setting)
+        turns = turns_of(live, networks, search.equal)
+        course = RoundCourse(live, names, rules, _price(networks, setting), setting, turns)
         winner, reason = _flow(live, course, k, setting, progress, keeper)
-        yield Stop(live, children, course.history, winner, reason, course.dropouts)
+        made = turns.made if turns else np.full(len(live), len(course.history))
+        yield Stop(live, children, course.history, winner, reason, course.dropouts, made)
 
 
 def _price(networks: Sequence[Network], setting: Setting) -> Vector:
@@ -157,10 +164,10 @@ def _flow(
     left = min(limits.steps, limits.network_steps / m)
     longest = int(min(search.max_steps, max(left, 1)))
 
-    def late(done: int) -> bool:
-        if done >= left:
-            return True
-        return bool(setting.ranks.agree(time.monotonic() - began >= limits.seconds)[0])
+    def spent(done: int) -> float:
+        passed = done / left
+        seconds = (time.monotonic() - began) / max(limits.seconds, 1e-9)
+        return max(passed, float(setting.ranks.agree(seconds)[0]))
 
     for step in training_loop(
         live,
@@ -171,11 +178,12 @@ def _flow(
         keeper=keeper,
         first=k,
         longest=longest,
+        turns=course.turns,
     ):
-        if not course.record(step):
+        if not course.record(step, spent(step.number)):
             break
         progress(step.number, longest, course.note())
-        if course.ended(late):
+        if course.ended():
             break
     return course.winner, course.reason
 

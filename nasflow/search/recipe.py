@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from nasflow.config.base import Base
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
 from nasflow.config.data import Augment
-from nasflow.config.kinds import BASELINES, Algorithm
+from nasflow.config.kinds import BASELINES, STARTS, Algorithm
 from nasflow.config.search import Search
 from nasflow.network.network import Network, at_rest
 from nasflow.search import baselines
 from nasflow.search.budget import limits
 from nasflow.search.particle_round import run_round
+from nasflow.search.race import race
 from nasflow.search.round import RoundFunction, Setting
 from nasflow.training.batches import Split
 from nasflow.training.ranks import ALONE, Ranks
@@ -26,11 +28,13 @@ class Sections(NamedTuple):
         search: the section `search`.
         baselines: the section `baselines`.
         augment: the section `augment`.
+        base: the section `base`, whose portfolio is that of the first round.
     """
 
     search: Search
     baselines: Baselines
     augment: Augment
+    base: Base = Base()
 
     def of(self, algorithm: Algorithm) -> Search:
         """Return `search`, in which the keys of `baselines` take its values for a baseline."""
@@ -60,7 +64,14 @@ ROUNDS: dict[Algorithm, RoundFunction] = {
     Algorithm.NASGRAPH: baselines.nasgraph,
     Algorithm.RANDOM: baselines.random,
     Algorithm.HALVING: baselines.halving,
+    Algorithm.MOST_FLOPS: baselines.most_flops,
+    Algorithm.RACE: race,
 }
+
+
+# The last round of an algorithm that has only so many: the race is one round, and most_flops moves
+# as often as a search of NASGD does in six minutes.
+LAST = {Algorithm.RACE: 1, Algorithm.MOST_FLOPS: 2}
 
 
 def round_function(algorithm: Algorithm) -> RoundFunction:
@@ -116,6 +127,8 @@ def round_setting(
         limits=left,
         ranks=ranks,
         baselines=sections.baselines,
+        portfolio=sections.base.portfolio if begin.number == 1 and algorithm in STARTS else (),
+        part=sections.base.portfolio_part,
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from nasflow.config.baselines import Baselines
 from nasflow.config.data import Augment
-from nasflow.config.kinds import Algorithm
+from nasflow.config.kinds import Algorithm, Template
 from nasflow.config.search import Search
 from nasflow.network.network import Network
 from nasflow.search.budget import Limits
@@ -35,6 +35,9 @@ class Setting(NamedTuple):
         limits: what is left of the budget.
         ranks: the processes that share the round.
         baselines: the section `baselines`.
+        portfolio: in the first round, the templates that are its nodes; empty for children by
+            morphisms.
+        part: the part of `limits` that the networks of a portfolio train before particles move.
     """
 
     algorithm: Algorithm
@@ -48,6 +51,8 @@ class Setting(NamedTuple):
     limits: Limits = Limits()
     ranks: Ranks = ALONE
     baselines: Baselines = Baselines()
+    portfolio: tuple[Template, ...] = ()
+    part: float = 0.5
 
 
 class Round(NamedTuple):

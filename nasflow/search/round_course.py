@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from nasflow.training.loop import Step
 from nasflow.training.schedule import sgdr
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import Memory, flat, group
+from nasflow.training.turns import Turns
 
 
 class RoundCourse:
@@ -31,6 +32,7 @@ class RoundCourse:
         rules: how the particles move.
         price: what the parameters of each network cost, nats (m,).
         setting: what makes the round.
+        turns: how many steps each sibling makes at a time; None for one.
 
     Attributes:
         history: the records of all steps.
@@ -40,9 +42,16 @@ class RoundCourse:
     """
 
     def __init__(
-        self, live: Siblings, names: Sequence[str], rules: Rules, price: Vector, setting: Setting
+        self,
+        live: Siblings,
+        names: Sequence[str],
+        rules: Rules,
+        price: Vector,
+        setting: Setting,
+        turns: Turns | None = None,
     ) -> None:
         search = setting.search
+        self.turns, self._spent = turns, 0.0
         self._live, self._names, self._rules = live, names, rules
         self._price, self._setting = price, setting
         self._average = Average(len(live), search.window, search.burn_in)
@@ -67,13 +76,17 @@ class RoundCourse:
         search = self._setting.search
         return sgdr(self._first + done, self._cycle, search.lambda_start, search.lambda_final)
 
-    def record(self, step: Step) -> bool:
+    def record(self, step: Step, spent: float) -> bool:
         """Take over the losses of a step and move the particles.
+
+        Args:
+            step: the latest step.
+            spent: the part of what the budget leaves for the round that is used up.
 
         Returns:
             False where no sibling is left, which ends the round.
         """
-        dropouts = self.dropouts
+        dropouts, self._spent = self.dropouts, spent
         dropouts.note_step(step.number, self._live, step.train_loss, step.validation_loss)
         if dropouts.everyone:
             self.winner, self.reason = None, RoundEnd.DIVERGED
@@ -95,18 +108,15 @@ class RoundCourse:
         last = self.history[-1]
         return progress_note(self._names, last.info.after, last.V, last.tau)
 
-    def ended(self, late: Callable[[int], bool]) -> bool:
+    def ended(self) -> bool:
         """Decide whether the round is over after its latest step.
-
-        Args:
-            late: tells whether the budget ends the round after a number of steps.
 
         Returns:
             True where the round is over. `winner` and `reason` then say how it ended.
         """
         done, dropouts = len(self.history), self.dropouts
         self.winner = flow.winner(self._particles.counts)
-        reason = self._reason(done, late)
+        reason = self._reason(done)
         if reason is None and not dropouts.out[0]:
             return False
         dropouts.note(done, "weights", ~self._live.finite())
@@ -129,6 +139,7 @@ class RoundCourse:
             average=self._average.state(),
             particles=self._particles._asdict(),
             dropouts=self.dropouts.state(),
+            turns=self.turns.state() if self.turns else {},
         )
         return Memory({}, arrays | pack(self.history))
 
@@ -139,6 +150,8 @@ class RoundCourse:
         self._particles = State(**group(arrays, "particles"))
         self.dropouts.restore(group(arrays, "dropouts"))
         self._live.rest(self.dropouts.out)
+        if self.turns:
+            self.turns.restore(group(arrays, "turns"))
         self.history = unpack(arrays)
 
     def _kinetic(self) -> Vector:
@@ -150,7 +163,7 @@ class RoundCourse:
 
     def _move(self, step: Step, V: Vector, error: Vector) -> particles.Info:
         """Let the particles take one step; V has price and kinetic energy added."""
-        search, out = self._setting.search, self.dropouts.out
+        out = self.dropouts.out
         self._particles, info = particles.step(
             generator("particles", self._setting.seed, self._setting.number, step.k),
             self._particles,
@@ -158,14 +171,25 @@ class RoundCourse:
             error,
             step.tau,
             self._rules,
-            still=step.number <= search.warmup_steps or bool(out[0]),
+            still=self._still(step.number) or bool(out[0]),
             dropped=out,
         )
         return info
 
-    def _reason(self, done: int, late: Callable[[int], bool]) -> RoundEnd | None:
+    def _still(self, number: int) -> bool:
+        """Tell whether particles stand still after a step, because the losses say too little yet.
+
+        Networks that morphisms made are alike at first, and warmup_steps lets their averages fill.
+        Those of a portfolio begin with random weights, and train for a part of the budget."""
+        search = self._setting.search
+        if number <= search.warmup_steps:
+            return True
+        part = max(self._spent, number / search.max_steps)
+        return bool(self._setting.portfolio) and part < self._setting.part
+
+    def _reason(self, done: int) -> RoundEnd | None:
         if self.winner is not None:
             return RoundEnd.RECENTRED
         if done >= self._setting.search.max_steps:
             return RoundEnd.MAX_STEPS
-        return RoundEnd.BUDGET if late(done) else None
+        return RoundEnd.BUDGET if self._spent >= 1.0 else None

@@ -9,17 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.config.kinds import OnOutOfMemory
+from nasflow.config.kinds import Equal, OnOutOfMemory
 from nasflow.network.network import Network, at_rest
 from nasflow.search.dropouts import CAUSES, Dropouts
 from nasflow.search.history import training_row
 from nasflow.search.round import Row, Setting
 from nasflow.training import optim
 from nasflow.training.batches import Batches
+from nasflow.training.evaluation import evaluate
 from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.schedule import cosine
-from nasflow.training.siblings import Score, Siblings, evaluate
-from nasflow.training.snapshot import Keeper, Memory
+from nasflow.training.siblings import Score, Siblings
+from nasflow.training.snapshot import Keeper, Memory, flat, group
+from nasflow.training.turns import Turns, turns_of
 
 DIVERGED = Score(float("nan"), 0.0)
 
@@ -32,12 +34,14 @@ class Stretch(NamedTuple):
         before: steps of the round before it.
         steps: its length.
         until: the time at which it must end, in the seconds of `time.monotonic`.
+        even: what its networks get alike; other than equal steps only where the step size is kept.
     """
 
     k: int
     before: int
     steps: int
     until: float
+    even: Equal = Equal.STEPS
 
 
 class Rung(NamedTuple):
@@ -49,6 +53,7 @@ class Rung(NamedTuple):
             dropped out.
         rows: rows of particles.parquet, one for each step and node.
         steps: the steps that were made.
+        network_steps: the steps of all networks, added up.
         late: whether the seconds of the budget ended the stretch.
         dropped: for each node that dropped out the step of the round and the cause.
     """
@@ -57,6 +62,7 @@ class Rung(NamedTuple):
     scores: dict[int, Score]
     rows: list[Row]
     steps: int
+    network_steps: int
     late: bool
     dropped: dict[int, tuple[int, str]]
 
@@ -102,9 +108,11 @@ def train_rung(
         workers=setting.workers,
         precision=search.precision,
         gains=gains,
+        captured=stretch.even == Equal.STEPS,
         spare=search.on_oom == OnOutOfMemory.DROP,
     ) as live:
-        course = RungCourse(nodes, stretch, setting, live)
+        turns = turns_of(live, list(networks.values()), stretch.even)
+        course = RungCourse(nodes, stretch, setting, live, turns)
         for step in training_loop(
             live,
             [_batches(setting)],
@@ -114,13 +122,15 @@ def train_rung(
             first=stretch.k,
             longest=stretch.steps,
             more=course.more,
+            turns=turns,
         ):
             alive = course.record(step)
             done, most = stretch.before + step.number, stretch.before + stretch.steps
             progress(done, most, f"{len(nodes)} networks, loss {alive:.3f}")
         scores = course.evaluate()
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
-    return Rung(trained, scores, course.rows, course.steps, course.late, course.dropped())
+    made = course.steps * len(networks) if turns is None else int(turns.made.sum())
+    return Rung(trained, scores, course.rows, course.steps, made, course.late, course.dropped())
 
 
 def _batches(setting: Setting) -> Batches:
@@ -136,6 +146,7 @@ class RungCourse:
         stretch: which steps of the round it trains.
         setting: everything else that makes the round.
         live: the networks.
+        turns: how many steps each network makes at a time; None for one.
 
     Attributes:
         rows: rows of particles.parquet so far.
@@ -144,8 +155,14 @@ class RungCourse:
     """
 
     def __init__(
-        self, nodes: Sequence[int], stretch: Stretch, setting: Setting, live: Siblings
+        self,
+        nodes: Sequence[int],
+        stretch: Stretch,
+        setting: Setting,
+        live: Siblings,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns
         self._nodes, self._stretch, self._setting, self._live = nodes, stretch, setting, live
         self._dropouts = Dropouts(len(nodes))
         self.rows: list[Row] = []
@@ -158,6 +175,8 @@ class RungCourse:
     def tau(self, done: int) -> float:
         """Return the step size after `done` steps."""
         search = self._setting.search
+        if self._setting.portfolio:  # whose networks train on at the step size of the search
+            return search.lambda_start
         return cosine(done, self._stretch.steps, search.lambda_start, search.lambda_final)
 
     def record(self, step: Step) -> float:
@@ -191,12 +210,16 @@ class RungCourse:
 
     def remember(self) -> Memory:
         """Return everything that later steps depend on."""
-        return Memory({"steps": self.steps, "rows": self.rows}, self._dropouts.state())
+        turns = self._turns.state() if self._turns else {}
+        arrays = flat(dropouts=self._dropouts.state(), turns=turns)
+        return Memory({"steps": self.steps, "rows": self.rows}, arrays)
 
     def recall(self, memory: Memory) -> None:
         """Continue from what `remember` returned."""
         self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
-        self._dropouts.restore(memory.arrays)
+        self._dropouts.restore(group(memory.arrays, "dropouts"))
+        if self._turns:
+            self._turns.restore(group(memory.arrays, "turns"))
         self._live.rest(self._dropouts.out)
 
 

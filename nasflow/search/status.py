@@ -37,7 +37,13 @@ def no_search(pretrained: Mapping[str, float]) -> Totals:
 
 
 def round_totals(
-    result: Round, before: Mapping[str, float], number: int, cycle: float, epoch: int
+    result: Round,
+    before: Mapping[str, float],
+    number: int,
+    cycle: float,
+    epoch: int,
+    *,
+    last: bool = False,
 ) -> Totals:
     """Return what a search took up to the end of a round; the seconds of the round are missing.
 
@@ -47,6 +53,7 @@ def round_totals(
         number: the number of the round, from 1.
         cycle: length of a cosine cycle, steps.
         epoch: steps in which every training image is seen once.
+        last: whether the algorithm has no further round.
     """
     return {
         "seconds": before["seconds"],
@@ -57,7 +64,7 @@ def round_totals(
         "network_epochs": before["network_epochs"] + result.network_steps / epoch,
         "architectures": before["architectures"] + len(result.architectures) - 1,
         "recentred": before["recentred"] + bool(result.winner),
-        "exhausted": int(result.reason == RoundEnd.EXHAUSTED),
+        "exhausted": int(last or result.reason == RoundEnd.EXHAUSTED),
         "diverged": int(result.reason == RoundEnd.DIVERGED),
         **_sizes(result.network.architecture),
     }

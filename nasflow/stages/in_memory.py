@@ -20,10 +20,11 @@ from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.training import Final, Pretrain
-from nasflow.network.base import base_network
+from nasflow.network.base import first_network
 from nasflow.network.network import Network, forward
+from nasflow.network.whitening import IMAGES
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted
-from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
+from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.arrays import Images, as_pixels, split_arrays
@@ -157,8 +158,13 @@ def run_search(
     task = Task(experiment, Algorithm(named), found, seed, threads, progress)
     with one_thread():
         began = time.monotonic()
-        network = start or base_network(
-            experiment.base, _image(found.train), len(found.facts["classes"]), seed
+        network = start or first_network(
+            task.algorithm,
+            experiment.base,
+            _image(found.train),
+            len(found.facts["classes"]),
+            seed,
+            found.train.chunk(0, IMAGES)[0].cpu(),
         )
         base = _trained("pretrain", experiment.pretrain, network, task)
         rounds, lineage, winner = [], [], base.network
@@ -186,7 +192,9 @@ def _rounds(
     experiment, budget = task.experiment, task.experiment.budget
     if not rounds_wanted(task.algorithm, budget):
         return
-    sections = Sections(experiment.search, experiment.baselines, experiment.augment)
+    sections = Sections(
+        experiment.search, experiment.baselines, experiment.augment, experiment.base
+    )
     search, images = sections.of(task.algorithm), len(task.images.train)
     cycle, epoch = cycle_steps(search, images), epoch_steps(search, images)
     network, k, totals = entering(base, experiment.pretrain.optimizer, search), 0, NO_TOTALS
@@ -203,7 +211,8 @@ def _rounds(
             workers=task.workers,
         )
         result = (run or round_function(task.algorithm))(network, k, setting, task.progress)
-        totals = round_totals(result, totals, number, cycle, epoch)
+        last = number == LAST.get(task.algorithm)
+        totals = round_totals(result, totals, number, cycle, epoch, last=last)
         totals["seconds"] += time.monotonic() - began
         names = {"algorithm": task.algorithm.value, "seed": task.seed, "round": number}
         network, k = result.network, result.k

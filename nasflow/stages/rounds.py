@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nasflow.config.base import Base
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
 from nasflow.config.compare import algorithm_of
@@ -20,7 +21,7 @@ from nasflow.config.section import plain
 from nasflow.search.baselines import steps_wanted
 from nasflow.search.budget import cycle_steps, epoch_steps
 from nasflow.search.ends import RoundEnd
-from nasflow.search.recipe import Begin, Sections, entering, round_function, round_setting
+from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
@@ -85,7 +86,7 @@ def search_round(
     It runs on every rank that torchrun started; the first one writes.
 
     Args:
-        config: the sections search, baselines and augment as JSON.
+        config: the sections search, baselines, augment and base as JSON.
         algorithm: an algorithm or an ablation, such as `nasgd-log`.
         data: folder of the prepared images.
         parent: stem of the checkpoint to start from.
@@ -120,6 +121,7 @@ def _task(config: str, method: str, budget: str, seed: int, number: int) -> Task
         section(Search, raw, "search"),
         section(Baselines, raw, "baselines"),
         section(Augment, raw, "augment"),
+        section(Base, raw, "base"),
     )
     bounds = parse(Budget, json.loads(budget), "budget")
     return Task(method, algorithm, sections, sections.of(algorithm), bounds, seed, number)
@@ -179,7 +181,8 @@ def _write(
     optimizer = task.search.optimizer
     files["winner.json"] = write_checkpoint(out / "winner", result.network, result.k, optimizer)
     cycle, epoch = cycle_steps(task.search, images), epoch_steps(task.search, images)
-    totals = round_totals(result, before, task.number, cycle, epoch)
+    last = task.number == LAST.get(task.algorithm)
+    totals = round_totals(result, before, task.number, cycle, epoch, last=last)
     taken = time.monotonic() - began + keeper.earlier
     totals["seconds"] += taken
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nasflow.config.base import Base
+from nasflow.config.compare import algorithm_of
 from nasflow.config.data import Augment
+from nasflow.config.kinds import FIXED
 from nasflow.config.section import plain
 from nasflow.config.training import Final, Pretrain
-from nasflow.network.base import base_network
+from nasflow.network.base import first_network
 from nasflow.network.network import Network
+from nasflow.network.whitening import IMAGES
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
 from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
@@ -48,11 +51,14 @@ class Task(NamedTuple):
     spent: Spent | None
 
 
-def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
+def pretrain(
+    *, config: str, algorithm: str, data: Path, seed: int, out: Path, device: str, threads: int
+) -> None:
     """Train g_0 from random weights, or the network at base.network.
 
     Args:
         config: the sections base, pretrain and augment as JSON.
+        algorithm: an algorithm or an ablation; a fixed network, such as chain6, is its own g_0.
         data: folder of the prepared images.
         seed: the seed of the search.
         out: stem of the checkpoint to write.
@@ -64,8 +70,10 @@ def pretrain(*, config: str, data: Path, seed: int, out: Path, device: str, thre
     facts = read_facts(data)
     image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
     manifests = [data / "data.json"]
-    if base.network is None:
-        network = base_network(base, image, classes, seed)
+    if base.network is None or algorithm_of(algorithm) in FIXED:
+        images = read_split(data, "train", "cpu").chunk(0, IMAGES)[0]
+        method = algorithm_of(algorithm)
+        network = first_network(method, base, image, classes, seed, images)
     else:
         network = read_checkpoint(Path(base.network)).network
         manifests.append(paths(Path(base.network))[-1])

@@ -16,6 +16,7 @@ from nasflow.training.batches import Batches
 from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper, Memory, Snapshot
+from nasflow.training.turns import Turns
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, a few words
 
@@ -60,6 +61,7 @@ def training_loop(
     first: int = 0,
     longest: float = float("inf"),
     more: Callable[[int], bool] = lambda done: True,
+    turns: Turns | None = None,
 ) -> Iterator[Step]:
     """Train siblings step by step; the caller looks at each step and may leave the loop.
 
@@ -76,6 +78,8 @@ def training_loop(
         first: the global step k of the loop's first step.
         longest: a kept state of this many steps or more is not used.
         more: whether another step is to be made; called with the number of steps already made.
+        turns: how many steps each sibling makes at a time; None for one. The course keeps their
+            state. A `Step` is a turn then.
 
     Yields:
         One `Step` for each step that this attempt makes.
@@ -88,7 +92,8 @@ def training_loop(
     while more(done):
         k, step_size = first + done, tau(done)
         unseen = _draw(validation, k) if validation else None
-        train_loss, validation_loss = live.step(_draw(train, k), unseen, step_size)
+        drawn = _draw(train, k) if turns is None else _turn(live, train, step_size, first, turns)
+        train_loss, validation_loss = live.step(drawn, unseen, step_size)
         done += 1
         yield Step(done, k, step_size, train_loss, validation_loss)
         if more(done):
@@ -97,6 +102,17 @@ def training_loop(
 
 def _draw(streams: Sequence[Batches], k: int) -> list[Batch]:
     return [stream(k) for stream in streams]
+
+
+def _turn(
+    live: Siblings, train: Sequence[Batches], tau: float, first: int, turns: Turns
+) -> list[Batch]:
+    """Take all steps of a turn but the last; return the batches of the last one."""
+    due = turns.next()
+    for number in range(int(due.max()) - 1):
+        only = due > number + 1
+        live.step(turns.batches(train, first, due, number, only), None, tau, only=only)
+    return turns.batches(train, first, due, int(due.max()) - 1, due > 0)
 
 
 def _snapshot(done: int, course: Course, live: Siblings) -> Snapshot:

@@ -82,7 +82,8 @@ def muon(*, momentum: float, weight_decay: float) -> Update:
             U = orthogonal((gradient[i] + momentum * v[i]).flatten(1)).view(x[i].shape)
             size = x[i].norm()
             x[i].sub_(U * (tau * size / (U.norm() + 1e-7)))
-            x[i].mul_(size / (x[i].norm() + 1e-7))
+            filters = x[i].flatten(1)
+            filters.mul_(size / len(filters) ** 0.5 / (filters.norm(dim=1, keepdim=True) + 1e-7))
 
     return update
 

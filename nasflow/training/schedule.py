@@ -17,6 +17,11 @@ def cosine(step: float, length: float, start: float, final: float) -> float:
     return final + 0.5 * (start - final) * (1.0 + math.cos(math.pi * min(step / length, 1.0)))
 
 
+def linear(step: float, length: float, start: float, final: float) -> float:
+    """Fall along a line from `start` to `final`; the arguments are those of `cosine`."""
+    return start + (final - start) * min(step / length, 1.0)
+
+
 def sgdr(k: int, cycle: float, start: float, final: float) -> float:
     """Fall along a cosine that restarts every `cycle` steps (Loshchilov & Hutter 2017, constant T).
 

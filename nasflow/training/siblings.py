@@ -24,7 +24,7 @@ from nasflow.training.batches import Split
 from nasflow.training.cuda_graph import Captured
 from nasflow.training.load_balance import longest, spread
 from nasflow.training.local_siblings import LocalSiblings, Outcome
-from nasflow.training.optim import Update, no_update
+from nasflow.training.optim import Update
 from nasflow.training.process import computing
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.sibling import Batch, Manner, Sibling, named, tensors
@@ -160,8 +160,17 @@ class Siblings:
         for i, sibling in self._live.items():
             sibling.restore(states[i])
 
+    @property
+    def seconds(self) -> Vector:
+        """The seconds that each sibling has taken in all steps so far, (m,); 0 in a CUDA graph."""
+        return self._seconds.copy()
+
     def step(
-        self, train: Sequence[Batch], validation: Sequence[Batch] | None, tau: float
+        self,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: float,
+        only: np.ndarray | None = None,
     ) -> tuple[Vector, Vector]:
         """Train every sibling one step on its batch, then validate it on its batch.
 
@@ -169,10 +178,12 @@ class Siblings:
             train: one batch for all siblings, or one for each.
             validation: the same for validation; None for none.
             tau: the step size.
+            only: the siblings that make the step, bool (m,); None for all. A CUDA graph makes the
+                step of all siblings, so that it must not be used with this.
 
         Returns:
             Training losses and validation losses in nats, (m,) each; NaN without validation, and
-            for siblings that rest or whose memory ran out.
+            for siblings that rest, make no step, or whose memory ran out.
         """
         self._steps += 1
         rate = 1.0 / min(self._average, self._steps + 1)
@@ -181,7 +192,8 @@ class Siblings:
         if self._captured is not None:
             rows = [Outcome(*row) for row in self._captured.run(mine, train, validation, tau, rate)]
         else:
-            mine = [i for i in mine if not self._resting[i]]
+            idle = self._resting if only is None else self._resting | ~only
+            mine = [i for i in mine if not idle[i]]
             rows = self._local.step(mine, train, validation, tau, rate)
         if self._steps >= heap.SETTLED:
             heap.keep()
@@ -190,9 +202,9 @@ class Siblings:
         )
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
-        table[self._resting] = float("nan")
-        self._measured += 1
-        if self._measured == MEASURED and self._captured is None:
+        table[self._resting if only is None else self._resting | ~only] = float("nan")
+        self._measured += only is None
+        if self._measured == MEASURED and self._captured is None and only is None:
             self._rebalance()
         return table[:, 0], table[:, 1]
 
@@ -268,32 +280,6 @@ class Siblings:
             self._ranks.move(self._live[i].tensors, old, new)
         if self._ranks.rank == old:
             del self._live[i]
-
-
-def evaluate(
-    network: Network,
-    split: Split,
-    *,
-    precision: Precision = Precision.FLOAT32,
-    workers: int = 1,
-    ranks: Ranks = ALONE,
-    mirror: bool = False,
-) -> Score:
-    """Evaluate one network on a whole split, at its weights as they are.
-
-    Args:
-        network: the network, on the device of the split.
-        split: the images and labels.
-        precision: of convolutions and head.
-        workers: threads of this process.
-        ranks: the processes that take part.
-        mirror: use the mean of the logits of an image and of its mirror image.
-
-    Returns:
-        The mean loss and the accuracy, the same on every rank.
-    """
-    with Siblings([network], no_update, ranks=ranks, workers=workers, precision=precision) as live:
-        return live.evaluate(split, mirror=mirror)[0]
 
 
 def _on_gpu(network: Network) -> bool:

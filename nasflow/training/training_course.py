@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasflow.config.kinds import Schedule
 from nasflow.config.training import Final, Pretrain
 from nasflow.training.batches import Split
 from nasflow.training.duration import Pace
 from nasflow.training.loop import Step
-from nasflow.training.schedule import cosine
+from nasflow.training.schedule import cosine, linear
 from nasflow.training.siblings import Score, Siblings
 from nasflow.training.snapshot import Memory
 
@@ -46,11 +47,12 @@ class TrainingCourse:
         return done < self.total
 
     def tau(self, done: int) -> float:
-        """Return the step size after `done` steps: a cosine, times the linear rise."""
+        """Return the step size after `done` steps: a cosine or a line, times the linear rise."""
         stage = self._stage
         warmup = stage.warmup if isinstance(stage, Final) else 0.0
         rise = max(warmup * self.total, 1.0)
-        fall = cosine(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
+        falling = linear if stage.schedule == Schedule.LINEAR else cosine
+        fall = falling(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
         return fall * min(1.0, (done + 1) / rise)
 
     def record(self, step: Step, live: Siblings, validation: Split) -> None:

@@ -40,11 +40,11 @@ from nasflow.storage.lock import Held, take
 # when they are read.
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 5,
+    "pretrain": 6,
     "plan": 1,
-    "search_round": 8,
+    "search_round": 9,
     "select_winner": 3,
-    "final_train": 6,
+    "final_train": 7,
     "evaluate": 5,
     "track": 2,
     "compare": 3,
@@ -132,7 +132,7 @@ def described():
 def search_sections(wildcards):
     """The sections that decide a round; an ablation replaces some of their keys."""
     own = EXPERIMENT.variant(wildcards.algorithm)
-    names = ["search", "augment"]
+    names = ["search", "augment", "base"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
     return json.dumps({name: plain(getattr(own, name)) for name in names}, sort_keys=True)

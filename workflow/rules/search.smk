@@ -29,7 +29,8 @@ rule pretrain:
         " before the search begins"
     shell:
         "launcher={resources.launcher:q}; "
-        'exec $launcher "$python" -m nasflow pretrain --config {params.config:q} --data {params.data:q}'
+        'exec $launcher "$python" -m nasflow pretrain --config {params.config:q}'
+        " --algorithm {wildcards.algorithm:q} --data {params.data:q}"
         " --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
         " --device {resources.device:q} --threads {threads:q}"
 
