@@ -161,7 +161,7 @@ def power_weight(lead: Vector, D: float, *, beta: float, ghost: float = 0.0) -> 
 
     Where L < D, S is taken at L = D: it is larger there, so that the round does not end, and w is
     a continuous function of the losses also where the lead passes 0. Without this, w would jump
-    between 3^beta and (m + 1)^beta times D / (2^beta - 1) in the first steps, whose leads are
+    between 3^beta and (2m - 1)^beta times D / (2^beta - 1) in the first steps, whose leads are
     noise.
 
     A child without particles still has its ghost, which counts in the shares.
