@@ -37,6 +37,7 @@ BASELINES: dict[str, Search[str]] = {
     "local search, all neighbours, best of 10": partial(local_search, first=False, start=10),
     "local search, first improvement": partial(local_search, first=True),
     "local search, first improvement, best of 10": partial(local_search, first=True, start=10),
+    "regularized evolution, 10": partial(regularized_evolution, population=10, sample=10),
     "regularized evolution, 30": partial(regularized_evolution, population=30, sample=10),
     "regularized evolution, 50": partial(regularized_evolution, population=50, sample=10),
     "regularized evolution, 100": partial(regularized_evolution, population=100, sample=10),

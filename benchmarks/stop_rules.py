@@ -11,7 +11,8 @@ from nasflow.config.search import Search
 
 PAPER: dict[str, Any] = {"scaling": "paper", "warmup_steps": 0, "validation": "independent"}
 AROUND_AUTO: dict[str, list[Any]] = {
-    "confidence": [1.0, 1.5, 2.0, 3.0, 3.5, 4.0],
+    "confidence": [1.0, 1.5, 2.0, 2.5, 3.0, 4.0],
+    "scaling": ["tied"],
     "min_lead": [0.0, 0.01, 0.02],
     "mobility": [0.1, 0.25, 0.9],
     "warmup_steps": [0, 10, 20, 30, 100],
@@ -49,7 +50,7 @@ def stop_rules(base: str) -> Iterator[Rule]:
             shown = value if isinstance(value, str) else f"{value:g}"
             yield f"{base}, {key} {shown}", changed(**{key: value}), Algorithm.NASGD
     for friction in FRICTIONS:
-        for confidence in [2.5, 4.0] if base == "auto" else [2.5]:
+        for confidence in [1.75, 3.0] if base == "auto" else [1.75]:
             name = f"{base}, nasagd, friction {friction:g}"
             name += f", confidence {confidence:g}" if base == "auto" else ""
             search = changed(second_order={"friction": friction}, confidence=confidence)

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import reference
 
-from nasflow.particles import flow, ideal
+from nasflow.config.reading import parse
+from nasflow.config.search import Search
+from nasflow.particles import flow, ideal, particles, scaling
 
 Rates = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Push = Callable[..., np.ndarray]
@@ -212,3 +214,80 @@ def t7_a_round_ends_at_the_margin(
         f = reference.equilibrium(losses, kind, beta)
         assert winner(np.rint(1e9 * f).astype(np.int64)) == expected
     return float(margin)
+
+
+def siblings(m: int, lead: float, D: float) -> np.ndarray:
+    """Return the losses of m nodes with unequal children, (m,).
+
+    Child 2 leads g_r by `lead`. Another one is ahead by a third of that and one is equal to g_r, as
+    far as m allows. The others trail by 0.3 D and more; the last one of them trails by 0.5 nats.
+    """
+    losses = np.full(m, 2.0)
+    losses[2] -= lead
+    others = [i for i in range(1, m) if i != 2]
+    gaps = [0.5, -lead / 3.0, 0.0, 0.3 * D, D, 1.5 * D, 4.0 * D]
+    losses[others] += np.resize(gaps, len(others))
+    return losses
+
+
+def t8_a_lead_decides_whatever_the_other_children_lose(
+    scale: scaling.Scale, kind: str, beta: float, m: int = 9, error: float = 0.01
+) -> float:
+    """T8: with unequal children the equilibrium has f_max >= 2 f_0 if the best child leads by more
+    than one standard error, and only then. The scale must be made for a boundary of one error.
+
+    Returns the largest lead in standard errors that did not end a round.
+    """
+    complete, most = flow.graph(np.ones(m - 1), 1.0), 0.0
+    for part in (0.5, 0.9, 0.99, 1.01, 1.1, 2.0, 10.0):
+        losses = siblings(m, part * error, error)
+        w = scale(losses, np.full(m, error), 0.05, complete).weight
+        f = reference.equilibrium(losses, kind, beta, weight=w)
+        ends = bool(f[1:].max() >= 2.0 * f[0])
+        assert ends == (part > 1.0)
+        most = most if ends else max(most, part)
+    return most
+
+
+def t9_a_clear_leader_wins_in_second_order(restart: str) -> int:
+    """T9: one of nine nodes leads by 0.03 nats, the others trail by 0.05, and the error is 0.01.
+
+    Entropy spreads the particles over children of which most are worse, and so the mean loss rises
+    at first. NASAGD must end the round nevertheless. Returns the step.
+    """
+    search = parse(Search, {"second_order": {"restart": restart}})
+    given = particles.rules("nasagd", flow.graph(np.ones(8), 1.0), search)
+    losses, error, rng = np.full(9, 0.55), np.full(9, 0.01), np.random.default_rng(0)
+    losses[0], losses[4] = 0.5, 0.47
+    state, resets = particles.start(given), 0
+    for k in range(1, 301):
+        state, info = particles.step(rng, state, losses, error, 0.05, given)
+        resets += info.restarted
+        if flow.winner(state.counts) is not None:
+            assert flow.winner(state.counts) == 4
+            return k
+    raise AssertionError(f"no winner in 300 steps; phi was reset {resets} times")
+
+
+def t10_uphill_is_the_rate_of_the_free_energy(
+    rate: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], float],
+    kind: str,
+    beta: float,
+) -> float:
+    """T10: along the flow of phi, dF/dt = sum_ij f_i Q_ij (E_j - E_i), at random states.
+
+    `rate` takes f, phi, the losses, E and K. Returns the largest difference in nats.
+    """
+    rng, worst, short = np.random.default_rng(2), 0.0, 1e-6
+    for _ in range(50):
+        f, phi, losses = rng.dirichlet(np.full(5, 3.0)), rng.normal(size=5), rng.normal(size=5)
+        df = ideal.mean_field(f, flow.second_order_rates(phi, K))
+        ends = [
+            ideal.free_energy(f + side * short * df, losses, kind=kind, beta=beta)
+            for side in (-1.0, 1.0)
+        ]
+        E = flow.energy(f, losses, kind=kind, beta=beta, weight=1.0)
+        slope = (ends[1] - ends[0]) / (2.0 * short)
+        worst = max(worst, abs(slope - rate(f, phi, losses, E, K)))
+    assert worst < 1e-6
+    return worst

@@ -123,9 +123,10 @@ class Potential(StrEnum):
 
 
 class Scaling(StrEnum):
-    """Whether the entropy weight follows the measured noise or stays constant."""
+    """Whether the entropy weight follows the measured losses and their noise or stays constant."""
 
     AUTO = "auto"
+    TIED = "tied"
     PAPER = "paper"
 
 
@@ -139,6 +140,7 @@ class OnOutOfMemory(StrEnum):
 class Restart(StrEnum):
     """When the potential phi of NASAGD returns to zero."""
 
+    FREE_ENERGY = "free_energy"
     SIGNED = "signed"
     PAPER = "paper"
     NEVER = "never"

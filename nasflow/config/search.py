@@ -70,8 +70,9 @@ class SecondOrder(Section):
     )
     kinetic: bool = key(False, "add |v_i|^2 / 2 to E_i (section 2.2; D.2 drops it)")
     restart: Restart = choice(
-        Restart.SIGNED,
-        "phi returns to 0 when the mean loss rises (signed), or when any particle climbs (paper)",
+        Restart.FREE_ENERGY,
+        "phi returns to 0 when the flow raises the free energy (free_energy) or the mean loss"
+        " (signed), or when any particle climbs (paper)",
     )
 
 
@@ -113,13 +114,20 @@ class Search(Training):
     beta: float = key(1.0, "exponent of the power potential", above=0.0, high=100.0)
     scaling: Scaling = choice(
         Scaling.AUTO,
-        "auto ties entropy weight and mobility to the measured noise, paper keeps constants",
+        "auto fits entropy weight and mobility to the losses and their noise; tied does so as if"
+        " all children but the best were equal; paper keeps constants",
     )
     confidence: float = key(
-        2.5, "auto: standard errors by which a child must lead", above=0.0, high=100.0
+        1.75,
+        "standard errors by which a child must lead in one look; auto adds what more looks need",
+        above=0.0,
+        high=100.0,
     )
     min_lead: float = key(
-        0.003, "auto: nats by which a child must lead, however small the errors", low=0.0, high=10.0
+        0.003,
+        "auto, tied: nats by which a child must lead, however small the errors",
+        low=0.0,
+        high=10.0,
     )
     mobility: float = key(
         0.5,

@@ -9,7 +9,8 @@ Errata of the paper that are decided here. D.1 prints the positive part of E(g')
 particles would climb; here they go from i to j at the rate [E_i - E_j]^+ K_ij, as section 2.1 has
 it. Sections 2.2 and D.2 print coefficient 1 before sum ([phi_j - phi_i]^+)^2 K, with which the
 total energy rises without friction; with 1/2 it is conserved. The restart quantity of D.2 is never
-negative; its own words describe the signed sum.
+negative; its own words describe the signed sum of the losses. By default the sum is signed and has
+the energies E in the place of the losses, because the flow lowers E and not the mean loss.
 """
 
 from __future__ import annotations
@@ -132,17 +133,21 @@ def push(
 
     The square drives phi_i of a node that falls behind to minus infinity in finite time, which is
     where the exact paths end (a default round without a winner overflowed after 14 steps).
-    Therefore phi stops 1 / (tau min K) below its largest value. From there every particle leaves
-    within one step.
+    Therefore phi stops 1 / (tau min K) below its largest value. Where the rates are multiplied by
+    tau, all particles of such a node leave it within one step if it has an edge to the node with
+    the largest phi. The floor still changes the path: from a lower phi_i, particles would spread
+    more evenly over the other nodes, and phi_i would take longer to come back.
 
     Args:
         phi: the potential, (m,).
         E: the energies, (m,), nats.
         K: the weights of the edges, (m, m).
-        tau: the time step.
+        tau: the time step; with 0, phi stays as it is.
         friction: gamma of phi.
         paper_coefficient: as in `pull`.
     """
+    if tau == 0.0:
+        return phi.copy()
     down = pull(phi, K, paper_coefficient=paper_coefficient)
     pushed = phi - tau * (down + min(friction, 1.0 / tau) * phi + E)
     depth = 1.0 / (tau * float(K[K > 0.0].min(initial=np.inf)))
@@ -151,12 +156,15 @@ def push(
 
 
 def uphill(f: Vector, phi: Vector, V: Vector, K: Matrix, *, signed: bool = True) -> float:
-    """Return the rate at which the flow of phi raises the mean loss: sum_ij f_i Q_ij (V_j - V_i).
+    """Return the rate at which the flow of phi raises the mean of V: sum_ij f_i Q_ij (V_j - V_i).
+
+    With losses in the place of V it is the rate of the mean loss. With the energies E at the shares
+    f it is the rate of the free energy, since E is the derivative of the free energy.
 
     Args:
         f: shares of the particles, (m,).
         phi: the potential, (m,), which gives the rates Q of `second_order_rates`.
-        V: validation losses in nats, (m,).
+        V: validation losses or energies in nats, (m,).
         K: the weights of the edges, (m, m).
         signed: if False, [V_j - V_i]^+ takes the place of V_j - V_i. This is what D.2 prints, and
             it is positive as soon as any particle goes to a larger loss.

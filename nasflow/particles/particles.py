@@ -135,7 +135,8 @@ def step(
     if dropped is not None and dropped.any():
         counts = _leave(rng, counts, K, dropped)
         K = np.where(dropped[:, None] | dropped[None, :], 0.0, K)
-    w, kappa_tau = rules.scale(V, standard_error, tau)
+    strength = rules.scale(V, standard_error, tau, K)
+    w, kappa_tau = strength.weight, strength.kappa_tau
     f = _share(counts)
     E = _energy(f, V, w, rules.search)
     if rules.second_order:
@@ -145,7 +146,7 @@ def step(
         rates = _rates(phi, E, K, rules)
         after, moved = flow.move(rng, counts, rates, kappa_tau)
     if not still and rules.second_order:
-        pushed, restarted = _push(phi, _share(after), V, w, K, time_step, rules.search)
+        pushed, restarted = _push(phi, _share(after), V, strength, K, time_step, rules.search)
     info = Info(counts, f, E, phi, w, kappa_tau, moved, after, restarted)
     return State(after, pushed), info
 
@@ -171,41 +172,51 @@ def _leave(rng: np.random.Generator, counts: Counts, K: Matrix, dropped: Mask) -
 
 
 def _push(
-    phi: Vector, f: Vector, V: Vector, w: float, K: Matrix, time_step: float, search: Search
+    phi: Vector,
+    f: Vector,
+    V: Vector,
+    strength: scaling.Strength,
+    K: Matrix,
+    time_step: float,
+    search: Search,
 ) -> tuple[Vector, bool]:
     """Push phi by the energy at the shares f after the move, and decide whether it restarts.
 
     D.2 lists move and push in this order; with the new f it is the symplectic Euler scheme, whose
-    energy stays bounded where that of the explicit scheme grows."""
-    options = search.second_order
+    energy stays bounded where that of the explicit scheme grows.
+
+    The restart looks at the new phi and the same shares and energies, because they are what the
+    next move begins with: it asks whether that move would raise the free energy."""
+    options, E = search.second_order, _energy(f, V, strength.weight, search)
     pushed = flow.push(  # (D.2, step 3)
         phi,
-        _energy(f, V, w, search),
+        E,
         K,
         tau=time_step,
-        friction=_friction(search, time_step),
+        friction=_friction(search, time_step, strength.neighbours),
         paper_coefficient=options.paper_coefficient,
     )
     if options.restart == Restart.NEVER:
         return pushed, False
-    signed = options.restart == Restart.SIGNED
-    restarted = flow.uphill(f, pushed, V, K, signed=signed) > 0.0
+    rises = E if options.restart == Restart.FREE_ENERGY else V
+    signed = options.restart != Restart.PAPER
+    restarted = flow.uphill(f, pushed, rises, K, signed=signed) > 0.0
     return (np.zeros_like(pushed) if restarted else pushed), restarted
 
 
-def _friction(search: Search, time_step: float) -> float:
+def _friction(search: Search, time_step: float, neighbours: float) -> float:
     """Return gamma of phi, in the unit that the scaling gives it."""
     friction = search.second_order.friction
     if search.scaling == Scaling.PAPER:
         return 0.0 if friction is None else friction
     friction = 1.0 if friction is None else friction
-    return friction * scaling.damping(search.mobility, time_step)
+    return friction * scaling.damping(search.mobility, time_step, neighbours)
 
 
 def _second_order_time(kappa_tau: float, tau: float, search: Search) -> tuple[float, float]:
     """Return the time step of phi, and the factor of the rates.
 
-    With `scaling: paper` they are tau and kappa tau, as printed. With `auto` both are sqrt(kappa
+    With `scaling: paper` they are tau and kappa tau, as printed. Otherwise both are sqrt(kappa
     tau) of NASGD: phi needs one step to grow before a part `mobility` of the particles leaves the
     centre, so that two time steps together move as many particles as one of NASGD."""
     if search.scaling == Scaling.PAPER:
@@ -228,13 +239,33 @@ def _scale(K: Matrix, search: Search) -> scaling.Scale:
         return scaling.paper(kappa=search.kappa, entropy_weight=search.entropy_weight)
     # Without entropy particles keep the time step that the power potential gives them.
     none = search.potential == Potential.NONE
+    kind = Potential.POWER if none else search.potential
+    if search.scaling == Scaling.TIED:
+        return scaling.tied(
+            m=len(K),
+            degree=float(K[0].sum()),
+            particles=search.particles,
+            kind=kind,
+            beta=search.beta,
+            confidence=search.confidence,
+            min_lead=search.min_lead,
+            mobility=search.mobility,
+        )
     return scaling.auto(
-        m=len(K),
-        degree=float(K[0].sum()),
         particles=search.particles,
-        kind=Potential.POWER if none else search.potential,
+        kind=kind,
         beta=search.beta,
-        confidence=search.confidence,
+        boundary=_boundary(search),
         min_lead=search.min_lead,
         mobility=search.mobility,
+    )
+
+
+def _boundary(search: Search) -> float:
+    return scaling.boundary(
+        search.confidence,
+        window=search.window,
+        warmup_steps=search.warmup_steps,
+        burn_in=search.burn_in,
+        max_steps=search.max_steps,
     )

@@ -1,4 +1,4 @@
-"""The flow of the particles: its laws hold (T1-T7), and a planted bug breaks each of them."""
+"""The flow of the particles: its laws hold (T1-T10), and a planted bug breaks each of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import reference
 
-from nasflow.particles import flow, ideal
+from nasflow.particles import flow, ideal, scaling
 
 
 def test_particles_move_to_lower_energy_only() -> None:
@@ -97,6 +97,46 @@ def simple_majority(n: np.ndarray) -> int | None:
     return child if n[child] > n[0] else None
 
 
+def exact(kind: str, beta: float) -> scaling.Scale:
+    """The scale of `auto` for a boundary of one standard error; its ghosts do not count."""
+    return scaling.auto(
+        particles=10**12, kind=kind, beta=beta, boundary=1.0, min_lead=0.0, mobility=0.5
+    )
+
+
+def as_if_tied(kind: str, beta: float, m: int = 9) -> scaling.Scale:
+    """The scale that takes all children but one for equal to g_r."""
+    return scaling.tied(
+        m=m,
+        degree=m - 1.0,
+        particles=10**12,
+        kind=kind,
+        beta=beta,
+        confidence=1.0,
+        min_lead=0.0,
+        mobility=0.5,
+    )
+
+
+def rate_of_energy(
+    f: np.ndarray, phi: np.ndarray, losses: np.ndarray, E: np.ndarray, K: np.ndarray
+) -> float:
+    return flow.uphill(f, phi, E, K)
+
+
+def rate_of_loss(
+    f: np.ndarray, phi: np.ndarray, losses: np.ndarray, E: np.ndarray, K: np.ndarray
+) -> float:
+    return flow.uphill(f, phi, losses, K)
+
+
+t8, t9 = (
+    laws.t8_a_lead_decides_whatever_the_other_children_lose,
+    laws.t9_a_clear_leader_wins_in_second_order,
+)
+t10 = laws.t10_uphill_is_the_rate_of_the_free_energy
+
+
 LAWS: dict[str, Callable[[], Any]] = {
     "T1": partial(laws.t1_particles_are_conserved_and_ghosts_stay, flow.move),
     **{
@@ -138,6 +178,18 @@ LAWS: dict[str, Callable[[], Any]] = {
         f"T7 {kind} {beta:g}": partial(laws.t7_a_round_ends_at_the_margin, flow.winner, kind, beta)
         for kind, beta in POTENTIALS
     },
+    **{
+        f"T8 {kind} {beta:g} m {m}": partial(t8, exact(kind, beta), kind, beta, m)
+        for kind, beta in [*POTENTIALS, ("power", 0.5)]
+        for m in (3, 5, 9, 33)
+    },
+    # For log f the other children do not matter, so that both scales are the same.
+    "T8 log, as if tied": partial(t8, as_if_tied("log", 1.0), "log", 1.0),
+    "T9 free energy": partial(t9, "free_energy"),
+    **{
+        f"T10 {kind} {beta:g}": partial(t10, rate_of_energy, kind, beta)
+        for kind, beta in POTENTIALS
+    },
 }
 
 
@@ -163,6 +215,12 @@ PLANTED: dict[str, Callable[[], Any]] = {
     "T6 particles descend phi": partial(t6, flow.move, flow.first_order_rates, reference.climb),
     "T6 moves see each other": partial(t6, late_leavers, flow.first_order_rates, reference.descent),
     "T7 more is enough": partial(laws.t7_a_round_ends_at_the_margin, simple_majority, "power", 1.0),
+    "T8 as if tied": partial(t8, as_if_tied("power", 1.0), "power", 1.0),
+    "T8 as if tied, beta 2": partial(t8, as_if_tied("power", 2.0), "power", 2.0),
+    "T8 as if tied, 33 nodes": partial(t8, as_if_tied("power", 1.0, 33), "power", 1.0, 33),
+    "T9 mean loss": partial(t9, "signed"),
+    "T9 any climb": partial(t9, "paper"),
+    "T10 loss instead of energy": partial(t10, rate_of_loss, "power", 1.0),
 }
 
 
@@ -203,3 +261,12 @@ def test_the_printed_restart_never_sees_a_falling_loss_the_signed_one_does() -> 
     printed = [flow.uphill(f, phi, V, laws.K, signed=False) for phi, V in states]
     assert min(signed) < 0 < max(signed)
     assert min(printed) >= 0
+
+
+@pytest.mark.parametrize("friction", [0.0, 1.0])
+def test_a_time_step_of_zero_leaves_phi_as_it_is(friction: float) -> None:
+    phi = np.array([0.0, -3.0, 1.0, 0.5, 0.0])
+    for paper in (False, True):
+        pushed = flow.push(phi, laws.V, laws.K, tau=0.0, friction=friction, paper_coefficient=paper)
+        assert np.array_equal(pushed, phi)
+        assert pushed is not phi

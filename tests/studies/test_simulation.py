@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
+from nasflow.particles import scaling
 from nasflow.studies import simulation
 from nasflow.studies.simulation import Outcome, independent, limit, paired, simulate
 
@@ -32,9 +34,9 @@ def _within(o: Outcome, low: float, high: float) -> bool:
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
 def test_equal_children_win_equally_often(algorithm: str) -> None:
     """Chance is 1 / 8: a rule that favours a node by its place would show here."""
-    eager = _nasagd(1.0, confidence=1.0, warmup_steps=5)
+    eager = _nasagd(1.0, confidence=0.1, warmup_steps=5)
     o = simulate(paired(0.0), algorithm, eager, rounds=200)
-    assert o.ended > 0.4
+    assert o.ended > 0.3
     assert _within(o, 1 / 8, 1 / 8)
 
 
@@ -46,6 +48,27 @@ def test_auto_with_paired_batches_finds_a_child_better_by_a_twentieth(
     o = simulate(paired(0.05, grow=grow), algorithm, _nasagd(friction), rounds=100)
     assert o.ended == 1.0
     assert o.right >= 0.95
+
+
+LONG = {"window": 60, "max_steps": 600, "n_neigh": 5}  # as in cifar10_cpu.yaml
+NOISE = paired(0.0, residual=0.06 / math.sqrt(2.0))._replace(memory=0.35)
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
+@pytest.mark.parametrize("options", [{}, {"n_neigh": 3}, LONG, LONG | {"confidence": 2.0}])
+def test_chance_ends_at_most_a_fifth_of_the_rounds_without_a_better_child(
+    algorithm: str, options: dict[str, Any]
+) -> None:
+    assert simulate(NOISE, algorithm, _search(**options), rounds=40).ended <= 0.2
+
+
+def test_without_the_correction_for_repeated_looks_chance_ends_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scaling, "boundary", lambda confidence, **_: confidence)
+    for confidence in (1.75, 2.0):
+        o = simulate(NOISE, "nasgd", _search(**LONG, confidence=confidence), rounds=40)
+        assert o.ended > 0.3
 
 
 def test_the_papers_rule_with_independent_batches_is_right_in_half_of_the_rounds() -> None:
