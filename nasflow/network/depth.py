@@ -110,7 +110,7 @@ def _beside(network: Network, source: int, new: list[Node], rng: np.random.Gener
     for node in new:
         shape = (node.width, node.width, node.kernel, node.kernel)
         scale = math.sqrt(2.0 / math.prod(shape[1:]))
-        fresh = {
+        fresh: dict[str, Tensor | float] = {
             "weight": torch.tensor(rng.standard_normal(shape) * scale),
             **{"scale": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0},
         }

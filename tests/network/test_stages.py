@@ -162,7 +162,7 @@ def test_velocities_of_a_head_pass_through_the_map_of_its_weights(seed: int) -> 
             assert torch.equal(child.v[key.replace("weight", "bias")], twin.x[f"{key[:-6]}bias"])
 
 
-def test_a_stage_deepened_by_two_equals_its_input_twice() -> None:
+def test_two_new_convolutions_of_a_stage_are_the_same_identity() -> None:
     g = next(n for n in map(varied, range(30)) if n.architecture.convs[0].smooth is False)
     child = deepen_behind(g, g.architecture.convs[0].id, 3, 2, np.random.default_rng(0))
     first = g.architecture.next_id
