@@ -266,7 +266,7 @@ class Architecture:
         return " ".join(f"{n.id}:{_word(n)}" for n in self.nodes)
 
 
-def _entry(node: Node) -> dict[str, Any]:
+def _entry(node: Node) -> dict[str, object]:
     """Return the entry of a node in JSON; a stride of 1 and a ReLU are left out."""
     usual = {"stride": 1, "activation": "relu"}
     return {name: v for name, v in asdict(node).items() if usual.get(name) != v}

@@ -11,7 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nasflow
+from nasflow.architecture.diagram import diagram
+from nasflow.architecture.difference import sentences
+from nasflow.architecture.node import OPS
 from nasflow.architecture.templates import TEMPLATES, stack
+from nasflow.command.show_network import WHAT
 from nasflow.config.search import COMPOUND_WEIGHTS
 from nasflow.config.search import MORPHISMS as NAMES
 from nasflow.network.depth import deepen_behind
@@ -229,3 +233,26 @@ def test_identities_of_a_new_stage_change_train_mode_little() -> None:
         child = nasflow.morph(parent, "add_stage")
         a, b = (logits(n, images, training=True) for n in (child, parent))
         assert (a - b).std() < 0.5 * b.std()
+
+
+def test_a_compound_child_is_described_in_few_lines_and_drawn() -> None:
+    parent = initialise(TEMPLATES["chain6"]((3, 16, 16), 5), np.random.default_rng(0))
+    wider, flat = (
+        nasflow.morph(parent, *kind) for kind in (("widen_all", (4,)), ("flatten_head",))
+    )
+    assert sentences(wider.architecture, parent.architecture) == [
+        "changed: conv 3×3, 32 is now conv 3×3, 64 (2 layers)",
+        "changed: conv 3×3, 64 is now conv 3×3, 128 (2 layers)",
+        "changed: conv 3×3, 128 is now conv 3×3, 256 (2 layers)",
+    ]
+    assert sentences(flat.architecture, parent.architecture) == [
+        "changed: average + linear, 5 is now flatten + linear, 5"
+    ]
+    assert ">flatten + linear · 5<" in diagram(flat.architecture, parent.architecture)
+    staged = nasflow.morph(parent, "add_stage").architecture
+    assert ">mean pool 2×2<" in diagram(staged, parent.architecture)
+    assert "mean_pool" in staged.describe()
+
+
+def test_every_layer_has_a_line_in_show() -> None:
+    assert set(OPS) - {"conv", "whiten"} == set(WHAT)

@@ -124,8 +124,8 @@ def test_edges_weigh_what_the_configuration_says() -> None:
 
 def test_a_morphism_without_that_name_or_site_is_refused() -> None:
     network = nasflow.initialise(nasflow.chain((4, 8), 3, (1, 8, 8), 3), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="morphism: 'grow'; expected one of deepen"):
-        nasflow.morph(network, "grow")
+    with pytest.raises(ValueError, match="morphism: 'grows'; expected one of deepen"):
+        nasflow.morph(network, "grows")
     with pytest.raises(ValueError, match=r"widen at \(2, 2\); its sites in this network: \(1, 2\)"):
         nasflow.morph(network, "widen", (2, 2))
     assert nasflow.sites(network.architecture)["widen"] == [(1, 2), (1, 4), (3, 2), (3, 4)]
