@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from nasflow.architecture.templates import chain
-from nasflow.config.search import Constraints
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.templates import chain, stack
+from nasflow.config.search import COMPOUND_WEIGHTS, Constraints
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import Network, forward, initialise
+from nasflow.network.whitening import whitened
 from nasflow.search.neighbourhood import legal, sample
 
 CONSTRAINTS = Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)
-EQUAL = dict.fromkeys(MORPHISMS, 1.0)
+EQUAL = {name: 1.0 for name in MORPHISMS if name not in COMPOUND_WEIGHTS}
+LOOSE = CONSTRAINTS.model_copy(update={"max_conv_layers": 20, "max_inputs": 9})
 
 
 def images(count: int, dtype: torch.dtype = torch.float32, seed: int = 7) -> torch.Tensor:
@@ -32,7 +36,51 @@ def network(seed: int, morphed: int, dtype: torch.dtype = torch.float32) -> Netw
     """
     current, state = _morphed(seed, morphed)
     assert legal(current.architecture, CONSTRAINTS)
-    current = _shaken(current, _generator(state))
+    return _typed(_shaken(current, _generator(state)), dtype)
+
+
+@functools.cache
+def varied(seed: int, dtype: torch.dtype = torch.float32) -> Network:
+    """Return a network that may have GELU, a whitened layer, strides, skips and any head.
+
+    Its images have 2 channels and sides of 6 to 13 pixels. Three random morphisms at most lie
+    between it and a stack of convolutions. Like `network` it is nowhere at its initial values.
+    """
+    rng = np.random.default_rng((seed, 1))
+    head = ("head", "head", "flat_head", "peak_head")[rng.integers(4)]
+    smooth, white, morphed = bool(rng.integers(2)), rng.random() < 0.3, int(rng.integers(4))
+    layers = [int(rng.choice([3, 4, 8])) for _ in range(rng.integers(2, 5))]
+    mixed = [layer for width in layers for layer in ((width, "P")[: 1 + int(rng.integers(2))])]
+    size = (2, *(int(side) for side in rng.integers(6, 14, 2)))
+    g = stack(mixed, size, 5, activation=("relu", "gelu")[smooth], whiten=white, head=head)
+    current = initialise(_strided(g, rng), rng)
+    current = whitened(current, torch.tensor(rng.standard_normal((64, *size)), dtype=torch.float32))
+    names = [name for name in MORPHISMS if MORPHISMS[name].preserves]
+    for _ in range(morphed):
+        kinds = dict.fromkeys(names, 1.0)
+        for child in sample(current, 1, morphisms=kinds, constraints=LOOSE, rng=rng):
+            current = child.network
+    return _typed(_shaken(current, rng), dtype)
+
+
+def _strided(g: Architecture, rng: np.random.Generator) -> Architecture:
+    """Give a convolution stride 2, where the map stays large enough for what follows."""
+    conv = g.convs[int(rng.integers(len(g.convs)))]
+    nodes = tuple(replace(n, stride=2) if n == conv else n for n in g.nodes)
+    try:
+        return Architecture(nodes, g.size) if rng.random() < 0.4 else g
+    except ValueError:
+        return g
+
+
+def batch_of(network: Network, count: int, seed: int = 7) -> torch.Tensor:
+    """Return standard normal images for a network, in the type of its tensors."""
+    shape = (count, network.architecture.image.width, *network.architecture.size)
+    draw = np.random.default_rng(seed).standard_normal(shape)
+    return torch.tensor(draw, dtype=next(iter(network.x.values())).dtype)
+
+
+def _typed(current: Network, dtype: torch.dtype) -> Network:
     parts = ({k: t.to(dtype) for k, t in part.items()} for part in current[1:])
     return Network(current.architecture, *parts)
 
@@ -71,7 +119,7 @@ def _shaken(network: Network, rng: np.random.Generator) -> Network:
     buffers = {k: t.clone() for k, t in network.buffers.items()}
     for _ in range(4):
         with torch.no_grad():
-            forward(g, x, buffers, noise(torch.zeros(16, 2, 8, 8)), training=True)
+            forward(g, x, buffers, noise(torch.zeros(16, 2, *g.size)), training=True)
     return Network(g, x, buffers, v)
 
 

@@ -16,7 +16,15 @@ from functools import cached_property
 from typing import Any
 
 from nasflow.architecture.fingerprint import fingerprint
-from nasflow.architecture.node import FILTERING, HEADS, Node, check, output_shape, tensor_shapes
+from nasflow.architecture.node import (
+    FILTERING,
+    HEADS,
+    POOLS,
+    Node,
+    check,
+    output_shape,
+    tensor_shapes,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,18 @@ class Architecture:
     def convs(self) -> tuple[Node, ...]:
         """All convolutions, in topological order."""
         return tuple(node for node in self.nodes if node.op == "conv")
+
+    @cached_property
+    def stages(self) -> tuple[tuple[Node, ...], ...]:
+        """The convolutions by the size of their maps, the largest maps first.
+
+        A stage is all convolutions whose maps have the same height and width.
+        """
+        found: dict[tuple[int, int], list[Node]] = {}
+        for conv in self.convs:
+            found.setdefault(self.shapes[conv.id][1:], []).append(conv)
+        order = sorted(found, key=math.prod, reverse=True)
+        return tuple(tuple(found[size]) for size in order)
 
     @cached_property
     def next_id(self) -> int:
@@ -246,7 +266,7 @@ class Architecture:
         return " ".join(f"{n.id}:{_word(n)}" for n in self.nodes)
 
 
-def _entry(node: Node) -> dict[str, Any]:
+def _entry(node: Node) -> dict[str, object]:
     """Return the entry of a node in JSON; a stride of 1 and a ReLU are left out."""
     usual = {"stride": 1, "activation": "relu"}
     return {name: v for name, v in asdict(node).items() if usual.get(name) != v}
@@ -254,7 +274,7 @@ def _entry(node: Node) -> dict[str, Any]:
 
 def _word(n: Node) -> str:
     """Return the word of a node in `describe`."""
-    if n.op in ("image", "pool", *HEADS):
+    if n.op in ("image", *POOLS, *HEADS):
         return n.op
     if n.op in FILTERING:
         return f"{n.op}{n.width}k{n.kernel}" + "s2" * (n.stride == 2) + "gelu" * n.smooth

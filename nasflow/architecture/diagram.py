@@ -238,6 +238,8 @@ def _word(place: Place, parent: Architecture | None) -> str:
         kernel = sides[1] if old.kernel == node.kernel else "→".join(sides)
         width = f"{node.width}" if old.width == node.width else f"{old.width}→{node.width}"
         return f"conv {kernel} · {width}"
+    if old.width == node.width:  # a head that reads its map in another way
+        return text
     return f"{text.rsplit(' · ', 1)[0]} · {old.width}→{node.width}"
 
 
@@ -275,5 +277,5 @@ def _class(mark: str) -> str:
 def _kind(node: Node) -> str:
     if node.op in FILTERING:
         return f"k{min(7, node.kernel | 1)}"
-    kinds = {"pool": "pool", "concat": "joint", "pad": "joint"}
+    kinds = {"pool": "pool", "mean_pool": "pool", "concat": "joint", "pad": "joint"}
     return kinds.get(node.op, "head" if node.op in HEADS else "")

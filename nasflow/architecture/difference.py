@@ -7,10 +7,11 @@ it in words.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import FILTERING, HEADS, Node
+from nasflow.architecture.node import FILTERING, HEADS, POOLS, Node
 
 Edge = tuple[int, int]  # from, to
 
@@ -61,14 +62,19 @@ def difference(g: Architecture, parent: Architecture) -> Difference:
 
 
 def sentences(g: Architecture, parent: Architecture) -> list[str]:
-    """Say the difference in words: one line for each new, removed or resized node."""
+    """Say the difference in words: one line for each new or removed node and each kind of resize.
+
+    Layers that change in the same way share a line, because a compound morphism changes many.
+    """
     found = difference(g, parent)
     lines = [f"new: {name(g, i)} {_place(g, i)}" for i in _ordered(g, found.added)]
     lines += [
         f"removed: {name(parent, i)} {_place(parent, i)}" for i in _ordered(parent, found.removed)
     ]
-    for i in _ordered(g, found.resized):
-        lines.append(f"changed: {name(parent, i)} is now {name(g, i)}")
+    pairs = ((name(parent, i), name(g, i)) for i in _ordered(g, found.resized))
+    for (before, after), count in Counter(pairs).items():
+        times = f" ({count} layers)" if count > 1 else ""
+        lines.append(f"changed: {before} is now {after}{times}")
     return lines
 
 
@@ -84,11 +90,12 @@ def name(g: Architecture, identity: int) -> str:
     words = {
         "image": "image",
         "pool": "max pool 2×2",
+        "mean_pool": "mean pool 2×2",
         "add": "add",
         "concat": "concat",
         "pad": "pad",
     }
-    return words[node.op] if node.op in ("pool", "add") else f"{words[node.op]}, {channels}"
+    return words[node.op] if node.op in (*POOLS, "add") else f"{words[node.op]}, {channels}"
 
 
 def _place(g: Architecture, identity: int) -> str:

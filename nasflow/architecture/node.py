@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 OPS = (
-    *("image", "conv", "whiten", "pool", "pad", "add", "concat"),
+    *("image", "conv", "whiten", "pool", "mean_pool", "pad", "add", "concat"),
     *("head", "flat_head", "peak_head"),
 )
 HEADS = ("head", "flat_head", "peak_head")
+POOLS = ("pool", "mean_pool")  # the operations that halve a map
 ACTIVATIONS = ("relu", "gelu")
 
 
@@ -22,7 +23,9 @@ class Node:
     - `conv`: convolution + BatchNorm + activation, with same padding.
     - `whiten`: convolution with fixed filters + activation; the filters come from the covariance of
       small patches of the training images (module `network.whitening`).
-    - `pool`: 2 x 2 max pooling.
+    - `pool`: 2 x 2 max pooling; the last row or column of a map with an odd side is left out.
+    - `mean_pool`: the sums of 2 x 2 windows, divided by 4. A map with an odd side gets a row or a
+      column of zeros at its end, so that the sum over the map is always divided by exactly 4.
     - `pad`: channels of zeros, appended behind the channels of the input.
     - `add`: mix * first + (1 - mix) * second, with one learned mix for each channel.
     - `concat`: the channels of all inputs, one behind the other.
@@ -63,8 +66,8 @@ class Node:
         return self.activation == "gelu"
 
 
-ARITY = {"image": 0, "conv": 1, "whiten": 1, "pool": 1, "pad": 1, "add": 2}
-ARITY |= dict.fromkeys(HEADS, 1)
+ARITY = {"image": 0, "conv": 1, "whiten": 1, "pad": 1, "add": 2}
+ARITY |= dict.fromkeys((*POOLS, *HEADS), 1)
 FILTERING = ("conv", "whiten")  # the operations that have a kernel
 
 
@@ -90,7 +93,7 @@ def check(node: Node, seen: set[int], position: int, count: int) -> None:
     wanted = ARITY.get(node.op, max(2, len(node.inputs)))
     if len(node.inputs) != wanted or len(set(node.inputs)) != wanted:
         raise ValueError(f"{where}: {node.op} takes {wanted} different inputs, not {node.inputs}")
-    if node.op not in ("pool", "add", "concat") and node.width < 1:
+    if node.op not in (*POOLS, "add", "concat") and node.width < 1:
         raise ValueError(f"{where}: width {node.width}; expected at least 1")
     if node.op in FILTERING and not 1 <= node.kernel <= 15:
         raise ValueError(f"{where}: kernel {node.kernel}; expected 1 to 15")
@@ -128,6 +131,8 @@ def output_shape(
         if min(height, width) < 2:
             raise ValueError(f"architecture: pool {node.id} of a {height}x{width} map")
         return channels, height // 2, width // 2
+    if node.op == "mean_pool":
+        return channels, -(-height // 2), -(-width // 2)
     if node.op in HEADS:
         return node.width, 1, 1
     if node.op == "pad":

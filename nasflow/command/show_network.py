@@ -12,11 +12,13 @@ from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds
 
 WHAT = {
     "pool": "max pool 2 x 2",
+    "mean_pool": "mean pool 2 x 2",
     "add": "mix * first + (1 - mix) * second",
     "concat": "concatenation",
     "pad": "zero channels appended",
     "head": "global average, linear",
     "flat_head": "linear on the whole map",
+    "peak_head": "global maximum, linear",
     "image": "",
 }
 

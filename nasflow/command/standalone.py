@@ -146,6 +146,7 @@ def _layer(node: Node, g: Architecture) -> str | None:
         "whiten": f"nn.Sequential(nn.Conv2d({channels}, {node.width}, {node.kernel}, "
         f'padding="same", bias=False), {"GELU()" if node.smooth else "nn.ReLU()"})',
         "pool": "nn.MaxPool2d(2)",
+        "mean_pool": "nn.AvgPool2d(2, ceil_mode=True, divisor_override=4)",
         "add": f"Mix({channels})",
         "head": "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
         f"nn.Linear({channels}, {node.width}))",

@@ -148,8 +148,11 @@ class Experiment(Section):
                 f"search.burn_in: {search.burn_in}; "
                 f"expected below warmup_steps, {search.warmup_steps}"
             )
-        if not any(search.morphisms.values()):
-            problems.append("search.morphisms: all weights are 0; expected at least one above 0")
+        if not any(search.drawn.values()):
+            problems.append(
+                f"search.morphisms: all weights of {search.moves} moves are 0; "
+                "expected at least one above 0"
+            )
         return problems
 
     def _problems_of_ablations(self) -> list[str]:

@@ -93,6 +93,13 @@ class Proposal(StrEnum):
     GRADIENT = "gradient"
 
 
+class Moves(StrEnum):
+    """How much of a network a morphism changes: one layer, or all layers or stages at once."""
+
+    SINGLE = "single"
+    COMPOUND = "compound"
+
+
 class Weights(StrEnum):
     """Whether children take over the weights of their parent."""
 

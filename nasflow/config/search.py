@@ -10,6 +10,7 @@ from pydantic import Field
 from nasflow.config.kinds import (
     Equal,
     Graph,
+    Moves,
     OnOutOfMemory,
     Potential,
     Proposal,
@@ -21,6 +22,13 @@ from nasflow.config.kinds import (
 from nasflow.config.section import Kernel, Section, choice, key, named, one_of, over
 from nasflow.config.training import Training
 
+COMPOUND_WEIGHTS = dict.fromkeys(  # morphisms of a network as a whole
+    (
+        *("deepen_stages", "add_stage", "grow", "widen_all", "widen_late"),
+        *("skip_all", "enlarge_all", "flatten_head"),
+    ),
+    1.0,
+)
 MORPHISM_WEIGHTS = {
     "deepen": 1.0,
     "widen": 1.0,
@@ -33,6 +41,7 @@ MORPHISM_WEIGHTS = {
     "narrow": 0.25,
     "disconnect": 0.25,
     "shrink_kernel": 0.25,
+    **COMPOUND_WEIGHTS,
 }
 MORPHISMS = tuple(MORPHISM_WEIGHTS)
 EDGES = (*MORPHISMS, "siblings")
@@ -169,6 +178,10 @@ class Search(Training):
         OnOutOfMemory.FAIL,
         "what happens when memory runs out in a child's step (on a GPU it always fails)",
     )
+    moves: Moves = choice(
+        Moves.SINGLE,
+        "children differ from g_r in one layer (single) or as a whole (compound)",
+    )
     morphisms: Annotated[
         Mapping[Annotated[str, one_of(MORPHISMS)], Annotated[float, Field(ge=0.0)]],
         over(MORPHISM_WEIGHTS),
@@ -179,3 +192,9 @@ class Search(Training):
     )
     second_order: SecondOrder = SecondOrder()
     constraints: Constraints = Constraints()
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """The weights of the morphisms that `moves` allows: compound ones only, or all others."""
+        compound = self.moves == Moves.COMPOUND
+        return {m: w for m, w in self.morphisms.items() if (m in COMPOUND_WEIGHTS) == compound}

@@ -3,6 +3,7 @@
 This room may import architectures, the kernels and the configuration.
 It offers `network` (a network as a tuple of tensors, with a pure `forward`), `morphisms` (the table
 of all morphisms), and networks as torch modules (`torch_module`, `deployable`). The morphisms
-themselves stand in `depth`, `width`, `skips`, `kernel_size` and `pools`; all of them carry the
-weights over by the same function, `rewrite.transfer`. `width` and `skips` also use `channels`.
+themselves stand in `depth`, `width`, `skips`, `kernel_size`, `pools`, `heads` and `stages`; all of
+them carry the weights over by the same function, `rewrite.transfer`. `width` and `skips` also use
+`channels`.
 """

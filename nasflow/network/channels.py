@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import HEADS
+from nasflow.architecture.node import HEADS, POOLS
 from nasflow.network.network import Network
 from nasflow.network.rewrite import Change, transfer
 
@@ -108,7 +108,7 @@ def without(g: Architecture, join: int) -> Changes:
     for node in g.nodes:
         channels = range(g.shapes[node.id][0])
         before = kept.get(node.inputs[0], ()) if node.inputs else ()
-        if node.id == join or node.op in ("pool", "add"):
+        if node.id == join or node.op in (*POOLS, "add"):
             kept[node.id] = before
         elif node.op == "concat":
             widths = [g.shapes[i][0] for i in node.inputs]

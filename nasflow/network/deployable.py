@@ -87,6 +87,8 @@ class Deployable(nn.Module):
     def _apply_node(self, node: Node, inputs: list[Tensor]) -> Tensor:
         if node.op == "pool":
             return nn.functional.max_pool2d(inputs[0], 2)
+        if node.op == "mean_pool":
+            return _mean_pool(inputs[0])
         if node.op == "pad":
             more = node.width - inputs[0].shape[1]
             return nn.functional.pad(inputs[0], (0, 0, 0, 0, 0, more))
@@ -136,6 +138,12 @@ class Mix(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         return self.mix * first + (1.0 - self.mix) * second
+
+
+def _mean_pool(maps: Tensor) -> Tensor:
+    """Sum 2 x 2 windows and divide by 4; ONNX has no mean of windows with such a fixed divisor."""
+    height, width = maps.shape[2:]
+    return nn.functional.avg_pool2d(nn.functional.pad(maps, (0, width % 2, 0, height % 2)), 2)
 
 
 def check_fits(network: Network, facts: Mapping[str, Any]) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.architecture.architecture import Architecture, insert, rewire
-from nasflow.architecture.node import Node
+from nasflow.architecture.architecture import Architecture, rewire
+from nasflow.architecture.node import FILTERING, Node
 from nasflow.kernels.batch_norm import EPSILON
 from nasflow.network.kernel_size import reaches
 from nasflow.network.morphism import Site
 from nasflow.network.network import Network
 from nasflow.network.rewrite import Change, transfer
+
+POOLED_VARIANCE = 0.6  # of a mean-pooled map, over the variance of the map: see `_moments`
 
 
 def deepen_sites(g: Architecture) -> Iterator[Site]:
@@ -51,54 +53,107 @@ def deepen(network: Network, site: Site, rng: np.random.Generator) -> Network:
     neighbours, and its child falls 0.09 nats behind in 50 steps. With c = 2 it falls 0.03 nats
     behind, and it leads after 300 steps (measured on CIFAR-10 at width 24).
     """
-    g, (conv, kernel) = network.architecture, site
-    new = g.next_id
-    node = Node(new, "conv", (conv,), g[conv].width, kernel, activation=g[conv].activation)
-    if node.smooth:
-        return _beside(network, conv, node, rng)
-    after = g.behind(conv)
-    nodes = rewire(insert(g, node, after), conv, new, keep=frozenset({new}))
-    return transfer(network, Architecture(nodes, g.size), _identity(network, conv, node))
+    conv, kernel = site
+    return deepen_behind(network, conv, kernel, 1, rng)
 
 
-def _beside(network: Network, conv: int, new: Node, rng: np.random.Generator) -> Network:
-    """Add a convolution with its GELU to the output h of a convolution: mix f(h) + (1 - mix) h.
+def deepen_behind(
+    network: Network, source: int, kernel: int, count: int, rng: np.random.Generator
+) -> Network:
+    """Insert convolutions behind a node of any kind, one behind the other; the function stays.
 
-    mix starts at 0, so that the function stays the same in both modes. The gradient of mix is
-    <dL/dy, f(h) - h>, which is not zero; the new convolution has a gradient as soon as mix is not
-    zero, from the second step on. Its filters are random (Kaiming-normal).
+    Each new convolution has as many filters as the node has channels, and the activation of the
+    last convolution before it. Behind a convolution with ReLU, or a mean pool that reads one, they
+    are identities, as in `deepen`: such a map is nowhere negative, and all of them are given the
+    same moments. Behind all other nodes they stand in a branch beside the map (`_beside`).
+
+    Args:
+        network: the parent; it stays as it is.
+        source: the id of the node.
+        kernel: the side of the new kernels.
+        count: how many convolutions to insert, at least 1.
+        rng: draws the weights of a branch.
     """
     g = network.architecture
-    join = Node(new.id + 1, "add", (new.id, conv))
-    nodes = insert(g, new, g.behind(conv))
-    place = [n.id for n in nodes].index(new.id) + 1
-    nodes = (*nodes[:place], join, *nodes[place:])
-    nodes = rewire(nodes, conv, join.id, keep=frozenset({new.id, join.id}))
-    shape = (new.width, new.width, new.kernel, new.kernel)
-    scale = math.sqrt(2.0 / math.prod(shape[1:]))
-    fresh: dict[str, torch.Tensor | float] = {
-        "weight": torch.tensor(rng.standard_normal(shape) * scale),
-        **{"scale": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0},
-    }
-    changes = {f"{new.id}.{name}": Change(constant=value) for name, value in fresh.items()}
-    changes[f"{join.id}.mix"] = Change(constant=0.0)
-    return transfer(network, Architecture(nodes, g.size), changes)
+    before = g.ancestors(source) | {source}
+    activation = [n.activation for n in g.nodes if n.op in FILTERING and n.id in before][-1:]
+    chain, read = [], source
+    for new in range(g.next_id, g.next_id + count):
+        width = g.shapes[source][0]
+        chain.append(Node(new, "conv", (read,), width, kernel, activation=(*activation, "relu")[0]))
+        read = new
+    emitter = g[g[source].inputs[0]] if g[source].op == "mean_pool" else g[source]
+    if emitter.op == "conv" and not emitter.smooth:
+        changes = _identities(network, source, emitter.id, chain)
+        return transfer(network, _behind(g, source, chain), changes)
+    return _beside(network, source, chain, rng)
 
 
-def _identity(network: Network, conv: int, new: Node) -> dict[str, Change]:
-    """Return the tensors with which a convolution hands on what the convolution before it emits."""
-    mean, variance = rectified_moments(network.x[f"{conv}.scale"], network.x[f"{conv}.shift"])
-    height = network.x[f"{conv}.weight"].flatten(1).norm(dim=1).mean().clamp_min(1.0)
-    width, side, middle = new.width, new.kernel, (new.kernel - 1) // 2
+def _behind(g: Architecture, source: int, new: list[Node]) -> Architecture:
+    """Put nodes behind a node; what read that node then reads the last one of them."""
+    place = [n.id for n in g.nodes].index(source) + 1
+    nodes = (*g.nodes[:place], *new, *g.nodes[place:])
+    own = frozenset(n.id for n in new)
+    return Architecture(rewire(nodes, source, new[-1].id, keep=own), g.size)
+
+
+def _beside(network: Network, source: int, new: list[Node], rng: np.random.Generator) -> Network:
+    """Add a branch f of convolutions to the output h of a node: mix f(h) + (1 - mix) h.
+
+    mix starts at 0, so that the function stays the same in both modes. The gradient of mix is
+    <dL/dy, f(h) - h>, which is not zero; the new convolutions have a gradient as soon as mix is not
+    zero, from the second step on. Their filters are random (Kaiming-normal).
+    """
+    join = Node(new[-1].id + 1, "add", (new[-1].id, source))
+    child = _behind(network.architecture, source, [*new, join])
+    changes = {f"{join.id}.mix": Change(constant=0.0)}
+    for node in new:
+        shape = (node.width, node.width, node.kernel, node.kernel)
+        scale = math.sqrt(2.0 / math.prod(shape[1:]))
+        fresh: dict[str, Tensor | float] = {
+            "weight": torch.tensor(rng.standard_normal(shape) * scale),
+            **{"scale": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0},
+        }
+        changes |= {f"{node.id}.{name}": Change(constant=value) for name, value in fresh.items()}
+    return transfer(network, child, changes)
+
+
+def _identities(network: Network, source: int, emitter: int, new: list[Node]) -> dict[str, Change]:
+    """Return the tensors with which convolutions hand on what the node `source` emits.
+
+    `emitter` is the last convolution before them, from which the height and the moments follow.
+    """
+    mean, variance = _moments(network, source, emitter)
+    height = network.x[f"{emitter}.weight"].flatten(1).norm(dim=1).mean().clamp_min(1.0)
+    width, side, middle = new[0].width, new[0].kernel, (new[0].kernel - 1) // 2
     dirac = torch.zeros(width, width, side, side, dtype=mean.dtype, device=mean.device)
     dirac[range(width), range(width), middle, middle] = height
-    return {
-        f"{new.id}.weight": Change(constant=dirac),
-        f"{new.id}.scale": Change(constant=(height**2 * variance + EPSILON).sqrt() / height),
-        f"{new.id}.shift": Change(constant=mean),
-        f"{new.id}.mean": Change(constant=height * mean),
-        f"{new.id}.variance": Change(constant=height**2 * variance),
+    tensors = {
+        "weight": dirac,
+        "scale": (height**2 * variance + EPSILON).sqrt() / height,
+        "shift": mean,
+        "mean": height * mean,
+        "variance": height**2 * variance,
     }
+    return {f"{n.id}.{name}": Change(constant=t) for n in new for name, t in tensors.items()}
+
+
+def _moments(network: Network, source: int, emitter: int) -> tuple[Tensor, Tensor]:
+    """Estimate the moments of each channel behind a convolution with ReLU or its mean pool.
+
+    A mean pool keeps the mean, except where zeros stand at the border of an odd side. It lowers the
+    variance to a quarter if pixels are independent, and not at all if neighbours are equal. The
+    fraction was 0.50 to 0.73 in small networks on digits after 60 training steps. With it the loss
+    in train mode changed by 0.003 to 0.025 nats there. A branch (`_beside`) would change nothing,
+    but it learns more slowly: after 80 steps it was 0.25 to 0.45 nats behind.
+    """
+    g, x = network.architecture, network.x
+    mean, variance = rectified_moments(x[f"{emitter}.scale"], x[f"{emitter}.shift"])
+    if source != emitter:
+        (_, *before), (_, *after) = g.shapes[emitter], g.shapes[source]
+        mean = mean * (math.prod(before) / (4.0 * math.prod(after)))
+        variance = variance * POOLED_VARIANCE
+    return mean, variance
 
 
 def rectified_moments(scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Morphisms that change the size of kernels: `enlarge_kernel` and `shrink_kernel`."""
+"""Morphisms that change the size of kernels: `enlarge_kernel`, `enlarge_all`, `shrink_kernel`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,29 @@ def enlarge_sites(g: Architecture) -> Iterator[Site]:
     for conv in g.convs:
         if conv.kernel < 7 and reaches(g, conv, conv.kernel + 2):
             yield conv.id, conv.kernel + 2
+
+
+def enlarge_all_sites(g: Architecture) -> Iterator[Site]:
+    """List (new kernel,): 5 where there are kernels of 3 that may grow, 7 where there are of 5."""
+    return ((kernel,) for kernel in (5, 7) if _growing(g, kernel))
+
+
+def _growing(g: Architecture, kernel: int) -> list[int]:
+    """List the convolutions whose kernels are smaller by 2 and may grow."""
+    smaller = (conv for conv in g.convs if conv.kernel == kernel - 2)
+    return [conv.id for conv in smaller if reaches(g, conv, kernel)]
+
+
+def enlarge_all(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Make all 3 x 3 kernels 5 x 5, or all 5 x 5 kernels 7 x 7, where `reaches` allows it.
+
+    One `enlarge_kernel` follows another, so that the function is the same in both modes and the
+    new weights have a gradient from the first step on.
+    """
+    (kernel,) = site
+    for conv in _growing(network.architecture, kernel):
+        network = change_kernel(network, (conv, kernel), rng)
+    return network
 
 
 def shrink_sites(g: Architecture) -> Iterator[Site]:

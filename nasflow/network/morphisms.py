@@ -2,7 +2,11 @@
 
 The type numbers in the modules of the morphisms are those of Elsken et al. 2017 (arXiv 1711.04528).
 Positive morphisms (`preserves`) keep the function of the network: exactly in eval mode, and in
-train mode too, except `deepen`, which keeps it nearly there. "Exactly" means up to rounding.
+train mode too, except `deepen` and what contains it, which keep it nearly there. "Exactly" means up
+to rounding.
+
+Compound morphisms change a network as a whole: they are compositions of the others, over all layers
+or stages.
 
 The other morphisms change the function. `narrow` drops the weakest filters, so that it changes the
 function as little as it can; `disconnect` keeps the main path and `shrink_kernel` the middle of the
@@ -11,7 +15,7 @@ kernel.
 
 from __future__ import annotations
 
-from nasflow.network import depth, kernel_size, pools, skips, width
+from nasflow.network import depth, heads, kernel_size, pools, skips, stages, width
 from nasflow.network.depth import rectified_moments as rectified_moments
 from nasflow.network.morphism import Morphism as Morphism
 from nasflow.network.morphism import Site as Site
@@ -30,5 +34,14 @@ MORPHISMS = {
         Morphism("narrow", False, width.narrow_sites, width.narrow),
         Morphism("disconnect", False, skips.disconnect_sites, skips.disconnect),
         Morphism("shrink_kernel", False, kernel_size.shrink_sites, kernel_size.change_kernel),
+        # Compound morphisms; nasflow.config.search lists them too.
+        Morphism("deepen_stages", True, stages.deepen_sites, stages.deepen_stages),
+        Morphism("add_stage", True, stages.stage_sites, stages.add_stage),
+        Morphism("grow", True, stages.grow_sites, stages.grow),
+        Morphism("widen_all", True, width.widen_all_sites, width.widen_all),
+        Morphism("widen_late", True, width.widen_late_sites, width.widen_late),
+        Morphism("skip_all", True, skips.skip_all_sites, skips.skip_all),
+        Morphism("enlarge_all", True, kernel_size.enlarge_all_sites, kernel_size.enlarge_all),
+        Morphism("flatten_head", True, heads.flatten_sites, heads.flatten_head),
     )
 }

@@ -135,6 +135,8 @@ def _filtered(node: Node, source: Tensor, filters: Tensor) -> Tensor:
 def _apply(node: Node, inputs: list[Tensor], x: Tensors, fused: bool) -> Tensor:
     if node.op == "pool":
         return max_pool(inputs[0]) if fused else F.max_pool2d(inputs[0], 2)
+    if node.op == "mean_pool":
+        return F.avg_pool2d(inputs[0], 2, ceil_mode=True, divisor_override=4)
     if node.op == "pad":
         return F.pad(inputs[0], (0, 0, 0, 0, 0, node.width - inputs[0].shape[1]))
     if node.op == "concat":

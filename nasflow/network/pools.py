@@ -1,7 +1,7 @@
 """Morphisms that change the number of pools: `add_pool` and `remove_pool`.
 
-A pool is a 2 x 2 max pool: it halves the height and the width of a map. Both morphisms change the
-function of the network.
+A pool is here a 2 x 2 max pool: it halves the height and the width of a map. Both morphisms change
+the function of the network. (`stages.add_stage` adds pools that keep it.)
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def add_pool(network: Network, site: Site, rng: np.random.Generator) -> Network:
 
 
 def remove_sites(g: Architecture) -> Iterator[Site]:
-    """List all pools."""
+    """List all max pools."""
     return ((node.id,) for node in g.nodes if node.op == "pool")
 
 

@@ -1,10 +1,11 @@
 """A morphism as an affine map on parameters: x' = L x + c, v' = L v.
 
 Here x are all parameters of the parent, and v their velocities (what the update rule keeps from
-step to step); x' and v' are those of the child. L only ever selects: each entry of a tensor of the
-child is either an entry of the parent's tensor of the same name, or new. So a rewrite is described
-by two things for each tensor that it changes: the parent's index along each axis (-1 for a new
-entry), and the constant c, which holds the new entries.
+step to step); x' and v' are those of the child. L almost always selects: each entry of a tensor of
+the child is either an entry of the parent's tensor of the same name, or new. So a rewrite is
+described by two things for each tensor that it changes: the parent's index along each axis (-1 for
+a new entry), and the constant c, which holds the new entries. Where a head reads its map in another
+way, its weights pass through another linear map instead (`Change.linear`).
 
 A tensor that the rewrite does not name is copied under its name. The ids of nodes are stable, so
 that the names of untouched layers are the same in parent and child. Velocities are zero where c
@@ -14,8 +15,8 @@ morphisms, whether they preserve the function or not, pass through the one funct
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,10 +36,13 @@ class Change:
             that is missing here is kept as it is.
         constant: the new entries: a tensor of the child's shape, or one number for all. Where an
             entry comes from the parent, the constant is not used.
+        linear: makes the whole tensor of the child from that of the parent, by a linear map; `axes`
+            and `constant` are not used then.
     """
 
     axes: Mapping[int, Index] = field(default_factory=dict)
     constant: Tensor | float = 0.0
+    linear: Callable[[Tensor], Tensor] | None = None
 
 
 def transfer(parent: Network, child: Architecture, changes: Mapping[str, Change]) -> Network:
@@ -57,7 +61,7 @@ def transfer(parent: Network, child: Architecture, changes: Mapping[str, Change]
     x = {n: _tensor(parent.x, n, s, changes.get(n)) for n, s in child.tensors.items()}
     buffers = {n: _tensor(parent.buffers, n, s, changes.get(n)) for n, s in child.buffers.items()}
     v = {
-        n: _tensor(parent.v, n, s, Change(changes[n].axes) if n in changes else None)
+        n: _tensor(parent.v, n, s, replace(changes[n], constant=0.0) if n in changes else None)
         for n, s in child.tensors.items()
     }
     return Network(child, x, buffers, v)
@@ -70,6 +74,8 @@ def _tensor(source: Tensors, name: str, shape: tuple[int, ...], change: Change |
         return result
     like = next(iter(source.values()))
     result = torch.zeros(shape, dtype=like.dtype, device=like.device)
+    if change.linear is not None:
+        return result.copy_(change.linear(source[name]))
     result += torch.as_tensor(change.constant, dtype=like.dtype, device=like.device)
     if name not in source:
         return result

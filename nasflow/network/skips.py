@@ -1,4 +1,4 @@
-"""Morphisms that change skip connections: `connect_concat`, `connect_add` and `disconnect`.
+"""Morphisms of skip connections: `connect_concat`, `connect_add`, `skip_all` and `disconnect`.
 
 A skip connection hands the output of an early node to a later one, past the nodes between them. It
 ends in a join: a concatenation of channels (type II) or an addition (type IV).
@@ -80,6 +80,31 @@ def connect_add(network: Network, site: Site, rng: np.random.Generator) -> Netwo
     nodes = rewire(nodes, f, new, keep=frozenset({new}))
     child = Architecture(nodes, g.size)
     return transfer(network, child, {f"{new}.mix": Change(constant=1.0)})
+
+
+def skip_all_sites(g: Architecture) -> Iterator[Site]:
+    """List (number of new skips,), if there is any."""
+    if pairs := _unskipped(g):
+        yield (len(pairs),)
+
+
+def skip_all(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Add a skip over every convolution that reads another one of the same shape.
+
+    One `connect_add` follows another, for each pair (h, f) where f reads h and nothing is added to
+    f yet. So the function is the same in both modes, and each mix has a gradient from the first
+    step on, unless f is still the identity that `deepen` inserted.
+    """
+    for pair in _unskipped(network.architecture):
+        network = connect_add(network, pair, rng)
+    return network
+
+
+def _unskipped(g: Architecture) -> list[Site]:
+    """List the pairs (h, f) of `skip_all`, in topological order."""
+    joined = {i for n in g.nodes if n.op == "add" for i in n.inputs[:1]}
+    pairs = [(conv.inputs[0], conv.id) for conv in g.convs if conv.id not in joined]
+    return [(h, f) for h, f in pairs if g[h].op == "conv" and g.shapes[h] == g.shapes[f]]
 
 
 def disconnect_sites(g: Architecture) -> Iterator[Site]:

@@ -1,4 +1,4 @@
-"""Morphisms that change the number of filters: `widen` (type II) and `narrow`."""
+"""Morphisms that change the number of filters: `widen` (type II), `widen_all` and `narrow`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.network.channels import resize
 from nasflow.network.morphism import Site
 from nasflow.network.network import Network
+
+HALVES = (3, 4)  # the factors of `widen_all`, times two
 
 
 def widen_sites(g: Architecture) -> Iterator[Site]:
@@ -31,9 +33,65 @@ def widen(network: Network, site: Site, rng: np.random.Generator) -> Network:
     stay copies for ever.
     """
     conv, factor = site
+    return _grown(network, conv, network.architecture[conv].width * factor, rng)
+
+
+def widen_all_sites(g: Architecture) -> Iterator[Site]:
+    """List (factor in halves,): half as many filters more, and twice as many."""
+    return ((halves,) for halves in HALVES if _groups(g))
+
+
+def widen_all(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Multiply the filters of all convolutions that may be resized by 3/2 or by 2.
+
+    A width that is a multiple of 8 stays one: it is rounded up. One `widen` follows another, from
+    the image to the head, so that the function is the same in both modes. New filters read the new
+    filters before them by random weights. Old filters and the head read them by zeros, which have
+    a gradient at the first step; the new filters have one from the second step on.
+    """
+    return _all_grown(network, _groups(network.architecture), site[0], rng)
+
+
+def widen_late_sites(g: Architecture) -> Iterator[Site]:
+    """List (factor in halves,), where this differs from `widen_all`."""
+    return ((halves,) for halves in HALVES if 0 < len(_late(g)) < len(_groups(g)))
+
+
+def widen_late(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Widen the convolutions of the last two map sizes only, as `widen_all` does.
+
+    A filter costs most on the large maps of the first convolutions. A convolution that an add ties
+    to an earlier one is left as it is.
+    """
+    return _all_grown(network, _late(network.architecture), site[0], rng)
+
+
+def _groups(g: Architecture) -> list[int]:
+    """List one convolution of each group of convolutions that may be resized."""
+    return [conv.id for conv in g.convs if g.resizable(conv.id)]
+
+
+def _late(g: Architecture) -> list[int]:
+    """List the groups of which all convolutions have one of the last two map sizes."""
+    late = {conv.id for stage in g.stages[-2:] for conv in stage}
+    return [conv for conv in _groups(g) if g.tied(conv) <= late]
+
+
+def _all_grown(
+    network: Network, convs: list[int], halves: int, rng: np.random.Generator
+) -> Network:
+    for conv in convs:
+        width = network.architecture[conv].width
+        wider = -(-width * halves // 2)
+        wider = wider if width % 8 else -(-wider // 8) * 8
+        network = _grown(network, conv, wider, rng)
+    return network
+
+
+def _grown(network: Network, conv: int, width: int, rng: np.random.Generator) -> Network:
+    """Give a convolution, and its group, new filters behind the old ones, up to a width."""
     filters = network.architecture[conv].width
-    keep = (*range(filters), *[-1] * (filters * (factor - 1)))
-    return resize(network, conv, keep, rng)
+    return resize(network, conv, (*range(filters), *[-1] * (width - filters)), rng)
 
 
 def narrow_sites(g: Architecture) -> Iterator[Site]:

@@ -32,6 +32,18 @@ WORDS = {  # what each morphism does, for people
     "narrow": "fewer filters in a layer",
     "disconnect": "one skip connection less",
     "shrink_kernel": "a smaller kernel",
+    "deepen_stages": "more convolutions at the end of every stage (layers with maps of one size), "
+    "which at first change nothing",
+    "add_stage": "one more stage: a pooling layer and two convolutions in front of the last layer, "
+    "which at first change nothing",
+    "grow": "more filters in every layer, and one more convolution at the end of every stage; both "
+    "change nothing at first",
+    "widen_all": "more filters in every layer, which at first have no effect",
+    "widen_late": "more filters in the layers with the smallest maps, without effect at first",
+    "skip_all": "a skip connection over every convolution that reads another one of its shape, "
+    "with weights that are learned",
+    "enlarge_all": "larger kernels in all layers, whose new outer rings are zero at first",
+    "flatten_head": "a last layer that reads every pixel of its maps, and no longer their average",
 }
 
 

@@ -48,7 +48,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         parent,
         search.n_neigh * (PROPOSED if chosen else 1),
         n_morphisms=search.n_morphisms,
-        morphisms=search.morphisms,
+        morphisms=search.drawn,
         constraints=search.constraints,
         rng=generator("morphism", setting.seed, setting.number),
         fits=_fits(parent, search),

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import POOLS
 from nasflow.config.kinds import Graph
 from nasflow.config.reading import parse
-from nasflow.config.search import Constraints, Search
+from nasflow.config.search import COMPOUND_WEIGHTS, Constraints, Search
 from nasflow.network.morphisms import MORPHISMS, Site
 from nasflow.network.network import Network
 from nasflow.particles import flow
@@ -73,6 +74,7 @@ def draw_children(
     seed: int = 0,
     n_morphisms: int = 1,
     morphisms: Mapping[str, float] | None = None,
+    moves: str = "single",
     **constraints: Any,
 ) -> list[Child]:
     """Draw different children of a network, as a round does.
@@ -83,6 +85,8 @@ def draw_children(
         seed: the seed of the random numbers.
         n_morphisms: morphisms that make a child, one after the other.
         morphisms: the weight of each kind when it is drawn; names left out have the default weight.
+        moves: `single` draws among the morphisms of one layer, `compound` among those of a network
+            as a whole.
         constraints: keys of `search.constraints`, such as max_parameters.
 
     Returns:
@@ -91,12 +95,13 @@ def draw_children(
     Raises:
         ValueError: if a key or a value is wrong.
     """
-    search = parse(Search, {"constraints": constraints, "morphisms": morphisms or {}})
+    keys = {"constraints": constraints, "morphisms": morphisms or {}, "moves": moves}
+    search = parse(Search, keys)
     return sample(
         network,
         count,
         n_morphisms=n_morphisms,
-        morphisms=search.morphisms,
+        morphisms=search.drawn,
         constraints=search.constraints,
         rng=np.random.default_rng(seed),
     )
@@ -120,14 +125,15 @@ def edges(children: Sequence[Child], search: Search) -> Matrix:
 def legal(g: Architecture, constraints: Constraints) -> bool:
     """Tell whether an architecture keeps all bounds; a bound that is None always holds."""
     last = [g[s] for s in g.segments[g.head.inputs[0]] if g[s].op == "conv"]
+    meeting = connections(g)
     bounds = [
         (len(g.convs), constraints.max_conv_layers),
         (max(c.width for c in g.convs), constraints.max_filters),
         (max(c.kernel for c in g.convs), constraints.max_kernel),
-        (max(connections(g, n.id) for n in g.nodes), constraints.max_inputs),
-        (sum(n.op == "pool" for n in g.nodes), constraints.max_pools),
+        (max(meeting.values()), constraints.max_inputs),
+        (sum(n.op in POOLS for n in g.nodes), constraints.max_pools),
         (max((c.width for c in last), default=0), constraints.max_last_filters),
-        (max((connections(g, c.id) for c in last), default=0), constraints.max_last_inputs),
+        (max((meeting[c.id] for c in last), default=0), constraints.max_last_inputs),
         (g.parameters, constraints.max_parameters),
         (g.flops, constraints.max_flops),
     ]
@@ -135,9 +141,18 @@ def legal(g: Architecture, constraints: Constraints) -> bool:
     return within and min(c.width for c in g.convs) >= constraints.min_filters
 
 
-def connections(g: Architecture, node: int) -> int:
-    """Count the layers whose outputs meet in the input of a node, by adds and concatenations."""
-    return sum(connections(g, i) if g[i].op in ("add", "concat") else 1 for i in g[node].inputs)
+def connections(g: Architecture) -> dict[int, int]:
+    """Count for each node the layers whose outputs meet in its input, by adds and concatenations.
+
+    A layer counts once for each path through joins on which its output arrives.
+    """
+    found: dict[int, int] = {}
+    for node in g.nodes:
+        joins = (g[i].op in ("add", "concat") for i in node.inputs)
+        found[node.id] = sum(
+            found[i] if join else 1 for i, join in zip(node.inputs, joins, strict=True)
+        )
+    return found
 
 
 def sample(
@@ -155,8 +170,9 @@ def sample(
     A child is made by n_morphisms morphisms, one after the other; every network on the way keeps
     the constraints and `fits`. The kind of a morphism is drawn by its weight among the kinds that
     have sites left, and then a site is drawn uniformly. With one morphism, sites are drawn without
-    replacement, so that fewer children than n_neigh come back only where no site is left. With
-    several morphisms the drawing also ends after PATIENCE draws in vain.
+    replacement, so that fewer children than n_neigh come back only where no site is left. Compound
+    morphisms have few sites; each of them gives one child before any of them gives a second one.
+    With several morphisms the drawing also ends after PATIENCE draws in vain.
 
     Args:
         parent: the network that the morphisms are applied to.
@@ -198,7 +214,9 @@ def _single(
     """Yield children by one morphism each until no site is left; None for a forbidden one."""
     g = parent.architecture
     sites = {name: sorted(MORPHISMS[name].sites(g)) for name, w in morphisms.items() if w > 0}
+    done: set[str] = set()  # compound kinds that have given a child
     while names := [name for name, left in sites.items() if left]:
+        names = [name for name in names if name not in done] or names
         weights = np.array([morphisms[name] for name in names])
         name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
         site = sites[name].pop(int(rng.integers(len(sites[name]))))
@@ -208,6 +226,8 @@ def _single(
             yield None
             continue
         kept = legal(network.architecture, constraints) and fits(network.architecture)
+        if kept and name in COMPOUND_WEIGHTS:
+            done.add(name)
         yield Child(network, (name,), (site,)) if kept else None
 
 

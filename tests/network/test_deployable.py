@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cases
+import numpy as np
 import pytest
 import torch
 from cases import facts
 
-from nasflow.network.deployable import Deployable, traced
+import nasflow
+from nasflow.architecture.templates import stack
+from nasflow.network.deployable import BATCH, Deployable, traceable, traced
 from nasflow.training.batches import Split
 from nasflow.training.siblings import Siblings
 
@@ -49,3 +54,31 @@ def test_it_is_traced_in_a_process_that_has_searched_too() -> None:
         program = traced(module, module.example())
         assert torch.backends.fp32_precision == "ieee"  # type: ignore[attr-defined]
     torch.testing.assert_close(program.module()(module.example(3)), module(module.example(3)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_logits_are_those_of_networks_with_gelu_strides_and_mean_pools(seed: int) -> None:
+    network = cases.varied(seed)
+    if "add_stage" in nasflow.sites(network.architecture):
+        network = nasflow.morph(network, "add_stage")
+    module = Deployable(network, facts(network), probabilities=False)
+    images = module.example(5)
+    mean, std = (torch.tensor(pair)[:, None, None] for pair in ([0.4, 0.5], [0.2, 0.3]))
+    expected = cases.logits(network, (images - mean) / std)
+    with torch.no_grad():
+        torch.testing.assert_close(module(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_mean_pool_of_odd_sides_leaves_as_onnx(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    base = nasflow.initialise(stack((4, 4), (2, 7, 5), 5), np.random.default_rng(0))
+    network = nasflow.morph(base, "add_stage")
+    module = Deployable(network, facts(network))
+    file = tmp_path / "model.onnx"
+    with traceable():
+        torch.onnx.export(module, (module.example(),), file, dynamo=True, dynamic_shapes=BATCH)
+    session = runtime.InferenceSession(file)
+    images = module.example(3)
+    (found,) = session.run(None, {"images": images.numpy()})
+    torch.testing.assert_close(torch.tensor(found), module(images).detach(), rtol=1e-4, atol=1e-5)

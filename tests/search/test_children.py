@@ -9,6 +9,7 @@ import torch
 from quick import base_network, setting_of
 from rounds import run
 
+from nasflow.config.search import COMPOUND_WEIGHTS
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import initialise
 from nasflow.search.children import propose, starts
@@ -42,3 +43,11 @@ def test_fresh_weights_know_nothing_of_the_parents() -> None:
         assert all(torch.equal(one.x[n], two.x[n]) for n in one.x)
     inherited = starts(a, propose(a, 0, setting), setting_of())
     assert torch.equal(inherited[0].x["1.weight"], a.x["1.weight"])
+
+
+def test_compound_moves_make_children_of_different_kinds(folder: Path) -> None:
+    out = run(folder, "whole", 1, n_neigh=4, moves="compound", max_steps=4, warmup_steps=2)
+    rows = read_table(out / "architectures.parquet").to_pandas().iloc[1:]
+    assert set(rows.morphism) <= set(COMPOUND_WEIGHTS) and rows.morphism.is_unique
+    assert len(rows) == 4 and (rows.output_change < 1e-4).all()
+    assert rows.site.str.fullmatch(r"\d+(,\d+)?").all()

@@ -69,6 +69,7 @@ COVERED_BY = {
     "network.base": "stages/test_in_memory.py",
     "network.channels": "network/test_morphisms.py",
     "network.depth": "network/test_morphisms.py",
+    "network.heads": "network/test_stages.py",
     "network.kernel_size": "network/test_morphisms.py",
     "network.morphism": "network/test_morphisms.py",
     "network.pools": "network/test_morphisms.py",
