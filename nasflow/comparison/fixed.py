@@ -106,12 +106,17 @@ def certainty(found: Difference, level: float, pairs: str = "seed") -> str:
     return f"{level:.0%} interval by Student's t [{low:+.2f}, {high:+.2f}]: {says}"
 
 
-def how_to_add(algorithms: Sequence[str]) -> str:
-    """Say how a fixed network is added to an experiment that has none."""
+def how_to_add(algorithms: Sequence[str], key: str = "algorithms") -> str:
+    """Say how a fixed network is added where there is none.
+
+    Args:
+        algorithms: what runs now.
+        key: the key of the configuration that lists them.
+    """
     first = next(name for name in FIXED if name in tuple(Algorithm))
     return (
         "No fixed network was run, so this page cannot show what no search would have given; add "
-        f"one and run the same command again: algorithms: [{', '.join([*algorithms, first])}]."
+        f"one and run the same command again: {key}: [{', '.join([*algorithms, first])}]."
     )
 
 

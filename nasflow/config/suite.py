@@ -104,10 +104,10 @@ class Suite(Section):
         Args:
             of: the algorithm that all others are compared with, `compare.of`.
         """
-        if not self.sets:
-            return []
         if not self.lengths:
             return ["suite.long.methods: []; expected methods here or in suite.short.methods"]
+        if not self.sets:
+            return []
         problems = [
             f"suite.{name}.methods: {', '.join(length.methods)}; expected {of} among them, since "
             "compare.of says that all methods are compared with it"
