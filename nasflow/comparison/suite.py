@@ -63,16 +63,17 @@ def parts(
         experiment: the configuration of the suite.
         drawn: the figure of the errors as PNG.
     """
-    of = experiment.compare.of
-    shown = []
+    of, shown = experiment.compare.of, []
+    reading = _reading(of, experiment)
     for seconds, own in runs.groupby("seconds", sort=False):
         found = versus[versus.seconds == seconds]
         heading = f"at {seconds:g} seconds"
         shown.append(Part(f"Errors {heading}", _errors_text(own), suite_tables.errors(own)))
         if not found.empty:
-            text = " ".join([*_verdict(found, experiment), _versus_text(of, experiment)])
+            verdict = " ".join(_verdict(found, experiment))
             table = suite_tables.versus_table(found)
-            shown.append(Part(f"{of} against each method {heading}", text, table))
+            shown.append(Part(f"{of} against each method {heading}", f"{verdict} {reading}", table))
+            reading = "The columns are those of the table above."
     return [
         *shown,
         Part("Every run", FIGURE_TEXT, (FIGURE, drawn)),
@@ -128,9 +129,9 @@ def _verdict(found: pd.DataFrame, experiment: Experiment) -> Iterator[str]:
         methods = [experiment.compare.of, *whole.index]
         yield how_to_add(methods, f"suite.{length}.methods")
     else:
-        row: Json = whole.loc[fixed].to_dict()
+        row: Any = whole.loc[fixed]
         between = Interval(row["difference"], row["low"], row["high"])
-        against = Difference(between, row["reach"], row["pairs"])
+        against = Difference(between, row["reach"], int(row["pairs"]))
         yield (
             f"Over {_sets(against.pairs)}, {of} ends {sentence(against)} "
             f"{'the ' if fixed == BEST else ''}{fixed}; {certainty(against, level, 'set')}."
@@ -150,7 +151,7 @@ def _best_fixed(whole: pd.DataFrame) -> str | None:
 
 
 def _names(whole: pd.DataFrame) -> str:
-    return ", ".join(name for name in whole.index if name != BEST) or "none"
+    return ", ".join(name for name in whole.index if name != BEST) or "no method"
 
 
 def _sets(count: int) -> str:
@@ -164,15 +165,15 @@ def _moment(seconds: float) -> str:
 def _errors_text(runs: pd.DataFrame) -> str:
     seeds = runs.seed.nunique()
     return (
-        "Test errors in per cent: the mean over "
-        f"{'one seed' if seeds == 1 else f'{seeds} seeds'} ± their standard deviation. All runs "
-        f"have {runs.seconds.iloc[0]:g} seconds on one core, for pretraining, search and final "
+        "Test errors in per cent: "
+        f"{'one seed' if seeds == 1 else f'mean ± standard deviation of {seeds} seeds'}. Each run "
+        f"has {runs.seconds.iloc[0]:g} seconds on one core, for pretraining, search and final "
         "training together. The rank of a method on a set is that of its mean error among these "
         "methods, 1 for the lowest; the last column is the mean rank over the sets."
     )
 
 
-def _versus_text(of: str, experiment: Experiment) -> str:
+def _reading(of: str, experiment: Experiment) -> str:
     level = f"{experiment.compare.level:.0%}"
     return (
         f"A win is a set on which the mean error of {of} is lower, a loss one on which it is "

@@ -14,8 +14,9 @@ from nasflow.config.reading import parse
 from nasflow.config.section import plain
 from nasflow.storage.files import read_json, write, write_json
 
-HEADER = """# Made from the configuration of a suite: edit that one, and not this file. To run it alone:
-#   snakemake --directory {folder} --cores 2 --configfile {file} -- compare
+HEADER = """# Made from the configuration of a suite: edit that one. To run this file alone:
+#   snakemake --directory {folder} --cores 2 --configfile {file} \
+#       -- final_model compare
 """
 
 

@@ -31,7 +31,8 @@ rule suite_files:
 
 
 # `nasflow resume` removes a lock that a killed Snakemake left in the folder of the set, and starts
-# Snakemake there. `--profile none`: the runs of a set stay on this machine, also where this Snakemake
+# Snakemake there. Its target `final_model` finds runs that were deleted, which `compare` alone does
+# not where its page exists. `--profile none`: the runs of a set stay on this machine, also where this Snakemake
 # sends its jobs to a cluster. The versions are a parameter, because only the Snakemake of the set
 # can tell which of its stages they concern.
 rule sitting:
@@ -58,7 +59,7 @@ rule sitting:
     shell:
         'for file in {input.files:q}; do "$python" -m nasflow resume --directory {params.folder:q}'
         ' --snakefile {resources.snakefile:q} --profile none --configfile "$file"'
-        " --cores {threads:q} -- compare; done;"
+        " --cores {threads:q} -- final_model compare; done;"
         ' exec "$python" -m nasflow sitting --config {params.config:q} --name {wildcards.set:q}'
         " --out {output.sitting:q} --log {log:q}"
 
@@ -92,8 +93,11 @@ rule suite_page:
         " --sittings {input.sittings:q} --out {params.out:q} --log {log:q}"
 
 
+# The records of the sets are inputs of the target too: Snakemake does not make a deleted file again
+# where only a finished page needs it.
 rule suite:
     input:
         rules.suite_page.output,
+        sittings,
     message:
         "suite: the page of the suite is complete"
