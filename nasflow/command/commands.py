@@ -77,6 +77,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pretrain": {"type": Path, "help": "status.json of the pretraining"},
     "results": {"type": Path, "help": "folder of an experiment, results/EXPERIMENT"},
     "methods": {"nargs": "+", "help": "algorithms and ablations to compare"},
+    "name": {"help": "name of a data set of the suite"},
+    "sittings": {"type": Path, "nargs": "+", "help": "sitting.json of each data set"},
     "kind": {"choices": ("pretrain", "round", "final"), "help": "which stage to copy to MLflow"},
     "source": {"type": Path, "help": "folder of the stage"},
     "experiment": {"help": "name of the experiment"},
@@ -278,5 +280,20 @@ COMMANDS: dict[str, Command] = {
         "stages.pages",
         "write tables and figures that compare algorithms",
         *("config", "results", "methods", "out"),
+    ),
+    "suite_files": stage(
+        "stages.suites",
+        "write the configuration files of a data set of a suite",
+        *("config", "name", "out"),
+    ),
+    "sitting": stage(
+        "stages.suites",
+        "record the finished runs of a data set of a suite",
+        *("config", "name", "out"),
+    ),
+    "suite": stage(
+        "stages.suites",
+        "write tables and a page that compare algorithms on several data sets",
+        *("config", "sittings", "out"),
     ),
 }

@@ -41,7 +41,7 @@ def compared(results: Path, experiment: Experiment, methods: Sequence[str]) -> d
     }
     frames = _tables(runs, experiment, algorithms)
     title = f"{experiment.experiment}: {len(algorithms)} methods, {parts.seeds(experiment)}"
-    shown = parts.parts(experiment, frames, drawn)
+    shown = parts.parts(experiment, runs, frames, drawn)
     csv = {"runs.csv": runs, **{f"{name}.csv": frame for name, frame in frames.items()}}
     return {
         **{name: frame.to_csv(index=False).encode() for name, frame in csv.items()},

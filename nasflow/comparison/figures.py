@@ -39,7 +39,7 @@ def anytime(curves: Mapping[str, Sequence[Curve]]) -> bytes:
         axes.set_xlabel(label)
     panels[0].set_ylabel("best validation accuracy so far, %")
     panels[1].legend(loc="lower right", fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def errors(table: pd.DataFrame) -> bytes:
@@ -54,16 +54,27 @@ def errors(table: pd.DataFrame) -> bytes:
     methods = list(table.method.unique())
     figure = Figure(figsize=(8, 0.35 * len(methods) + 1.2), layout="constrained")
     axes = figure.subplots()
+    dots(axes, table)
+    axes.set_xlabel("test error, % (one dot per seed; the vertical line is their mean)")
+    return png(figure)
+
+
+def dots(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw one row of dots for each method: its test errors in per cent, and their mean.
+
+    Args:
+        axes: where to draw.
+        table: the runs; `test_error` lies between 0 and 1.
+    """
+    methods = list(table.method.unique())
     for place, name in enumerate(methods):
         values = 100.0 * table[table.method == name].test_error.to_numpy()
-        colour = _colour(place, len(methods))
-        axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.6)
+        own = colour(place, len(methods))
+        axes.plot(values, np.full(len(values), place), "o", color=own, alpha=0.6)
         axes.plot(values.mean(), place, "|", color="black", markersize=14)
     axes.set_yticks(range(len(methods)), methods)
     axes.set_ylim(len(methods) - 0.4, -0.6)  # the first on top, and no dot touches the frame
-    axes.set_xlabel("test error, % (one dot per seed; the vertical line is their mean)")
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
 
 
 def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None:
@@ -74,9 +85,9 @@ def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None
         values = 100.0 * together([getattr(c, unit) for c in found], [c.best for c in found], grid)
         known = np.isfinite(values).all(0)
         x, y = grid[known], values[:, known]
-        colour = _colour(place, len(curves))
-        axes.step(x, y.mean(0), where="post", label=name, color=colour, linewidth=1.4)
-        axes.fill_between(x, y.min(0), y.max(0), step="post", color=colour, alpha=0.12)
+        own = colour(place, len(curves))
+        axes.step(x, y.mean(0), where="post", label=name, color=own, linewidth=1.4)
+        axes.fill_between(x, y.min(0), y.max(0), step="post", color=own, alpha=0.12)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -84,11 +95,13 @@ def _panel(axes: Axes, curves: Mapping[str, Sequence[Curve]], unit: str) -> None
     axes.grid(alpha=0.3)
 
 
-def _colour(place: int, count: int) -> Any:
+def colour(place: int, count: int) -> Any:
+    """Return the colour of a method, given its place among `count` methods."""
     return mpl.colormaps["tab10"](place) if count <= 10 else mpl.colormaps["tab20"](place % 20)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG; the same figure gives the same bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
     return content.getvalue()

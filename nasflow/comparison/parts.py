@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from nasflow.comparison import tables
+from nasflow.comparison import fixed, tables
 from nasflow.comparison.page import Part
 from nasflow.config.experiment import Experiment
 
@@ -34,18 +34,27 @@ COLUMNS = {  # of a table's CSV file -> on the page
 
 
 def parts(
-    experiment: Experiment, frames: Mapping[str, pd.DataFrame], drawn: Mapping[str, bytes]
+    experiment: Experiment,
+    runs: pd.DataFrame,
+    frames: Mapping[str, pd.DataFrame],
+    drawn: Mapping[str, bytes],
 ) -> list[Part]:
     """Return the parts of the page in their order.
 
     Args:
         experiment: the configuration of the comparison.
+        runs: the runs as `tables.runs` returns them.
         frames: the tables `results`, `methods`, `ablations` and `checklist`.
         drawn: the figures `anytime.png` and `errors.png` as PNG.
     """
     of = experiment.compare.of
     return [
         Part("Results", _results(experiment), _headed(frames["results"], of)),
+        Part(
+            "What no search would have given",
+            f"{fixed.verdict(runs, experiment)} {FIXED}",
+            fixed.table(runs, experiment),
+        ),
         Part("Accuracy over time", ANYTIME, ("anytime.png", drawn["anytime.png"])),
         Part("Errors", ERRORS, ("errors.png", drawn["errors.png"])),
         Part("Methods", METHODS, _headed(frames["methods"], of)),
@@ -89,6 +98,13 @@ def _results(experiment: Experiment) -> str:
     )
 
 
+FIXED = (
+    "A fixed network is one that a person could pick without a search, such as chain6 or resnet20, "
+    "or the base network alone (none). It is trained by the same code and recipe, and has the "
+    "whole budget of a search. The best of them is the one with the lowest mean test error here; "
+    "this choice favours the fixed networks. The difference is paired by seed, as in the table of "
+    "results; below zero the search is better."
+)
 ANYTIME = (
     "The best validation accuracy that each method has reached so far, over seconds and over "
     "epochs. An epoch is one pass over the training images; the epochs of all networks are added "

@@ -14,22 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nasflow.comparison.differences import Difference, cell, paired
 from nasflow.config import compare as compare_config
 from nasflow.config.compare import algorithm_of
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import BASELINES
 from nasflow.config.section import plain
-from nasflow.randomness import generator
-from nasflow.records.intervals import (
-    Interval,
-    mean_sd,
-    paired_bootstrap,
-    relative_improvement,
-    student_reach,
-)
+from nasflow.records.intervals import mean_sd, relative_improvement
 from nasflow.storage.files import read_json
 
 DASH = "–"
+UNUSED = ("device", "threads", "suite", "tracking")  # sections and keys that decide no result
 PAPER = pd.DataFrame(
     [
         ("NASH2", "8 ?", "5 ?", "8 ?", "17 ?", "0.05 → 0 ?", "no", "1 day ?", "19.7 M ?", "5.2 ?"),
@@ -150,11 +145,11 @@ def results_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
         rows.append(
             {
                 "method": name,
-                "seconds": _spread(own.seconds_total, 1.0, 1),
+                "seconds": spread(own.seconds_total, 1.0, 1),
                 "of these search": f"{own.seconds_search.mean():.1f}",
                 "epochs of all networks": f"{own.epochs_total.mean():.0f}",
                 "parameters": f"{own.parameters.mean():,.0f}",
-                "test error %": _spread(own.test_error, 100.0, 2),
+                "test error %": spread(own.test_error, 100.0, 2),
                 f"error − {of}'s, points": against(table, name, of, experiment),
                 "over random %": _improvement(accuracy, name),
                 "rounds that moved": f"{own.recentred.mean():.1f} of {own.rounds.mean():.1f}",
@@ -188,9 +183,9 @@ def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
             {
                 "method": name,
                 "differs by": "; ".join(options) or ("second order" if name == "nasagd" else DASH),
-                "test error %": _spread(own.test_error, 100.0, 2),
+                "test error %": spread(own.test_error, 100.0, 2),
                 f"error − {compare.of}'s, points": against(table, name, compare.of, experiment),
-                "validation accuracy %": _spread(own.validation_accuracy, 100.0, 2),
+                "validation accuracy %": spread(own.validation_accuracy, 100.0, 2),
                 "parameters": f"{own.parameters.mean():,.0f}",
                 "rounds that moved": f"{own.recentred.mean():.1f} of {own.rounds.mean():.1f}",
             }
@@ -200,7 +195,7 @@ def ablation_table(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
 def difference(
     table: pd.DataFrame, name: str, of: str, experiment: Experiment
-) -> tuple[Interval, float] | None:
+) -> Difference | None:
     """Compare the test errors of two methods, paired by seed.
 
     Args:
@@ -210,9 +205,8 @@ def difference(
         experiment: the configuration; `compare` has the level and the number of resamples.
 
     Returns:
-        The mean of error(name) - error(of) with the bounds of its bootstrap interval, and half the
-        width of Student's interval, all in percentage points. None where `name` is `of`, or where
-        `of` did not run.
+        The mean of error(name) - error(of) with its intervals, in percentage points. None where
+        `name` is `of`, or where `of` did not run.
     """
     if name == of or of not in set(table.method):
         return None
@@ -220,9 +214,7 @@ def difference(
         100.0 * table[table.method == m].set_index("seed").test_error.sort_index().to_numpy()
         for m in (name, of)
     )
-    compare, rng = experiment.compare, generator("bootstrap", len(a))
-    between = paired_bootstrap(a, b, resamples=compare.resamples, level=compare.level, rng=rng)
-    return between, student_reach(a, b, level=compare.level)
+    return paired(a, b, experiment.compare)
 
 
 def equal(experiment: Experiment) -> str:
@@ -240,7 +232,7 @@ def equal(experiment: Experiment) -> str:
 def settings(experiment: Experiment) -> Mapping[str, Any]:
     """Return all options that decide the results, as plain data."""
     kept: dict[str, Any] = plain(experiment)
-    return {name: kept[name] for name in kept if name not in ("device", "threads", "tracking")}
+    return {name: kept[name] for name in kept if name not in UNUSED}
 
 
 def against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> str:
@@ -251,15 +243,17 @@ def against(table: pd.DataFrame, name: str, of: str, experiment: Experiment) -> 
         interval where there is one seed; a dash where there is no difference to tell.
     """
     found = difference(table, name, of, experiment)
-    if found is None:
-        return DASH
-    between, reach = found
-    if np.isnan(reach):
-        return f"{between[0]:+.2f}"
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*between) + f" ± {reach:.2f}"
+    return DASH if found is None else cell(found)
 
 
-def _spread(values: Any, scale: float, digits: int) -> str:
+def spread(values: Any, scale: float, digits: int) -> str:
+    """Write mean ± standard deviation of some numbers, as the cell of a table.
+
+    Args:
+        values: a pandas Series.
+        scale: the number that each value is multiplied by, such as 100 for per cent.
+        digits: digits behind the point.
+    """
     mean, sd = mean_sd(scale * values.to_numpy(dtype=float))
     return f"{mean:.{digits}f}" + (f" ± {sd:.{digits}f}" if np.isfinite(sd) else "")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -21,39 +22,49 @@ FILES = (
 
 
 NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"  # of the name of an ablation, which is part of paths
-CHANGED: JsonDict = {
-    "type": ["object", "null"],
-    "additionalProperties": False,
-    "properties": {name: {"type": "object"} for name in SECTIONS},
-}
-Ablations = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Changes = Mapping[str, Mapping[str, Mapping[str, Any]]]  # name -> section -> key -> value
 
 
-def _ablations(raw: Any) -> Any:
-    """Check the names of ablations and of their sections; null takes an ablation out.
+def schema_of_changes(known: Sequence[str]) -> JsonDict:
+    """Say in a JSON schema what `changes` accepts, where `known` are the sections."""
+    change: JsonDict = {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {name: {"type": "object"} for name in known},
+    }
+    return {"type": ["object", "null"], "additionalProperties": change}
 
-    The values of the options are checked later, by `Experiment.variant`."""
+
+def changes(raw: Any, pattern: str, known: Sequence[str]) -> Any:
+    """Check a mapping of names to the sections that differ; null takes a name out.
+
+    The values of the options are checked later, by `Experiment.variant` or `Experiment.of_set`.
+
+    Args:
+        raw: what stands in the file; null means an empty mapping.
+        pattern: the regular expression that a name must match.
+        known: the sections that may differ.
+    """
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
         raise refuse("expected a mapping of names to sections")
     for name, sections in raw.items():
-        if not re.fullmatch(NAME, str(name)):
-            raise refuse(f"expected names matching {NAME}", found=name)
-        if sections is not None and not _is_change(sections):
-            known = " or ".join(SECTIONS)
+        if not re.fullmatch(pattern, str(name)):
+            raise refuse(f"expected names matching {pattern}", found=name)
+        if sections is not None and not _is_change(sections, known):
             raise refuse(
-                f"expected a mapping with {known}, each a mapping of keys, or null",
+                f"expected a mapping with {' or '.join(known)}, each a mapping of keys, or null",
                 str(name),
                 found=sections,
             )
     return {str(name): sections for name, sections in raw.items() if sections is not None}
 
 
-def _is_change(sections: Any) -> bool:
+def _is_change(sections: Any, known: Sequence[str]) -> bool:
     return (
         isinstance(sections, Mapping)
-        and set(sections) <= set(SECTIONS)
+        and set(sections) <= set(known)
         and all(isinstance(options, Mapping) for options in sections.values())
     )
 
@@ -62,10 +73,12 @@ class Compare(Section):
     """The target `compare`: all algorithms, and ablations of one, with every seed."""
 
     of: Algorithm = choice(Algorithm.NASGD, "algorithm that the ablations are of")
-    ablations: Annotated[Ablations, BeforeValidator(_ablations)] = key(
+    ablations: Annotated[
+        Changes, BeforeValidator(partial(changes, pattern=NAME, known=SECTIONS))
+    ] = key(
         {},
         "name: sections with the options that differ",
-        json_schema_extra={"type": ["object", "null"], "additionalProperties": CHANGED},
+        json_schema_extra=schema_of_changes(SECTIONS),
     )
     resamples: int = key(10_000, "samples of the paired bootstrap", low=100, high=10**7)
     level: float = key(0.95, "coverage of the intervals", above=0.5, high=0.9999)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
-from nasflow.config import compare
+from nasflow.config import compare, suite
 from nasflow.config.base import Base
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
@@ -21,13 +21,12 @@ from nasflow.config.kinds import Algorithm, Source
 from nasflow.config.reading import ConfigError, parse
 from nasflow.config.search import Search
 from nasflow.config.section import Section, different, key, plain
+from nasflow.config.suite import Length, Method, Seed, Suite
 from nasflow.config.training import Final, Pretrain, Training
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 DEVICE = r"^(cpu|cuda(:[0-9]+)?)$"
 LENGTHS = ("epochs", "flops", "total_epochs", "total_seconds")
-Method = Annotated[Algorithm, Field(strict=False)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Tracking(Section):
@@ -60,6 +59,7 @@ class Experiment(Section):
     budget: Budget = Budget()
     final: Final = Final()
     compare: Compare = Compare()
+    suite: Suite = Suite()
     tracking: Tracking = Tracking()
 
     def variant(self, name: str) -> Experiment:
@@ -77,16 +77,30 @@ class Experiment(Section):
             changed[section] = parse(type(before), compare.merged(plain(before), options), section)
         return self.model_copy(update=changed)
 
+    def of_set(self, name: str, length: Length) -> Experiment:
+        """Return the experiment that has the runs of one set of the suite at equal seconds.
+
+        Args:
+            name: the name of the set, one of `suite.sets`.
+            length: one of `suite.lengths`.
+
+        Raises:
+            ConfigError: if an option of the set is unknown or not allowed.
+        """
+        return parse(Experiment, suite.laid_over(plain(self), self.suite, name, length))
+
     def problems(self) -> list[str]:
         """List what is wrong between keys that are each valid, one line per problem."""
-        return [
+        problems = [
             *self._problems_of_sources(),
             *self._problems_of_start(),
             *self._problems_of_lengths(),
             *self._problems_of_step_sizes(),
             *self._problems_of_search(),
             *self._problems_of_ablations(),
+            *self.suite.problems_of_methods(self.compare.of),
         ]
+        return problems or self._problems_of_sets()
 
     def _problems_of_sources(self) -> list[str]:
         source = self.data.source
@@ -164,3 +178,14 @@ class Experiment(Section):
                 where = f"compare.ablations.{name.partition('-')[2]}"
                 problems += [f"{where}.{line}" for line in str(error).splitlines()]
         return problems
+
+    def _problems_of_sets(self) -> list[str]:
+        """Try each set, where nothing else is wrong; a problem of both lengths is listed once."""
+        problems = []
+        for name in self.suite.sets:
+            for length in self.suite.lengths:
+                try:
+                    self.of_set(name, length)
+                except ConfigError as error:
+                    problems += [f"suite.sets.{name}.{line}" for line in str(error).splitlines()]
+        return list(dict.fromkeys(problems))

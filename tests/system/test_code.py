@@ -100,6 +100,7 @@ COVERED_BY = {
     "stages.pages": "report/test_page.py",
     "stages.selecting": "system/test_command_line.py",
     "stages.stage_inputs": "system/test_bad_config.py",
+    "stages.suites": "system/test_suite_workflow.py",
     "storage.resume": "system/test_resume_workflow.py",
     "tracking.artifacts": "tracking/test_mirror.py",
     "tracking.notes": "tracking/test_pictures.py",

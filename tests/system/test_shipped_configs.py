@@ -10,7 +10,7 @@ from places import ROOT
 from snakemake.utils import update_config
 
 from nasflow.architecture.templates import chain
-from nasflow.comparison import tables
+from nasflow.comparison import fixed, tables
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm
 from nasflow.config.reading import parse
@@ -52,3 +52,23 @@ def test_the_shipped_comparisons_are_fair_by_their_settings(names: list[str]) ->
     options = {"log", "no_entropy", "star", "independent", "fresh", "no_negative"}
     assert options | {"n_100", "n_100000"} <= set(experiment.compare.ablations)
     assert not experiment.tracking.enabled
+
+
+@pytest.mark.parametrize("names", [["suite"], ["suite", "suite_digits"]])
+def test_the_shipped_suites_are_fair_by_their_settings(names: list[str]) -> None:
+    merged: dict[str, Any] = {}
+    for name in ["config", *names]:
+        update_config(merged, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
+    experiment: Experiment = parse(Experiment, merged)
+    suite = experiment.suite
+    assert "digits" in suite.sets
+    assert set(fixed.FIXED) & set(suite.long.methods)
+    for name in suite.sets:
+        for length in suite.lengths:
+            own = experiment.of_set(name, length)
+            assert own.budget.rounds is None  # the seconds alone end a search
+            assert own.baselines.n_neigh == own.search.n_neigh + 1
+            assert (
+                tables.equal(own) == f"equal wall-clock time, {length.seconds:g} s for each search"
+            )
+            assert legal(chain(own.base.widths, 3, (3, 32, 32), 10), own.search.constraints)

@@ -29,6 +29,8 @@ from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
 from nasflow.config.reading import ConfigError
 from nasflow.config.section import plain
+from nasflow.config.suite import FILES as SUITE
+from nasflow.config.suite import experiment_name
 from nasflow.data.listing import listing
 from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
@@ -47,8 +49,10 @@ VERSIONS = {
     "final_train": 7,
     "evaluate": 5,
     "track": 2,
-    "compare": 3,
+    "compare": 4,
     "report": 2,
+    "sitting": 1,
+    "suite": 1,
 }
 
 
@@ -70,6 +74,7 @@ NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
 COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
 PLAN = f"{SEARCH}/search/plan.json"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
+SETS = EXPERIMENT.suite.sets
 GPU = int(EXPERIMENT.device.startswith("cuda"))
 
 
@@ -124,7 +129,7 @@ def described():
 
     The keys that say where and how it runs are left out, because they change no result.
     """
-    skipped = ("device", "threads", "tracking")
+    skipped = ("device", "threads", "suite", "tracking")
     whole = plain(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
@@ -213,6 +218,26 @@ def tracked_before(wildcards):
     before = int(wildcards.round) - 1
     name = f"round_{before}" if before else "pretrain"
     return expand(f"{SEARCH}/tracking/{name}.json", **wildcards)
+
+
+def suite_config(sets):
+    """The whole configuration with these sets, without the keys that change no result of a suite."""
+    whole = plain(EXPERIMENT)
+    whole["suite"]["sets"] = {name: SETS[name] for name in sets}
+    kept = {name: value for name, value in whole.items() if name not in ("threads", "tracking")}
+    return json.dumps(kept, sort_keys=True)
+
+
+def set_config(wildcards):
+    """The configuration with one set only: what changes another set does not concern it."""
+    return suite_config([wildcards.set])
+
+
+def sittings(wildcards):
+    """The record of each set, in the order of the configuration."""
+    if not SETS:
+        raise WorkflowError("suite.sets: {}; name at least one data set, as in config/suite.yaml")
+    return [f"{RESULTS}/{name}/sitting.json" for name in SETS]
 
 
 # Works around a fault of Snakemake, seen in 9.27.1. While jobs wait for a core, each pass of the
