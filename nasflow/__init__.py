@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from nasflow.training.batches import Split as Split
 
 _NAMES = {
-    "architecture.architecture": ("Architecture", "chain"),
+    "architecture.architecture": ("Architecture",),
+    "architecture.templates": ("chain",),
     "architecture.node": ("Node",),
     "network.morphisms": ("MORPHISMS", "Morphism"),
     "network.network": ("Network", "forward", "initialise"),

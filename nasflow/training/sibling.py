@@ -51,6 +51,7 @@ class Sibling:
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
         self._manner = manner
         self._gains = [gains[name] for name in network.x] if gains else []
+        self._matrix = f"{network.architecture.head.id}.weight"
         self.last = self.mean = _live(network)
         if manner.average > 1:
             self.mean = _live(network._replace(v={}))
@@ -148,6 +149,10 @@ class Sibling:
         loss = F.cross_entropy(logits, labels, reduction="sum")
         return loss.item(), float((logits.argmax(1) == labels).sum().item())
 
+    def _seen(self, part: Tensors) -> list[Tensor]:
+        """List tensors as update rules see them: a head's weights are a matrix, and no kernel."""
+        return [t.flatten(1) if name == self._matrix else t for name, t in part.items()]
+
     def _forward(self, network: Network, images: Tensor, *, training: bool) -> Tensor:
         g, x, buffers, _ = network
         kind, half = images.device.type, self._manner.half
@@ -164,10 +169,11 @@ class Sibling:
 
     def _update(self, gradient: list[Tensor], tau: Tau, rate: Tau) -> None:
         _, x, _, v = self.last
+        seen = [self._seen(part) for part in (x, v, dict(zip(x, gradient, strict=True)))]
         with torch.no_grad():
             if self._gains:
                 torch._foreach_mul_(gradient, self._gains)
-            self._manner.update(list(x.values()), list(v.values()), gradient, tau)
+            self._manner.update(*seen, tau)
             if self.mean is not self.last:
                 for mean, last in zip(self.mean[1:3], self.last[1:3], strict=True):
                     means = list(mean.values())
@@ -200,15 +206,16 @@ def named(kind: str, network: Network) -> Tensors:
 
 def _live(network: Network) -> Network:
     g, x, buffers, v = network
-    leaves = {k: _channels_last(t.detach().clone()).requires_grad_() for k, t in x.items()}
+    kernels = {f"{conv.id}.weight" for conv in g.convs}
+
+    def copied(name: str, t: Tensor) -> Tensor:
+        """Put kernels in the memory order of the images: 1.5 times as fast as NCHW on two cores."""
+        form = torch.channels_last if name in kernels else torch.contiguous_format
+        return t.detach().clone(memory_format=form)
+
     return Network(
         g,
-        leaves,
-        {k: t.detach().clone() for k, t in buffers.items()},
-        {k: _channels_last(t.detach().clone()) for k, t in v.items()},
+        {name: copied(name, t).requires_grad_() for name, t in x.items()},
+        {name: t.detach().clone() for name, t in buffers.items()},
+        {name: copied(name, t) for name, t in v.items()},
     )
-
-
-def _channels_last(t: Tensor) -> Tensor:
-    """Put kernels in the memory order of the images: 1.5 times as fast as NCHW on two cores."""
-    return t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
