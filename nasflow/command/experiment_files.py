@@ -6,13 +6,16 @@ import json
 import shlex
 from pathlib import Path
 
+from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
-from nasflow.command.sizing import CHILDREN, Lengths, Shape
+from nasflow.command.sizing import CHILDREN, PART, PORTFOLIO, Lengths, Shape
+from nasflow.command.symmetry import Symmetry
+from nasflow.config.kinds import Precision
 
 CONFIG = """\
 # Made by `nasflow init`. Keys that are not named here keep the values of nasflow's
 # config/config.yaml, which explains every key. After a change, `nasflow check config.yaml` reports
-# what is wrong.
+# what is wrong. The choices below are those of docs/recipe.md, which tells what each is worth.
 experiment: {name}
 algorithms: [{algorithm}]
 seeds: [0]
@@ -21,42 +24,56 @@ threads: {threads}
 data:
 {data}
 augment:
-  flip: {flip} # mirrors half of the images; false where left and right differ, as in letters
-  shift: {shift}
-base:
-  widths: {widths}
-# {why}
+  flip: {flip} # mirrors half of the images{why_flip}
+  shift: {shift} # shifts images by up to so many pixels{why_shift}
+base: # the first round trains these networks for equal seconds, and takes one of them as g_0
+  portfolio: {portfolio}
+  portfolio_part: {part}
 pretrain:
-  epochs: {pretrain_epochs}
-  batch_size: {batch}
-search:
-  n_neigh: {children}
-  epochs_neigh: {cycle_epochs} # the step size falls along one cosine over the whole search
+  epochs: 0 # all networks of the portfolio begin with random weights
+  precision: {precision}
+  optimizer: muon
+search: # one step size for the whole search; it falls to zero in the final training
+  precision: {precision}
+  optimizer: muon
+  momentum: 0.6
   lambda_start: 0.1
-  lambda_final: 0.01
-  max_steps: {max_steps}
+  lambda_final: 0.1
   batch_size: {batch}
   validation_batch_size: {validation_batch}
-  warmup_steps: {warmup}
-  window: 60
-  confidence: 2.0
+  equal: seconds
+  moves: compound
+  n_neigh: {children}
+  weight_average: 10
+  window: 30
+  burn_in: 20
+  warmup_steps: 40
+  max_steps: 2000
   constraints:
-    max_flops: {largest} # per image; bound for a child
+    max_conv_layers: 40
+    max_inputs: 16
 baselines:
-  epochs_neigh: {baseline_epochs}
+  n_neigh: {all_children}
+  n_morphisms: 1
+  epochs_neigh: 0.5
+  lambda_start: 0.1
 budget:
   rounds: null
-  steps: {steps}
-  flops: {max_flops} # per image: the search ends when its network has this size
-{seconds}final:
-{final}
-  batch_size: {final_batch}
+  seconds: {search}
+final:
+  precision: {precision}
+  epochs: null
+  total_seconds: {total} # of pretraining, rounds and final training: {minutes:g} minutes in all
+  batch_size: {batch}
   optimizer: muon
-  lambda_start: 0.1
   momentum: 0.6
-  warmup: 0.1
+  lambda_start: 0.1
+  schedule: linear
+  warmup: 0.05
   weight_decay: 5.0e-4
   label_smoothing: 0.1
+  shards: {threads}
+  use_validation: true # no choice is left to make: the validation images are trained on, too
 """
 
 PROFILE = """\
@@ -84,50 +101,42 @@ workflow in `{workflow}`. Results are written to `results/{name}`. After a crash
 """
 
 
-def config_text(chosen: Choice, shaped: Shape, sized: Lengths, speed: float | None) -> str:
+def config_text(
+    chosen: Choice, shaped: Shape, sized: Lengths, precision: Precision, changes: Changes
+) -> str:
     """Write config.yaml.
 
     Args:
         chosen: what the user wants.
         shaped: the sizes that follow from the images.
         sized: the lengths that follow from the time.
-        speed: FLOPs of training per second as measured; None lets seconds end search and training.
+        precision: the number format that trains fastest here.
+        changes: which changes of an image keep its class.
     """
-    why, final = _time(chosen, sized, speed)
     return CONFIG.format(
         **chosen._asdict(),
-        **sized._asdict() | {"max_flops": f"{sized.max_flops:.2e}"},
+        **sized._asdict(),
         threads=chosen.threads,
         data=_data(chosen, shaped),
-        flip=json.dumps(shaped.image[0] == 3 and chosen.source != "svhn"),
-        shift=shaped.shift,
-        widths=list(shaped.widths),
-        why=why,
+        flip=json.dumps(changes.flip),
+        why_flip=_why(changes.told, changes.told and changes.told.mirrored),
+        shift=shaped.shift if changes.shift else 0,
+        why_shift=_why(changes.told, changes.told and changes.told.shifted),
+        portfolio=f"[{', '.join(PORTFOLIO)}]",
+        part=PART,
+        precision=precision,
         children=CHILDREN,
-        warmup=min(50, sized.max_steps // 4),
+        all_children=CHILDREN + 1,
         batch=shaped.batch,
         validation_batch=shaped.validation_batch,
-        largest=f"{1.15 * sized.max_flops:.2e}",
-        baseline_epochs=sized.cycle_epochs,
-        seconds="" if speed is not None else f"  seconds: {0.16 * (60.0 * chosen.minutes):g}\n",
-        final=final,
-        final_batch=shaped.final_batch,
     )
 
 
-def _time(chosen: Choice, sized: Lengths, speed: float | None) -> tuple[str, str]:
-    """How the time became sizes, in words, and the lines that end the final training."""
-    why = f"Sizes for {chosen.minutes:g} minutes"
-    if speed is None:
-        return (
-            f"{why} of wall clock on {chosen.device}; results vary with the machine's speed",
-            f"  epochs: null\n  total_seconds: {60.0 * chosen.minutes:g}"
-            " # with pretraining and search",
-        )
-    return (
-        f"{why}, at the {speed:.2g} FLOPs per second at which training was measured",
-        f"  epochs: null\n  flops: {sized.final_flops:.2e} # 3 x FLOPs of the network x images",
-    )
+def _why(told: Symmetry | None, changed: float | None) -> str:
+    """Return what a quick classifier said about a change, as the end of a comment."""
+    if told is None or changed is None:
+        return ""
+    return f"; a quick classifier is right in {told.accuracy:.0%}, and then in {changed:.0%}"
 
 
 def _data(chosen: Choice, shaped: Shape) -> str:

@@ -10,17 +10,19 @@ import shutil
 import sys
 from pathlib import Path
 
+from nasflow.architecture.templates import TEMPLATES
+from nasflow.command.augmenting import Changes, changes
 from nasflow.command.choices import Choice, choice
 from nasflow.command.experiment_files import config_text, profile_text, readme_text, snakefile_text
-from nasflow.command.sizing import Shape, lengths, narrowed, shape
+from nasflow.command.sizing import PORTFOLIO, Shape, lengths, shape
 from nasflow.command.survey import Survey, survey
 from nasflow.config import files as config_file
+from nasflow.config.kinds import Precision
 from nasflow.printable import printable, shown
 from nasflow.storage.files import write
 
 WORKFLOW = Path(__file__).parents[2] / "workflow" / "Snakefile"
-PATIENCE = 2.0  # seconds of training in which the speed of the machine is measured
-ON_GPU = 1e12  # FLOPs per second, assumed: on a GPU seconds end the search and the training
+PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
 UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
@@ -83,11 +85,18 @@ def _check(folder: Path) -> None:
 
 
 def _config(chosen: Choice, shaped: Shape, classes: int) -> str:
-    """The text of config.yaml, with lengths that fit the time and this machine."""
-    speed = _speed(chosen, shaped, classes) if chosen.device == "cpu" else None
-    terms = (classes, chosen.minutes, speed or ON_GPU)
-    shaped = narrowed(shaped, *terms)
-    return config_text(chosen, shaped, lengths(shaped, *terms), speed)
+    """The text of config.yaml, with lengths that fit the time."""
+    precision = _precision(chosen, shaped, classes)
+    allowed = changes(chosen, shaped.size, shaped.shift)
+    for line in _augmented(allowed, shaped.shift):
+        print(line)
+    return config_text(chosen, shaped, lengths(chosen.minutes), precision, allowed)
+
+
+def _augmented(allowed: Changes, shift: int) -> list[str]:
+    """The lines that say how training varies the images."""
+    words = ["mirrored"] * allowed.flip + [f"shifted by up to {shift} px"] * allowed.shift
+    return [f"training images are {' and '.join(words) or 'not varied'} (augment)"]
 
 
 def told(found: Survey, shaped: Shape) -> list[str]:
@@ -113,19 +122,30 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     return lines
 
 
-def _speed(chosen: Choice, shaped: Shape, classes: int) -> float:
-    """Measure and print how many FLOPs of training this machine computes per second."""
+def _precision(chosen: Choice, shaped: Shape, classes: int) -> Precision:
+    """Return the number format that trains faster here; each is tried for PATIENCE seconds."""
+    if chosen.device != "cpu":
+        return Precision.BFLOAT16
     from nasflow.command.speed import training_speed  # imports torch
 
-    grown = shaped.grown(classes)
-    speed, busy = training_speed(grown, shaped.final_batch, chosen.threads, PATIENCE)
-    print(f"training measured: {speed:.2g} FLOPs per second, {chosen.threads} threads")
-    if busy < BUSY:
+    g = TEMPLATES[PORTFOLIO[0]](shaped.image, classes)
+    kinds = (Precision.FLOAT32, Precision.BFLOAT16)
+    found = {
+        kind: training_speed(g, shaped.batch, chosen.threads, PATIENCE, kind) for kind in kinds
+    }
+    fastest = max(kinds, key=lambda kind: found[kind].flops)
+    speed = found[fastest]
+    passes = lengths(chosen.minutes).total * speed.flops / (3.0 * g.flops * shaped.train)
+    print(
+        f"training measured: {speed.flops:.2g} FLOPs per second, {chosen.threads} threads, "
+        f"{fastest}; {PORTFOLIO[0]} would see each image {passes:.0f} times in this time"
+    )
+    if speed.busy < BUSY:
         print(
-            f"the threads could compute {busy:.0%} of the time: the machine is busy; the search is "
-            "planned for this speed, and takes less time on an idle machine"
+            f"the threads could compute {speed.busy:.0%} of the time: the machine is busy; on an "
+            "idle machine the same seconds do more"
         )
-    return speed
+    return fastest
 
 
 def _programs() -> Path | None:

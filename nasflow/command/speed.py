@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.config.kinds import Precision
 from nasflow.network.network import initialise
 from nasflow.randomness import generator
 from nasflow.training import heap, optim
@@ -15,7 +16,8 @@ from nasflow.training.batches import Batches, Split
 from nasflow.training.siblings import Siblings
 
 IMAGES = 512
-WARM = 5  # steps before the measurement, which compile kernels and fill caches
+LEAST = 4  # steps that are measured
+WARM = 3  # steps before the measurement, which compile kernels and fill caches
 
 
 class Speed(NamedTuple):
@@ -31,14 +33,21 @@ class Speed(NamedTuple):
     busy: float
 
 
-def training_speed(g: Architecture, batch: int, workers: int, seconds: float) -> Speed:
-    """Train a network from random weights on random images, for ten steps or more.
+def training_speed(
+    g: Architecture,
+    batch: int,
+    workers: int,
+    seconds: float,
+    precision: Precision = Precision.FLOAT32,
+) -> Speed:
+    """Train a network from random weights on random images, for LEAST steps or more.
 
     Args:
         g: the architecture of the network.
         batch: images per step.
         workers: number of threads.
         seconds: about how long to train.
+        precision: the number format.
     """
     rng = generator("trial of speed", 0)
     channels, height, width = g.shapes[g.image.id]
@@ -49,11 +58,12 @@ def training_speed(g: Architecture, batch: int, workers: int, seconds: float) ->
     batches = Batches(split, batch, "trial of speed", (0,), shift=1)
     update = optim.muon(momentum=0.6, weight_decay=0.0)
     heap.apart()  # as a stage does, so that the measured speed is that of a stage
-    with Siblings([initialise(g, rng)], update, workers=workers, shards=2) as live:
+    network, shards = initialise(g, rng), min(workers, 2)
+    with Siblings([network], update, workers=workers, shards=shards, precision=precision) as live:
         for k in range(WARM):
             live.step([batches(k)], None, 1e-6)
         began, computed, k = time.monotonic(), time.process_time(), 0
-        while k < 10 or time.monotonic() - began < seconds:
+        while k < LEAST or time.monotonic() - began < seconds:
             live.step([batches(k)], None, 1e-6)
             k += 1
         taken, computed = time.monotonic() - began, time.process_time() - computed

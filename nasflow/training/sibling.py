@@ -169,11 +169,11 @@ class Sibling:
 
     def _update(self, gradient: list[Tensor], tau: Tau, rate: Tau) -> None:
         _, x, _, v = self.last
-        seen = [self._seen(part) for part in (x, v, dict(zip(x, gradient, strict=True)))]
+        slopes = dict(zip(x, gradient, strict=True))
         with torch.no_grad():
             if self._gains:
                 torch._foreach_mul_(gradient, self._gains)
-            self._manner.update(*seen, tau)
+            self._manner.update(self._seen(x), self._seen(v), self._seen(slopes), tau)
             if self.mean is not self.last:
                 for mean, last in zip(self.mean[1:3], self.last[1:3], strict=True):
                     means = list(mean.values())

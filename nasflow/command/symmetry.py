@@ -1,0 +1,119 @@
+"""Which changes of a picture keep its class: whether training may mirror and shift the images.
+
+A quick classifier is fitted to unchanged images and asked about changed ones. Where it still
+recognises them, the change keeps what the classes depend on, and training on changed images gives
+it more to learn from. Where it does not, the place or the side of things carries the class: a text
+in which each column stands for a letter says something else one column further right. (On such a
+set, Language, shifts by one pixel cost 13 points: 25.3 % test error against 11.8 % after 100 s.)
+
+The classifier is a ridge regression on the responses of random filters, averaged over a grid.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasflow.randomness import generator
+
+IMAGES = 4000  # images that are looked at, at most
+FITTED = 2 / 3  # part of them to which the classifier is fitted
+FILTERS, SIDE, GRID = 64, 5, 5  # random filters, their side in pixels, cells per side of the grid
+RIDGE = 0.1  # weight of the squared coefficients, per image
+KEPT = 0.6  # part of the accuracy above chance that a change must keep
+SURE = 3.0  # standard errors above chance that the classifier must reach to say anything
+
+
+class Symmetry(NamedTuple):
+    """What the classifier still recognises.
+
+    Attributes:
+        accuracy: on unchanged images, between 0 and 1.
+        chance: the accuracy of always naming the largest class.
+        mirrored: accuracy on images whose left and right are swapped.
+        shifted: the lowest accuracy on images that are shifted up, down, left or right.
+        images: on how many images the accuracies were measured.
+    """
+
+    accuracy: float
+    chance: float
+    mirrored: float
+    shifted: float
+    images: int
+
+    def keeps(self, changed: float) -> bool:
+        """Tell whether an accuracy on changed images shows that the change keeps the classes.
+
+        Args:
+            changed: the accuracy on changed images, `mirrored` or `shifted`.
+        """
+        above = self.accuracy - self.chance
+        noise = np.sqrt(max(self.chance * (1.0 - self.chance), 1e-9) / max(self.images, 1))
+        return bool(above > SURE * noise and changed - self.chance >= KEPT * above)
+
+
+def symmetry(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], shift: int) -> Symmetry:
+    """Measure which changes a quick classifier does not notice.
+
+    Args:
+        pixels: uint8 (n, height, width, channels); IMAGES of them are drawn.
+        labels: their classes, from 0, (n,).
+        shift: the pixels by which images are shifted.
+    """
+    drawn = generator("symmetry", 0).permutation(len(pixels))[:IMAGES]
+    images = torch.from_numpy(pixels[drawn]).permute(0, 3, 1, 2).float()
+    images = (images - images.mean()) / images.std().clamp_min(1e-6)
+    known, fitted = torch.from_numpy(labels[drawn]), max(1, int(FITTED * len(drawn)))
+    measured, truth = images[fitted:], known[fitted:]
+    if not len(measured):
+        return Symmetry(0.0, 1.0, 0.0, 0.0, 0)
+    classify = _Classifier(images[:fitted], known[:fitted])
+    moves = [(0, shift), (0, -shift), (shift, 0), (-shift, 0)]
+    accuracies = [
+        float((classify(changed) == truth).double().mean())
+        for changed in (measured, measured.flip(3), *(_moved(measured, *move) for move in moves))
+    ]
+    chance = float(torch.bincount(truth).max() / len(truth))
+    return Symmetry(accuracies[0], chance, accuracies[1], min(accuracies[2:]), len(truth))
+
+
+class _Classifier:
+    """A ridge regression on random features; called with images, it names their classes."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        shape = (FILTERS, images.shape[1], SIDE, SIDE)
+        draw = generator("symmetry filters", 0).standard_normal(shape)
+        self._filters = torch.tensor(draw / np.sqrt(np.prod(shape[1:])), dtype=torch.float32)
+        features = self._features(images)
+        self._mean, self._scale = features.mean(0), features.std(0) + 1e-6
+        x = self._standard(features)
+        wanted = F.one_hot(labels).float()
+        ridge = RIDGE * len(x) * torch.eye(x.shape[1])
+        self._coefficients = torch.linalg.solve(x.T @ x + ridge, x.T @ wanted)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (self._standard(self._features(images)) @ self._coefficients).argmax(1)
+
+    def _features(self, images: Tensor) -> Tensor:
+        def one(part: Tensor) -> Tensor:
+            response = F.relu(F.conv2d(part, self._filters, padding=SIDE // 2))
+            return F.adaptive_avg_pool2d(response, GRID).flatten(1)
+
+        return torch.cat([one(part) for part in images.split(500)])
+
+    def _standard(self, features: Tensor) -> Tensor:
+        x = (features - self._mean) / self._scale
+        return torch.cat([x, torch.ones(len(x), 1)], 1)
+
+
+def _moved(images: Tensor, down: int, right: int) -> Tensor:
+    """Shift images; the pixels of the edge are repeated, since only the move is asked about."""
+    edge = max(abs(down), abs(right))
+    padded = F.pad(images, (edge,) * 4, mode="replicate")
+    height, width = images.shape[2:]
+    return padded[:, :, edge - down : edge - down + height, edge - right : edge - right + width]
