@@ -32,7 +32,8 @@ def finished(budget: Budget, totals: Mapping[str, float]) -> SearchEnd | None:
     Args:
         budget: its bounds.
         totals: what the rounds so far took and what size the centre has, under the names of the
-            budget's keys; `exhausted` and `diverged` are 1 where the last round ended so.
+            budget's keys; `exhausted` and `diverged` are 1 where the last round ended so, and
+            `needed` are the seconds without which a next round cannot move (`seconds_needed`).
 
     Returns:
         The first reason to end that holds, or None while the search goes on.
@@ -42,9 +43,26 @@ def finished(budget: Budget, totals: Mapping[str, float]) -> SearchEnd | None:
     if totals.get("diverged"):
         return SearchEnd.DIVERGED
     for name, bound in budget:
-        if bound is not None and totals[name] >= bound:
+        needed = totals.get("needed", 0.0) if name == "seconds" else 0.0
+        if bound is not None and totals[name] + needed >= bound:
             return SearchEnd(name)
     return None
+
+
+def seconds_needed(search: Search, networks: int, steps: int, seconds: float) -> float:
+    """Estimate the seconds that a next round takes before its particles may move.
+
+    A round that gets less than this costs time and cannot change anything, so it is not begun.
+
+    Args:
+        search: the section of the round.
+        networks: how many networks the round before had.
+        steps: its steps, where a step of all siblings counts once.
+        seconds: what it took.
+    """
+    if not steps:
+        return 0.0
+    return seconds / (steps * networks) * (search.n_neigh + 1) * (search.warmup_steps + 1)
 
 
 def rounds_wanted(method: str, budget: Budget) -> bool:

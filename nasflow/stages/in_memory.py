@@ -17,13 +17,13 @@ import numpy.typing as npt
 import torch
 
 from nasflow.config.experiment import Experiment
-from nasflow.config.kinds import Algorithm
+from nasflow.config.kinds import PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network, forward
 from nasflow.network.whitening import IMAGES
-from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted
+from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
@@ -213,7 +213,11 @@ def _rounds(
         result = (run or round_function(task.algorithm))(network, k, setting, task.progress)
         last = number == LAST.get(task.algorithm)
         totals = round_totals(result, totals, number, cycle, epoch, last=last)
-        totals["seconds"] += time.monotonic() - began
+        taken = time.monotonic() - began
+        totals["seconds"] += taken
+        if task.algorithm in PARTICLES:
+            networks = len(result.architectures)
+            totals["needed"] = seconds_needed(search, networks, result.steps, taken)
         names = {"algorithm": task.algorithm.value, "seed": task.seed, "round": number}
         network, k = result.network, result.k
         yield result, {**round_status(result, names), "totals": totals}

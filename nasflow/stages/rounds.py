@@ -14,12 +14,12 @@ from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
 from nasflow.config.compare import algorithm_of
 from nasflow.config.data import Augment
-from nasflow.config.kinds import BASELINES, Algorithm
+from nasflow.config.kinds import BASELINES, PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
 from nasflow.config.section import plain
 from nasflow.search.baselines import steps_wanted
-from nasflow.search.budget import cycle_steps, epoch_steps
+from nasflow.search.budget import cycle_steps, epoch_steps, seconds_needed
 from nasflow.search.ends import RoundEnd
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round, Setting
@@ -185,6 +185,9 @@ def _write(
     totals = round_totals(result, before, task.number, cycle, epoch, last=last)
     taken = time.monotonic() - began + keeper.earlier
     totals["seconds"] += taken
+    if task.algorithm in PARTICLES:
+        networks = len(result.architectures)
+        totals["needed"] = seconds_needed(task.search, networks, result.steps, taken)
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
     status |= {"seconds": taken, "started": keeper.started}
     write_json(out / "status.json", status | {"machine": keeper.machine, "files": files})
