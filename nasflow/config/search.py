@@ -138,6 +138,13 @@ class Search(Training):
         low=0.0,
         high=10.0,
     )
+    retire: float = key(
+        0.0,
+        "standard errors behind the best network after which a child that does not catch up stops; "
+        "0: never",
+        low=0.0,
+        high=1000.0,
+    )
     mobility: float = key(
         0.5,
         "auto: part of g_r's particles that leave in the first step of a round",

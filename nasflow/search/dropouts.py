@@ -1,4 +1,8 @@
-"""Siblings that drop out of a round: when each did, and why."""
+"""Siblings that drop out of a round: when each did, and why.
+
+A sibling drops out when it diverges or runs out of memory, and, where `search.retire` is set, when
+it has fallen behind for good (module `retiring`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from nasflow.particles.flow import Vector
 from nasflow.search.round import Row
 from nasflow.training.siblings import Siblings
 
-CAUSES = ("", "training loss", "validation loss", "weights", "memory")
+CAUSES = ("", "training loss", "validation loss", "weights", "memory", "behind")
 WORSE = 10.0  # nats above the worst sibling that trains on
 
 

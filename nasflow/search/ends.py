@@ -13,7 +13,7 @@ class RoundEnd(StrEnum):
     """Why a round ended."""
 
     RECENTRED = "recentred"  # a child is the next centre
-    KEPT = "kept"  # of a baseline: the parent is better than its children
+    KEPT = "kept"  # the parent is better than all its children
     MAX_STEPS = "max_steps"  # no child led within search.max_steps
     BUDGET = "budget"  # the budget of the search ended it
     EXHAUSTED = "exhausted"  # no child is possible any more

@@ -15,6 +15,7 @@ from nasflow.search.dropouts import Dropouts
 from nasflow.search.ends import RoundEnd
 from nasflow.search.history import Record, pack, unpack
 from nasflow.search.progress_note import progress_note
+from nasflow.search.retiring import behind
 from nasflow.search.round import Setting
 from nasflow.training.loop import Step
 from nasflow.training.schedule import sgdr
@@ -101,7 +102,17 @@ class RoundCourse:
         self.history.append(
             Record(step.k, step.tau, losses, V, self._price, kinetic, error, train_loss, info)
         )
+        self._retire(step.number, V, error)
         return True
+
+    def _retire(self, number: int, V: Vector, error: Vector) -> None:
+        """Let children stop that have fallen behind for good, once the averages are filled."""
+        search = self._setting.search
+        if not search.retire or number < 2 * (search.burn_in + search.window):
+            return
+        earlier = self.history[number // 2 - 1].V
+        late = behind(V, error, earlier, self.dropouts.out, search.retire)
+        self.dropouts.note(number, "behind", late)
 
     def note(self) -> str:
         """Say in a few words how the round stands."""
@@ -192,4 +203,6 @@ class RoundCourse:
             return RoundEnd.RECENTRED
         if done >= self._setting.search.max_steps:
             return RoundEnd.MAX_STEPS
+        if self._setting.search.retire and self.dropouts.out[1:].all() and not self.dropouts.out[0]:
+            return RoundEnd.KEPT
         return RoundEnd.BUDGET if self._spent >= 1.0 else None

@@ -90,7 +90,7 @@ def round_status(result: Round, names: Mapping[str, Fact]) -> dict[str, Fact]:
         "network_steps": result.network_steps,
         "k": result.k,
         "children": len(result.architectures) - 1,
-        "died": sum(row["died_at"] is not None for row in result.architectures),
+        "died": sum(row["died_of"] not in (None, "behind") for row in result.architectures),
         **size(g),
         "validation_loss": result.validation_loss,
         "validation_accuracy": result.validation_accuracy,
