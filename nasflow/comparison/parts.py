@@ -52,7 +52,7 @@ def parts(
         Part("Results", _results(experiment), _headed(frames["results"], of)),
         Part(
             "What no search would have given",
-            f"{fixed.verdict(runs, experiment)} {FIXED}",
+            f"{fixed.verdict(runs, experiment)} {NO_SEARCH}",
             fixed.table(runs, experiment),
         ),
         Part("Accuracy over time", ANYTIME, ("anytime.png", drawn["anytime.png"])),
@@ -98,7 +98,7 @@ def _results(experiment: Experiment) -> str:
     )
 
 
-FIXED = (
+NO_SEARCH = (
     "A fixed network is one that a person could pick without a search, such as chain6 or resnet20, "
     "or the base network alone (none). It is trained by the same code and recipe, and has the "
     "whole budget of a search. The best of them is the one with the lowest mean test error here; "

@@ -120,27 +120,40 @@ def sittings_table(sittings: Sequence[Json]) -> pd.DataFrame:
 
 
 def _verdict(found: pd.DataFrame, experiment: Experiment) -> Iterator[str]:
-    """Yield the sentences that say what a length showed."""
+    """Yield the sentences that say what a length showed.
+
+    With several sets the interval is over the sets, and with one set over its seeds.
+    """
     of, level = experiment.compare.of.upper(), experiment.compare.level
-    whole = found[found.set == EVERY].set_index("method")
+    each = found[found.set != EVERY].set_index("method")
+    count = each.set.nunique()
+    whole = found[found.set == EVERY].set_index("method") if count > 1 else each
     fixed = _best_fixed(whole)
     if fixed is None:
         length = "long" if found.seconds.iloc[0] == experiment.suite.long.seconds else "short"
         methods = [experiment.compare.of, *whole.index]
         yield how_to_add(methods, f"suite.{length}.methods")
     else:
-        row: Any = whole.loc[fixed]
-        between = Interval(row["difference"], row["low"], row["high"])
-        against = Difference(between, row["reach"], int(row["pairs"]))
+        against = _difference(whole.loc[fixed])
+        own = each.loc[[fixed]]
+        worse = int((own.clear.astype(bool) & (own.difference > 0)).sum())
         yield (
-            f"Over {_sets(against.pairs)}, {of} ends {sentence(against)} "
-            f"{'the ' if fixed == BEST else ''}{fixed}; {certainty(against, level, 'set')}."
+            f"Over {_sets(count)}, {of} ends {sentence(against)} "
+            f"{'the ' if fixed == BEST else ''}{fixed}; "
+            f"{certainty(against, level, 'set' if count > 1 else 'seed')}. "
+            f"Sets on which it is clearly worse, by their seeds: {worse} of {count}."
         )
     clear, below = whole["clear"].astype(bool), whole["difference"] < 0
     yield (
         f"{of} is clearly better than: {_names(whole[clear & below])}; clearly worse than: "
         f"{_names(whole[clear & ~below])}; not told apart from: {_names(whole[~clear])}."
     )
+
+
+def _difference(row: Any) -> Difference:
+    """Return the difference that a row of `suite_tables.versus` holds."""
+    between = Interval(row["difference"], row["low"], row["high"])
+    return Difference(between, row["reach"], int(row["pairs"]))
 
 
 def _best_fixed(whole: pd.DataFrame) -> str | None:
@@ -182,9 +195,9 @@ def _reading(of: str, experiment: Experiment) -> str:
         f"the mean over sets. Behind ± stands half the width of the {level} interval by Student's "
         f"t distribution; in brackets stands the {level} percentile bootstrap interval over the "
         "sets, which is too narrow for few sets. Clearly better or worse means that Student's "
-        "interval over the sets does not contain zero. The interval over sets says how sure the "
-        "mean is for data sets like these. The best fixed network of each set is chosen by the "
-        "same test errors, which favours the fixed networks."
+        "interval over the sets does not contain zero (with one set, the one over its seeds). "
+        "The interval over sets says how sure the mean is for data sets like these. The best fixed "
+        "network of each set is chosen by the same test errors, which favours the fixed networks."
     )
 
 

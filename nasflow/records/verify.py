@@ -3,18 +3,19 @@
 The digests form a chain. The status.json of a stage is sealed, which means that it ends with a
 digest of its own text. It holds the sha256 of the tables of the stage and of the manifest of its
 checkpoint, and the manifest holds the sha256 of the architecture and of the tensors. data.json,
-metrics.json and the files.json of a comparison hold the sha256 of the files beside them; a report
-ends with its own sha256. Between stages, the winner of one round must be the network that the next
-round started from. `.resume`, `.lock`, logs and the tables of
-seconds and memory (`benchmarks`) are not checked.
+metrics.json and the files.json of a comparison or of a suite hold the sha256 of the files beside
+them; a report ends with its own sha256. Between stages, the winner of one round must be the network
+that the next round started from. `.resume`, `.lock`, logs and the tables of seconds and memory
+(`benchmarks`) are not checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nasflow.config.compare import FILES as COMPARISON
+from nasflow.config.suite import FILES as SUITE
 from nasflow.records.findings import Findings
 from nasflow.records.search_files import check_search
 from nasflow.storage.files import MIRRORED, read_json, read_page
@@ -73,10 +74,16 @@ def check(results: Path) -> Findings:
     for experiment in sorted(experiments):
         if experiment == results or results in experiment.parents:
             _data(findings, experiment / "data")
-            _comparison(findings, experiment / "comparison")
+            if (experiment / "comparison").is_dir():
+                _named(findings, experiment / "comparison", COMPARISON)
             _report(findings, experiment / "report.html")
     for search in searches:
         check_search(findings, search)
+    for sitting in sorted(results.rglob("sitting.json")):
+        findings.read(sitting, read_json)
+    for record in sorted(results.rglob("files.json")):
+        if any(record.parent.glob("*/sitting.json")):
+            _named(findings, record.parent, SUITE)
     return findings
 
 
@@ -97,12 +104,11 @@ def _data(findings: Findings, folder: Path) -> None:
             findings.whole(folder / name, named[name])
 
 
-def _comparison(findings: Findings, folder: Path) -> None:
-    if not folder.is_dir():
-        return
+def _named(findings: Findings, folder: Path, names: Sequence[str]) -> None:
+    """Check the files of a page, whose sha256 stand in the files.json beside them."""
     facts = findings.read(folder / "files.json", read_json)
     named = facts.get("files", {}) if isinstance(facts, dict) else {}
-    for name in COMPARISON:
+    for name in names:
         if name != "files.json":
             findings.whole(folder / name, named.get(name))
 

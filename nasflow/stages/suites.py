@@ -15,7 +15,7 @@ from nasflow.config.section import plain
 from nasflow.storage.files import read_json, write, write_json
 
 HEADER = """# Made from the configuration of a suite: edit that one. To run this file alone:
-#   snakemake --directory {folder} --cores 2 --configfile {file} \
+#   snakemake --directory {folder} --cores 2 --configfile {file}
 #       -- final_model compare
 """
 

@@ -24,6 +24,14 @@ def test_the_page_says_how_the_search_stands_to_the_fixed_network() -> None:
     assert "| nasgd | 1.00 | 4.00 | 1.00 |" in page
 
 
+def test_one_set_has_the_interval_over_its_seeds() -> None:
+    errors = {"nasgd": [3.0, 4.0, 5.0], "none": [2.0, 3.1, 4.0]}
+    page = suite([a_sitting("one", errors)], a_suite(["one"]))["suite.md"].decode()
+    assert "Over one data set, NASGD ends 0.97 points above none; 95% interval" in page
+    assert "Sets on which it is clearly worse, by their seeds: 1 of 1." in page
+    assert "clearly worse than: none" in page
+
+
 def test_a_suite_without_a_fixed_network_says_how_to_add_one() -> None:
     page = made({"nasgd": [1.0], "nash": [3.0]}, {"nasgd": [4.0], "nash": [2.0]})
     assert "add one and run the same command again: suite.long.methods: [nasgd, nash, " in page
