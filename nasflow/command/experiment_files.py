@@ -44,6 +44,7 @@ search: # one step size for the whole search; it falls to zero in the final trai
   equal: seconds
   moves: compound
   n_neigh: {children}
+  retire: 5.0 # a child that has fallen behind for good stops
   weight_average: 10
   window: 30
   burn_in: 20

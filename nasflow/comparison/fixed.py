@@ -15,9 +15,10 @@ import pandas as pd
 from nasflow.comparison.differences import Difference, cell
 from nasflow.comparison.tables import DASH, difference, spread
 from nasflow.config.experiment import Experiment
+from nasflow.config import kinds
 from nasflow.config.kinds import Algorithm
 
-FIXED = ("chain6", "chain7", "resnet20", "airbench", "none")  # algorithms without rounds
+FIXED = (*kinds.FIXED, Algorithm.NONE)  # algorithms without rounds
 
 
 def best(runs: pd.DataFrame) -> str | None:
