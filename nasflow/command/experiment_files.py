@@ -53,6 +53,7 @@ search: # one step size for the whole search; it falls to zero in the final trai
   constraints:
     max_conv_layers: 40
     max_inputs: 16
+    max_flops: null # seconds bound the network: a dearer child has fewer steps
 baselines:
   n_neigh: {all_children}
   n_morphisms: 1
