@@ -14,8 +14,8 @@ import pandas as pd
 
 from nasflow.comparison.differences import Difference, cell
 from nasflow.comparison.tables import DASH, difference, spread
-from nasflow.config.experiment import Experiment
 from nasflow.config import kinds
+from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm
 
 FIXED = (*kinds.FIXED, Algorithm.NONE)  # algorithms without rounds
