@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.kernels.batch_norm_kernels import Kept, Pair, Rule, Three, factors, line
+from nasflow.kernels.line import Kept, Pair, Rule, Three, factors, line
 from nasflow.kernels.maps import Map, narrow, widen
 from nasflow.kernels.rows import Channels, Wide, compiled, fold, rows_of, tile
 
