@@ -22,6 +22,8 @@ from nasflow.config.kinds import Algorithm, Precision
 
 WHERE = Path("/photos/it's {x} #1")
 TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)
+FOUND = Survey(900, 100, (28, 28, 1), True, {"a": 900})
+UNVARIED = Changes(False, False)
 
 
 def chosen(**own: Any) -> Choice:
@@ -31,8 +33,8 @@ def chosen(**own: Any) -> Choice:
 
 def written(
     choice: Choice,
-    found: Survey = Survey(900, 100, (28, 28, 1), True, {"a": 900}),
-    changes: Changes = Changes(False, False),
+    found: Survey = FOUND,
+    changes: Changes = UNVARIED,
     precision: Precision = Precision.FLOAT32,
 ) -> str:
     shaped = shape(found, choice.minutes)

@@ -44,12 +44,14 @@ def _everything(operation, z: Tensor, training: bool) -> dict[str, Tensor]:  # t
 def test_kernels_give_what_torch_gives(
     shape: tuple[int, ...], training: bool, layout: torch.memory_format
 ) -> None:
+    """The fraction for tanh costs gradients up to 8e-5 of a pixel's slope, near |u| = 4.3."""
     z = (2.0 * draw(*shape) + 3.0).contiguous(memory_format=layout)
     exact = _everything(_torch, z.double(), training)
     for name, found in _everything(_fused, z, training).items():
         assert found.dtype == torch.float32
         most = float(exact[name].abs().max())
-        np.testing.assert_allclose(found, exact[name], rtol=1e-5, atol=1e-5 * most, err_msg=name)
+        close = 1e-4 if name.startswith("d") else 1e-5
+        np.testing.assert_allclose(found, exact[name], rtol=1e-5, atol=close * most, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -81,7 +83,17 @@ def test_gelu_and_its_slope_are_those_of_torch() -> None:
     (expected,) = torch.autograd.grad(y.sum(), exact)
     found = np.array([(gelu(value), slope(value)) for value in u])
     np.testing.assert_allclose(found[:, 0], y.detach(), rtol=1e-5, atol=5e-5)
-    np.testing.assert_allclose(found[:, 1], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found[:, 1], expected, rtol=0, atol=1e-4)
+
+
+def test_the_slope_of_an_outlier_is_0_or_1() -> None:
+    """A single bright pixel of a batch can be hundreds of deviations above the mean."""
+    for size in (5.0, 20.0, 100.0, 1000.0, 1e6):
+        u = np.float32(size)
+        assert slope(u) == pytest.approx(1.0, abs=1e-5)
+        assert slope(-u) == pytest.approx(0.0, abs=1e-5)
+        assert gelu(u) == pytest.approx(size, rel=1e-5)
+        assert gelu(-u) == pytest.approx(0.0, abs=1e-6 * size)
 
 
 def test_what_is_not_finite_stays_so() -> None:

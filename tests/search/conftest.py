@@ -24,7 +24,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
 
     def poison(*victims: int, at: int, part: str = "x", among: int | None = None) -> None:
         def poisoned(self: Siblings, *rest: Any, **options: Any) -> Any:
-            now = self._steps + 1 == at and among in (None, len(self))
+            now = self._made.max() + 1 == at and among in (None, len(self))
             done = step(self, *rest, **options) if part == "v" else None
             for i in victims if now else ():
                 with torch.no_grad():

@@ -188,7 +188,7 @@ def test_particles_of_a_portfolio_stand_still_for_a_part_of_the_budget(
 
 
 def test_particles_of_a_portfolio_wait_for_their_part_of_a_smaller_budget() -> None:
-    _, found = _portfolio(0.5, limits=Limits(network_steps=4 * 8.0), confidence=100.0)
+    _, found = _portfolio(0.5, limits=Limits(network_steps=4 * 8.0), min_lead=10.0)
     assert (found.reason, found.steps) == ("budget", 8)
     _, found = _portfolio(0.5, limits=Limits(network_steps=4 * 8.0))
     assert min(row["step"] for row in found.particles if row["moved"]) == 4
@@ -207,7 +207,7 @@ def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
 
 def test_a_round_of_equal_flops_counts_the_steps_of_each_network() -> None:
     """The global step goes on by the steps of the winner, of which cheap networks make more."""
-    setting, found = _portfolio(max_steps=200, part=0.05, equal="flops")
+    _, found = _portfolio(max_steps=200, part=0.05, equal="flops")
     turns = Turns(4, np.array([float(row["flops"]) for row in found.architectures]))
     for _ in range(found.steps):
         turns.next()
