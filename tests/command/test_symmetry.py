@@ -71,6 +71,7 @@ def test_a_class_that_is_a_side_is_shifted_and_not_mirrored() -> None:
     assert kept(symmetry(*sides(900), 1)) == (False, True)
 
 
+@pytest.mark.filterwarnings("error")  # a user of `nasflow init` sees no warning of torch either
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 6, 9])
 def test_too_few_images_say_nothing(count: int) -> None:
     for images, labels in (columns(count), textures(count)):
