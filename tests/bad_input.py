@@ -84,7 +84,7 @@ def pretrain(section: Mapping[str, Any], *options: str) -> Make:
     """Pretrain a network on the sound data."""
 
     def make(folder: Path) -> list[str]:
-        stage = ["pretrain", "--config", json.dumps({"pretrain": section})]
+        stage = ["pretrain", "--config", json.dumps({"pretrain": section}), "--algorithm", "nasgd"]
         where = [
             "--data",
             str(folder / "data"),

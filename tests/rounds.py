@@ -30,6 +30,7 @@ def prepare(folder: Path) -> Path:
     sections = {"base": {"widths": [4, 4, 8]}, "pretrain": {"epochs": 2.0}}
     training.pretrain(
         config=json.dumps(sections),
+        algorithm="nasgd",
         data=folder / "data",
         seed=0,
         out=folder / "pretrain/network",

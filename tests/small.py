@@ -51,7 +51,8 @@ def prepare(here: Path) -> Path:
 
 def pretrain(folder: Path, out: Path, seed: int = 0, epochs: float = 1.0) -> None:
     sections = {"base": {"widths": [4, 4]}, "pretrain": {"batch_size": 8, "epochs": epochs}}
-    training.pretrain(config=json.dumps(sections), out=out / "network", **_given(folder, seed))
+    given = {"algorithm": "nasgd", **_given(folder, seed)}
+    training.pretrain(config=json.dumps(sections), out=out / "network", **given)
 
 
 def final(folder: Path, out: Path, seed: int = 0, **more: Any) -> None:

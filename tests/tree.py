@@ -46,7 +46,8 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
     given: dict[str, Any] = {"data": data, "seed": 0, "device": "cpu", "threads": 1}
     network, budget = search / "pretrain/network", json.dumps({"rounds": rounds})
     sections = {"base": {"widths": [4, 4]}, "pretrain": TRAINED}
-    training.pretrain(config=json.dumps(sections), out=network, **given)
+    config = json.dumps(sections)
+    training.pretrain(config=config, algorithm=algorithm, out=network, **given)
     selecting.plan(config=budget, out=search / "search/plan.json")
     folders = [search / f"search/round_{number}" for number in range(1, rounds + 1)]
     parents = [network, *(folder / "winner" for folder in folders)]

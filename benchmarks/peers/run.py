@@ -20,6 +20,7 @@ from benchmarks.peers.meter import Meter, limit
 from nasflow.architecture.architecture import Architecture
 from nasflow.comparison import tables
 from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import Algorithm
 from nasflow.config.section import plain
 from nasflow.network.base import base_network
 from nasflow.network.network import compile_kernels, initialise
@@ -159,6 +160,7 @@ def _pretrain(
         "pretrain": plain(pretrain),
         "augment": plain(experiment.augment),
     }
+    given = {"algorithm": Algorithm.NASGD, **given}  # which begins with the network at `base`
     training.pretrain(config=json.dumps(sections), out=folder / "pretrain/network", **given)
 
 

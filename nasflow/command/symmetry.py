@@ -23,6 +23,7 @@ from nasflow.randomness import generator
 
 IMAGES = 4000  # images that are looked at, at most
 FITTED = 2 / 3  # part of them to which the classifier is fitted
+LEAST = 3  # two images to fit the classifier to, and one to measure it on
 FILTERS, SIDE, GRID = 64, 5, 5  # random filters, their side in pixels, cells per side of the grid
 RIDGE = 0.1  # weight of the squared coefficients, per image
 KEPT = 0.6  # part of the accuracy above chance that a change must keep
@@ -65,13 +66,13 @@ def symmetry(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], shift
         labels: their classes, from 0, (n,).
         shift: the pixels by which images are shifted.
     """
+    if len(pixels) < LEAST:
+        return Symmetry(0.0, 1.0, 0.0, 0.0, 0)
     drawn = generator("symmetry", 0).permutation(len(pixels))[:IMAGES]
     images = torch.from_numpy(pixels[drawn]).permute(0, 3, 1, 2).float()
     images = (images - images.mean()) / images.std().clamp_min(1e-6)
-    known, fitted = torch.from_numpy(labels[drawn]), max(1, int(FITTED * len(drawn)))
+    known, fitted = torch.from_numpy(labels[drawn]), int(FITTED * len(drawn))
     measured, truth = images[fitted:], known[fitted:]
-    if not len(measured):
-        return Symmetry(0.0, 1.0, 0.0, 0.0, 0)
     classify = _Classifier(images[:fitted], known[:fitted])
     moves = [(0, shift), (0, -shift), (shift, 0), (-shift, 0)]
     accuracies = [

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.kernels.batch_norm_kernels import Kept, Pair, Rule, Three, factors, line
+from nasflow.kernels.line import Kept, Pair, Rule, Three, factors, line
 from nasflow.kernels.maps import Map, narrow, widen
 from nasflow.kernels.rows import Channels, Wide, compiled, fold, rows_of, tile
 
 HALF, ONE, THREE = np.float32(0.5), np.float32(1.0), np.float32(3.0)
 ROOT, CUBE = np.float32(np.sqrt(2.0 / np.pi)), np.float32(0.044715)
 BOUND = np.float32(6.29)  # there the fraction reaches 1, and tanh is 1 up to 7e-6
+LIMIT = np.float32(4.308)  # there v reaches BOUND; beyond it the slope is 0 or 1 up to 1e-4
 P0, P1, P2, P3 = map(np.float32, (34459425.0, 4729725.0, 135135.0, 990.0))
 Q0, Q1, Q2, Q3, Q4 = map(np.float32, (34459425.0, 16216200.0, 945945.0, 13860.0, 45.0))
 
@@ -46,7 +47,11 @@ def gelu(u: Any) -> Any:
 
 @compiled
 def slope(u: Any) -> Any:
-    """Compute the derivative of gelu at u."""
+    """Compute the derivative of gelu at u.
+
+    u is bounded, because the cubic factor would blow up the rounding error of 1 - t^2 for large u.
+    """
+    u = min(max(u, -LIMIT), LIMIT)
     t = hyperbolic(ROOT * u * (ONE + CUBE * u * u))
     return HALF + HALF * t + HALF * u * (ONE - t * t) * ROOT * (ONE + THREE * CUBE * u * u)
 

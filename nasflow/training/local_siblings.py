@@ -77,7 +77,7 @@ class LocalSiblings:
         train: Sequence[Batch],
         validation: Sequence[Batch] | None,
         tau: float,
-        rate: float,
+        rates: Sequence[float],
     ) -> list[Outcome]:
         """Train and validate siblings side by side.
 
@@ -86,14 +86,15 @@ class LocalSiblings:
             train: one batch for all, or one for each sibling of the round.
             validation: the same for validation; None for none.
             tau: the step size.
-            rate: how far the running averages move towards the newest values, from 0 to 1.
+            rates: how far the running averages of each sibling of the round move towards the
+                newest values, from 0 to 1.
 
         Returns:
             One row for each sibling, in the order of `order`.
         """
 
         def training(i: int) -> Part:
-            return self._timed(lambda: self.train(i, train, tau, rate))
+            return self._timed(lambda: self.train(i, train, tau, rates[i]))
 
         def validating(i: int, trained: Part) -> Part:
             if validation is None or trained.starved:
@@ -119,7 +120,7 @@ class LocalSiblings:
             train: as in `step`.
             validation: as in `step`.
             tau: as in `step`.
-            rate: as in `step`.
+            rate: how far the running averages move towards the newest values, from 0 to 1.
 
         Returns:
             The training loss and the validation loss in nats, tensors of no dimension.
@@ -130,7 +131,7 @@ class LocalSiblings:
         return loss, self.validate(i, validation)
 
     def train(self, i: int, train: Sequence[Batch], tau: Tau, rate: Tau) -> Tensor:
-        """Train sibling i on its batch; the arguments are those of `step`.
+        """Train sibling i on its batch; the arguments are those of `train_and_validate`.
 
         Returns:
             The mean loss in nats before the step, a tensor of no dimension.

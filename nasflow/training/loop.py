@@ -86,8 +86,8 @@ def training_loop(
     """
     done = 0
     if kept := keeper.before(live.fingerprints, longest):
-        live.restore(kept.siblings, kept.step)
         course.recall(Memory(kept.facts, kept.arrays))
+        live.restore(kept.siblings, kept.step if turns is None else turns.made)
         done = kept.step
     while more(done):
         k, step_size = first + done, tau(done)

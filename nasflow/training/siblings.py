@@ -96,7 +96,7 @@ class Siblings:
         self._ranks, self._average, self._precision = ranks, average, precision
         self._manner = Manner(update, average, label_smoothing, precision == Precision.BFLOAT16)
         self._start, self._gains = list(networks), list(gains)
-        self._steps, self._measured = 0, 0
+        self._measured, self._made = 0, np.zeros(len(networks), dtype=np.int64)
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
         self.starved = np.zeros(len(networks), dtype=bool)
@@ -149,14 +149,14 @@ class Siblings:
         form = torch.contiguous_format
         return {name: t.cpu().clone(memory_format=form) for name, t in found.items()}
 
-    def restore(self, states: Sequence[Tensors], steps: int) -> None:
+    def restore(self, states: Sequence[Tensors], steps: int | np.ndarray) -> None:
         """Put all siblings back to where they stood after an earlier step.
 
         Args:
             states: what `state` returned for each sibling.
-            steps: how many steps they had made then.
+            steps: how many steps all of them, or each of them, had made then.
         """
-        self._steps = steps
+        self._made[:] = steps
         for i, sibling in self._live.items():
             sibling.restore(states[i])
 
@@ -185,24 +185,25 @@ class Siblings:
             Training losses and validation losses in nats, (m,) each; NaN without validation, and
             for siblings that rest, make no step, or whose memory ran out.
         """
-        self._steps += 1
-        rate = 1.0 / min(self._average, self._steps + 1)
+        idle = self._resting if only is None else self._resting | ~only
+        self._made += ~idle
+        rates = 1.0 / np.minimum(self._average, self._made + 1)
         mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the most expensive first
         rows: Sequence[Outcome]
         if self._captured is not None:
+            rate = float(rates.min())  # that of all siblings that do not rest
             rows = [Outcome(*row) for row in self._captured.run(mine, train, validation, tau, rate)]
         else:
-            idle = self._resting if only is None else self._resting | ~only
             mine = [i for i in mine if not idle[i]]
-            rows = self._local.step(mine, train, validation, tau, rate)
-        if self._steps >= heap.SETTLED:
+            rows = self._local.step(mine, train, validation, tau, rates.tolist())
+        if self._made.max() >= heap.SETTLED:
             heap.keep()
         table = self._ranks.merge(
             dict(zip(mine, rows, strict=True)), len(self), len(Outcome._fields)
         )
         self._seconds += table[:, 2]
         self.starved = table[:, 3] > 0.0
-        table[self._resting if only is None else self._resting | ~only] = float("nan")
+        table[idle] = float("nan")
         self._measured += only is None
         if self._measured == MEASURED and self._captured is None and only is None:
             self._rebalance()

@@ -1,18 +1,49 @@
-"""Every configuration that `nasflow init` writes is accepted."""
+"""Every configuration that `nasflow init` writes is accepted and says what was derived."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
-from nasflow.command.experiment_files import config_text
-from nasflow.command.sizing import lengths, narrowed, shape
+from nasflow.command.experiment_files import config_text, readme_text, snakefile_text
+from nasflow.command.sizing import CHILDREN, PORTFOLIO, lengths, shape
 from nasflow.command.survey import Survey
+from nasflow.command.symmetry import Symmetry
 from nasflow.config import files as config_file
+from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import Algorithm, Precision
+
+WHERE = Path("/photos/it's {x} #1")
+TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)
+FOUND = Survey(900, 100, (28, 28, 1), True, {"a": 900})
+UNVARIED = Changes(False, False)
+
+
+def chosen(**own: Any) -> Choice:
+    made = Choice("mine", "folder", WHERE, WHERE, 5.0, "nasagd", "cpu", 4)
+    return made._replace(**own)
+
+
+def written(
+    choice: Choice,
+    found: Survey = FOUND,
+    changes: Changes = UNVARIED,
+    precision: Precision = Precision.FLOAT32,
+) -> str:
+    shaped = shape(found, choice.minutes)
+    return config_text(choice, shaped, lengths(choice.minutes), precision, changes)
+
+
+def read(text: str) -> Experiment:
+    experiment: Experiment = config_file.experiment([], yaml.safe_load(text))
+    return experiment
 
 
 @st.composite
@@ -26,18 +57,61 @@ def surveys(draw: st.DrawFn) -> Survey:
 
 
 @settings(deadline=None)
-@given(surveys(), st.floats(2, 1e4), st.floats(1e9, 1e15), st.booleans())
-def test_any_survey_time_and_speed_give_a_config_that_is_accepted(
-    found: Survey, minutes: float, speed: float, gpu: bool
+@given(
+    surveys(),
+    st.floats(2, 1e4),
+    st.sampled_from(
+        [("cpu", Precision.FLOAT32), ("cpu", Precision.BFLOAT16), ("cuda", "bfloat16")]
+    ),
+    st.builds(Changes, st.booleans(), st.booleans(), st.sampled_from([None, TOLD])),
+)
+def test_any_survey_and_time_give_a_config_that_is_accepted(
+    found: Survey, minutes: float, machine: tuple[str, Precision], changes: Changes
 ) -> None:
-    device = "cuda" if gpu else "cpu"
-    where = Path("/photos/it's {x} #1")
-    chosen = Choice("mine", "folder", where, where, minutes, "nasagd", device, 4)
-    shaped = narrowed(shape(found, minutes), len(found.classes), minutes, speed)
-    sized = lengths(shaped, len(found.classes), minutes, speed)
-    text = config_text(chosen, shaped, sized, None if gpu else speed)
-    experiment = config_file.experiment([], yaml.safe_load(text))
-    assert experiment.data.train == str(where)
-    assert experiment.budget.flops is not None
-    assert experiment.budget.flops > shaped.base(len(found.classes)).flops
-    assert shaped.batch <= shaped.train and shaped.validation_batch <= shaped.validation
+    device, precision = machine
+    choice = chosen(minutes=minutes, device=device)
+    experiment = read(written(choice, found, changes, precision))
+    shaped, sized = shape(found, minutes), lengths(minutes)
+    assert experiment.data.train == experiment.data.test == str(WHERE)
+    assert experiment.data.size == shaped.size
+    assert (experiment.budget.seconds, experiment.budget.rounds) == (sized.search, None)
+    assert experiment.final.total_seconds == sized.total
+    assert experiment.augment.flip == changes.flip
+    assert experiment.augment.shift == (shaped.shift if changes.shift else 0)
+    assert experiment.search.batch_size == experiment.final.batch_size == shaped.batch
+    assert experiment.search.validation_batch_size == shaped.validation_batch
+    sections = (experiment.pretrain, experiment.search, experiment.final)
+    assert {(s.precision, s.optimizer) for s in sections} == {(precision, "muon")}
+    assert (experiment.device, experiment.threads) == (device, choice.threads)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_every_algorithm_can_be_asked_for(algorithm: str) -> None:
+    experiment = read(written(chosen(algorithm=algorithm)))
+    assert experiment.algorithms == (algorithm,)
+    assert experiment.base.portfolio == PORTFOLIO
+    assert experiment.pretrain.epochs == 0.0
+    assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1 == CHILDREN + 1
+
+
+def test_a_comment_says_what_the_quick_classifier_saw() -> None:
+    text = written(chosen(), changes=Changes(False, True, TOLD))
+    said = "a quick classifier is right in 81%, and then in "
+    (flip,) = (line for line in text.splitlines() if line.startswith("  flip: false # "))
+    (shift,) = (line for line in text.splitlines() if line.startswith("  shift: 1 # "))
+    assert flip.endswith(said + "12%") and shift.endswith(said + "79%")
+    assert "quick classifier" not in written(chosen(), changes=Changes(True, True))
+
+
+def test_a_source_without_files_has_no_paths() -> None:
+    data = yaml.safe_load(written(chosen(source="digits", train=None, test=None)))["data"]
+    assert data == {"source": "digits"}
+
+
+def test_readme_and_snakefile_name_the_folders() -> None:
+    workflow = Path("/clone/it's/workflow/Snakefile")
+    assert f"include: {str(workflow)!r}" in snakefile_text(workflow)
+    text = readme_text(chosen(), Path("/here/my leaves"), workflow, Path("/venv/bin"))
+    assert "cd '/here/my leaves'" in text
+    assert "/venv/bin/snakemake --cores 4 final_model" in text
+    assert "nasflow show results/mine/nasagd/seed_0" in text

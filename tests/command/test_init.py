@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from nasflow.__main__ import main
 from nasflow.command import init as module
+from nasflow.command import speed
+from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
 from nasflow.command.init import told
 from nasflow.command.sizing import shape
+from nasflow.command.speed import Speed
 from nasflow.command.survey import Survey
-
-SPEED = 2e11
+from nasflow.config.kinds import Precision
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the measurement of the machine by a number."""
-    monkeypatch.setattr(module, "_speed", lambda *_: SPEED)
+    """Replace the measurement of the machine by an answer."""
+    monkeypatch.setattr(module, "_precision", lambda *_: Precision.FLOAT32)
 
 
 def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:
@@ -45,6 +47,7 @@ def test_a_folder_is_made_once_and_runs(tmp_path: Path, capsys: pytest.CaptureFi
     assert "uneven: 'a' has 4.5 times the images of 'b'" in out
     assert "no problem found, experiment my_leaves" in out
     assert "resized to 30 x 30 (data.size)" in out
+    assert "training images are not varied (augment)" in out  # black pictures say nothing
     folder = tmp_path / "My Leaves"
     assert main(["check", str(folder / "config.yaml")]) == 0
     snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "-n"]
@@ -100,6 +103,34 @@ def test_the_machine_is_measured_by_training(capsys: pytest.CaptureFixture[str])
     chosen = Choice("mine", "digits", None, None, 5, "nasgd", "cpu", 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PATIENCE", 0.1)
-        speed = module._speed(chosen, shape(found, 5), 2)
-    assert np.isfinite(speed) and speed > 1e6
-    assert "training measured: " in capsys.readouterr().out
+        precision = module._precision(chosen, shape(found, 5), 2)
+    out = capsys.readouterr().out
+    assert precision in (Precision.FLOAT32, Precision.BFLOAT16)
+    measured = rf"^training measured: \S+ FLOPs per second, 1 threads, {precision}; "
+    assert re.search(measured + r"chain7 would see each image \d+ times", out)
+
+
+def test_the_faster_number_format_is_taken_and_a_busy_machine_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = shape(Survey(100, 20, (8, 8, 1), True, {"a": 50, "b": 50}), 5)
+    chosen = Choice("mine", "digits", None, None, 5, "nasgd", "cpu", 2)
+    for fast in (Precision.FLOAT32, Precision.BFLOAT16):
+        speeds = {kind: Speed(1e11 * (1 + (kind == fast)), 0.5) for kind in Precision}
+        monkeypatch.setattr(speed, "training_speed", lambda *given, s=speeds: s[given[-1]])
+        assert module._precision(chosen, found, 2) == fast
+        assert "the threads could compute 50% of the time" in capsys.readouterr().out
+    assert module._precision(chosen._replace(device="cuda"), found, 2) == Precision.BFLOAT16
+
+
+@pytest.mark.parametrize(
+    ("allowed", "line"),
+    [
+        (Changes(False, False), "training images are not varied (augment)"),
+        (Changes(True, False), "training images are mirrored (augment)"),
+        (Changes(False, True), "training images are shifted by up to 2 px (augment)"),
+        (Changes(True, True), "training images are mirrored and shifted by up to 2 px (augment)"),
+    ],
+)
+def test_how_images_are_varied_is_told(allowed: Changes, line: str) -> None:
+    assert module._augmented(allowed, 2) == [line]

@@ -1,25 +1,93 @@
-"""The stages that `nasflow init` plans take the time that was given."""
+"""What `nasflow init` derives from the images and from the time."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nasflow.command.sizing import CHILDREN, lengths, narrowed, shape
+from nasflow.architecture.templates import TEMPLATES
+from nasflow.command.sizing import BATCH, PORTFOLIO, SEARCH, SMALL_BATCH, lengths, shape
 from nasflow.command.survey import Survey
 
-SPEED = 2e11
+
+def survey(
+    images: int = 50_000,
+    size: tuple[int, int, int] = (32, 32, 3),
+    *,
+    uniform: bool = True,
+    test: int = 10_000,
+) -> Survey:
+    return Survey(images, test, size, uniform, {str(i): images // 10 for i in range(10)})
 
 
-@pytest.mark.parametrize("minutes", [10, 20, 60, 600])
-def test_the_stages_take_the_time_that_was_given(minutes: float) -> None:
-    found = Survey(50_000, 10_000, (32, 32, 3), True, {str(i): 5000 for i in range(10)})
-    shaped = narrowed(shape(found, minutes), 10, minutes, SPEED)
-    sized = lengths(shaped, 10, minutes, SPEED)
-    pretrain = 3 * shaped.base(10).flops * shaped.train * sized.pretrain_epochs
-    mean = (shaped.base(10).flops + sized.max_flops) / 2
-    images = 3 * shaped.batch + shaped.validation_batch
-    search = sized.steps * (CHILDREN + 1) * mean * images
-    seconds = (pretrain + search + sized.final_flops) / SPEED
-    assert (0.7 if minutes <= 60 else 0.3) * 60 * minutes <= seconds <= 1.1 * 60 * minutes
-    passes = sized.final_flops / (3 * sized.max_flops * shaped.train)
-    assert passes >= 14  # even of the largest network that the search may find
+@given(st.floats(2, 1e4))
+def test_all_stages_together_take_nearly_the_time_that_was_given(minutes: float) -> None:
+    sized = lengths(minutes)
+    assert 0.7 * 60 * minutes <= sized.total <= 60 * minutes
+    assert sized.search == pytest.approx(SEARCH * sized.total, abs=0.1)
+
+
+def test_programs_take_seconds_to_start() -> None:
+    assert lengths(6) == (325.0, 97.5)
+    assert lengths(2).total == 90.0  # at least three quarters of the time
+
+
+@pytest.mark.parametrize(
+    ("size", "uniform", "minutes", "expected"),
+    [
+        ((28, 28, 1), True, 5, None),
+        ((48, 20, 3), True, 5, None),
+        ((49, 20, 3), True, 5, 20),
+        ((28, 28, 1), False, 5, 28),
+        ((500, 400, 3), True, 5, 32),
+        ((500, 400, 3), False, 59, 32),
+        ((500, 400, 3), False, 60, 48),
+        ((500, 400, 3), False, 120, 64),
+        ((5, 4, 3), False, 5, 8),
+    ],
+)
+def test_images_of_one_small_size_keep_it(
+    size: tuple[int, int, int], uniform: bool, minutes: float, expected: int | None
+) -> None:
+    shaped = shape(survey(size=size, uniform=uniform), minutes)
+    assert shaped.size == expected
+    height, width = (expected, expected) if expected else size[:2]
+    assert shaped.image == (size[2], height, width)
+
+
+@pytest.mark.parametrize(("side", "shift"), [(8, 1), (16, 1), (31, 1), (32, 2), (48, 3)])
+def test_images_are_shifted_by_a_sixteenth(side: int, shift: int) -> None:
+    assert shape(survey(size=(side, side, 1)), 5).shift == shift
+
+
+def test_a_fifth_is_held_out_where_there_is_no_test_set() -> None:
+    found = shape(survey(1000, test=0), 5)
+    assert (found.train, found.validation) == (720, 80)
+    found = shape(survey(1000, test=200), 5)
+    assert (found.train, found.validation) == (900, 100)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch"), [(50_000, BATCH), (5_000, SMALL_BATCH), (711, 64), (600, 32), (12, 8)]
+)
+def test_an_epoch_has_ten_steps_or_more(images: int, batch: int) -> None:
+    found = shape(survey(images), 5)
+    assert found.batch == batch
+    assert found.train // found.batch >= 10 or found.batch == 8
+
+
+@given(
+    st.integers(2, 10**6), st.tuples(*[st.integers(1, 700)] * 2, st.sampled_from([1, 3])),
+    st.booleans(), st.booleans(), st.floats(2, 1e4),
+)  # fmt: skip
+def test_sizes_fit_the_images_whatever_they_are(
+    images: int, size: tuple[int, int, int], uniform: bool, tested: bool, minutes: float
+) -> None:
+    found = shape(survey(images, size, uniform=uniform, test=100 * tested), minutes)
+    assert 1 <= found.batch <= found.train
+    assert 1 <= found.validation_batch <= found.validation
+    assert found.train + found.validation <= images
+    for name in PORTFOLIO:
+        if min(found.image[1:]) >= 2:
+            assert TEMPLATES[name](found.image, 10).shapes[0] == found.image

@@ -9,7 +9,8 @@ from config_schema import SCHEMA, schema_text
 from places import ROOT
 
 from nasflow.config.experiment import Experiment
-from nasflow.config.reading import parse
+from nasflow.config.kinds import Template
+from nasflow.config.reading import ConfigError, parse
 from nasflow.config.schema import schema
 from nasflow.config.section import plain
 
@@ -34,6 +35,65 @@ def test_the_default_config_shows_every_key() -> None:
     assert list(keys(default_config())) == list(
         keys(plain(parse(Experiment, {"budget": {"rounds": 1}})))
     )
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (
+            {"base": {"portfolio": ["chain6"], "network": "a/b"}, "pretrain": {"epochs": 0.0}},
+            "base.portfolio: expected [] together with base.network",
+        ),
+        (
+            {"base": {"portfolio": ["chain6"]}, "pretrain": {"epochs": 2.0}},
+            "pretrain.epochs: 2.0; expected 0 with base.portfolio, whose networks all begin with "
+            "random weights in round 1",
+        ),
+        (
+            {"algorithms": ["nash", "race"]},
+            "base.portfolio: race needs two networks or more, such as [chain6, chain7]",
+        ),
+        (
+            {
+                "algorithms": ["race"],
+                "base": {"portfolio": ["chain6"]},
+                "pretrain": {"epochs": 0.0},
+            },
+            "base.portfolio: race needs two networks or more, such as [chain6, chain7]",
+        ),
+    ],
+)
+def test_a_portfolio_that_cannot_begin_a_search_is_refused(
+    raw: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(Experiment, {"budget": {"rounds": 1}, **raw})
+    assert str(error.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({"base": {"portfolio": ["chain9"]}}, "chain9"),
+        ({"base": {"portfolio": ["chain6", "chain6"]}}, "a value stands twice"),
+        ({"base": {"portfolio_part": 0.0}}, "base.portfolio_part: 0.0; expected more than 0.0"),
+        ({"base": {"portfolio_part": 1.5}}, "base.portfolio_part: 1.5; expected"),
+        ({"final": {"schedule": "line"}}, "final.schedule: 'line'; expected one of cosine, linear"),
+        ({"search": {"equal": "time"}}, "search.equal: 'time'; expected one of steps, flops"),
+    ],
+)
+def test_a_wrong_choice_is_refused(raw: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(Experiment, {"budget": {"rounds": 1}, "pretrain": {"epochs": 0.0}, **raw})
+    assert problem in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_portfolio_is_a_list_of_templates() -> None:
+    names = ["resnet20", "airbench"]
+    raw = {"base": {"portfolio": names}, "algorithms": ["race"], "pretrain": {"epochs": 0}}
+    base = parse(Experiment, {"budget": {"rounds": 1}, **raw}).base
+    assert base.portfolio == (Template.RESNET20, Template.AIRBENCH)
+    assert plain(base)["portfolio"] == names
 
 
 def test_the_default_config_is_valid_by_parser_and_by_schema() -> None:

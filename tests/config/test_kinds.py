@@ -44,3 +44,10 @@ def test_an_unknown_optimizer_raises() -> None:
 
 def test_a_member_is_the_text_of_the_file() -> None:
     assert kinds.Optimizer.MUON == "muon" and f"{kinds.Optimizer.MUON}" == "muon"
+
+
+def test_fixed_networks_are_the_templates_and_no_baselines() -> None:
+    assert tuple(map(str, kinds.FIXED)) == tuple(map(str, kinds.Template))
+    groups = (kinds.FIXED, kinds.BASELINES, kinds.PARTICLES)
+    assert len({*kinds.FIXED, *kinds.BASELINES, *kinds.PARTICLES}) == sum(map(len, groups))
+    assert set(kinds.STARTS) == {*kinds.PARTICLES, kinds.Algorithm.RACE}

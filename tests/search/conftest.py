@@ -23,13 +23,13 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
     step = Siblings.step
 
     def poison(*victims: int, at: int, part: str = "x", among: int | None = None) -> None:
-        def poisoned(self: Siblings, *rest: Any) -> Any:
-            now = self._steps + 1 == at and among in (None, len(self))
-            done = step(self, *rest) if part == "v" else None
+        def poisoned(self: Siblings, *rest: Any, **options: Any) -> Any:
+            now = self._made.max() + 1 == at and among in (None, len(self))
+            done = step(self, *rest, **options) if part == "v" else None
             for i in victims if now else ():
                 with torch.no_grad():
                     next(iter(getattr(self._live[i].last, part).values())).fill_(float("nan"))
-            return done or step(self, *rest)
+            return done or step(self, *rest, **options)
 
         monkeypatch.setattr(Siblings, "step", poisoned)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from quick import STEPS, base_network, round_of, setting_of
 from still import setting
 
-from nasflow.config.kinds import BASELINES, Algorithm
+from nasflow.config.kinds import BASELINES, Algorithm, Template
 from nasflow.search import baselines, neighbourhood
 from nasflow.search.budget import Limits
 from nasflow.search.children import propose, starts
@@ -185,8 +185,10 @@ def test_where_no_child_is_legal_the_parent_stays(
 def test_a_round_repeats_bit_for_bit(algorithm: str) -> None:
     """The same arguments give the same rows and the same weights."""
     setting = setting_of(6, max_steps=8, warmup_steps=2)._replace(algorithm=Algorithm(algorithm))
+    if algorithm == "race":
+        setting = setting._replace(portfolio=(Template.CHAIN6, Template.CHAIN7))
     one, two = (round_of(algorithm, setting) for _ in range(2))
-    assert len(one.particles) > 5
+    assert len(one.particles) > 5 or algorithm == "most_flops"
     assert repr(one.particles) == repr(two.particles)  # NaN is equal to NaN here
     assert one.architectures == two.architectures
     for part in ("x", "v", "buffers"):
@@ -203,3 +205,24 @@ def test_where_all_networks_diverge_the_parent_stays() -> None:
     assert all(row["died_at"] for row in found.architectures)
     x = base_network().x
     assert all(torch.equal(t, x[name]) for name, t in found.network.x.items())
+
+
+def test_most_flops_takes_the_dearest_child_untrained() -> None:
+    for seed in range(4):
+        setting = setting_of(seed)
+        found = round_of("most_flops", setting, k=11)
+        children = [child.network for child in propose(base_network(), 11, setting)]
+        flops = [network.architecture.flops for network in children]
+        taken = children[int(np.argmax(flops))]
+        assert (found.steps, found.network_steps, found.k, found.particles) == (0, 0, 11, [])
+        assert (found.reason, found.winner) == ("recentred", 1)
+        assert found.network.architecture == taken.architecture
+        assert all(torch.equal(found.network.x[name], t) for name, t in taken.x.items())
+        assert [row["flops"] for row in found.architectures][1:] == [max(flops)]
+        assert np.isfinite(found.validation_loss) and 0.0 <= found.validation_accuracy <= 1.0
+
+
+def test_most_flops_is_exhausted_where_no_child_is_legal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbourhood, "PATIENCE", 20)
+    found = round_of("most_flops", setting_of(constraints={"max_parameters": 1}))
+    assert (found.reason, found.winner, len(found.architectures)) == ("exhausted", 0, 1)

@@ -9,7 +9,9 @@ import torch
 from quick import base_network, setting_of
 from rounds import run
 
+from nasflow.config.kinds import Template
 from nasflow.config.search import COMPOUND_WEIGHTS
+from nasflow.network.base import template_network
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import initialise
 from nasflow.search.children import propose, starts
@@ -51,3 +53,23 @@ def test_compound_moves_make_children_of_different_kinds(folder: Path) -> None:
     assert set(rows.morphism) <= set(COMPOUND_WEIGHTS) and rows.morphism.is_unique
     assert len(rows) == 4 and (rows.output_change < 1e-4).all()
     assert rows.site.str.fullmatch(r"\d+(,\d+)?").all()
+
+
+def test_a_portfolio_makes_one_child_of_each_further_template() -> None:
+    parent = template_network("chain6", (1, 8, 8), 3, 4, torch.zeros(1, 1, 8, 8))
+    names = (Template.CHAIN6, Template.AIRBENCH, Template.RESNET20)
+    setting = setting_of(4)._replace(portfolio=names)
+    children = propose(parent, 0, setting)
+    assert [child.morphisms for child in children] == [("airbench",), ("resnet20",)]
+    assert [child.sites for child in children] == [((),), ((),)]
+    images = setting.train.chunk(0, 192)[0]
+    for child in children:
+        expected = template_network(child.morphisms[0], (1, 8, 8), 3, 4, images)
+        assert child.network.architecture == expected.architecture
+        for mine, theirs in zip(child.network[1:], expected[1:], strict=True):
+            assert all(torch.equal(t, theirs[name]) for name, t in mine.items())
+
+
+def test_a_portfolio_of_one_network_has_no_children() -> None:
+    setting = setting_of(4)._replace(portfolio=(Template.CHAIN6,))
+    assert propose(base_network(), 0, setting) == []

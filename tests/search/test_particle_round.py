@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import portfolios
 import pytest
 import torch
 from quick import base_network, setting_of
@@ -17,11 +18,13 @@ from nasflow.config.kinds import Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.search import MORPHISMS, Search
 from nasflow.particles import flow
+from nasflow.records.offspring import offspring
 from nasflow.search.budget import Limits, finished
 from nasflow.search.particle_round import run_round
-from nasflow.search.round import Setting
+from nasflow.search.round import Round, Setting
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.tables import read_table
+from nasflow.training.turns import Turns
 
 
 def test_paired_siblings_start_exactly_equal_and_independent_ones_do_not(folder: Path) -> None:
@@ -163,3 +166,58 @@ def test_every_row_is_one_instant(folder: Path, algorithm: str, potential: str) 
     for step in range(1, int(table.step.max())):  # what a step leaves is what the next one finds
         left = table[table.step == step].count_after.to_numpy()
         np.testing.assert_array_equal(left, table[table.step == step + 1]["count"].to_numpy())
+
+
+EAGER = {"warmup_steps": 2, "confidence": 0.01, "min_lead": 0.0, "mobility": 1.0, "max_steps": 20}
+
+
+def _portfolio(part: float = 0.5, **own: Any) -> tuple[Setting, Round]:
+    setting = portfolios.setting(Algorithm.NASGD, part=part, **EAGER | own)
+    return setting, run_round(portfolios.parent(setting), 30, setting, lambda *_: None)
+
+
+@pytest.mark.parametrize(("part", "first"), [(0.5, 10), (0.2, 4), (0.05, 3)])
+def test_particles_of_a_portfolio_stand_still_for_a_part_of_the_budget(
+    part: float, first: int
+) -> None:
+    """Of 20 steps; the warm-up of two steps counts, too."""
+    setting, found = _portfolio(part)
+    assert [row["morphism"] for row in found.architectures] == portfolios.names_of(setting)
+    moving = {row["step"] for row in found.particles if row["moved"]}
+    assert min(moving) == first
+
+
+def test_particles_of_a_portfolio_wait_for_their_part_of_a_smaller_budget() -> None:
+    for part, first in ((0.5, 4), (1.0, 8)):
+        _, found = _portfolio(part, limits=Limits(network_steps=4 * 8.0))
+        assert min(row["step"] for row in found.particles if row["moved"]) == first
+        assert first <= found.steps <= 8
+
+
+def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
+    setting, found = _portfolio(max_steps=200, part=0.1)
+    assert found.reason == "recentred" and found.winner
+    won = found.architectures[found.winner]
+    assert won["morphism"] == setting.portfolio[found.winner] and won["winner"]
+    first = portfolios.parent(setting).architecture
+    g = offspring(first, won["morphism"], won["site"], won["fingerprint"])
+    assert g == found.network.architecture
+    assert (found.k, found.network_steps) == (30 + found.steps, 4 * found.steps)
+
+
+def test_a_round_of_equal_flops_counts_the_steps_of_each_network() -> None:
+    """The global step goes on by the steps of the winner, of which cheap networks make more."""
+    _, found = _portfolio(max_steps=200, part=0.05, equal="flops")
+    turns = Turns(4, np.array([float(row["flops"]) for row in found.architectures]))
+    for _ in range(found.steps):
+        turns.next()
+    assert turns.made.max() > turns.made.min() == found.steps
+    assert found.network_steps == turns.made.sum()
+    assert found.k == 30 + turns.made[found.winner]
+    assert len(found.particles) == 4 * found.steps
+
+
+def test_a_round_of_equal_seconds_runs(folder: Path) -> None:
+    out = run(folder, "s", 1, equal="seconds", max_steps=15)
+    status = json.loads((out / "status.json").read_text())
+    assert status["steps"] == 15 and status["network_steps"] >= 15 * 6

@@ -11,6 +11,7 @@ import torch
 from small import SEARCH, TRAINED
 
 import nasflow
+from nasflow.architecture.templates import TEMPLATES
 from nasflow.stages import rounds, training
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.splits import write_splits
@@ -46,7 +47,7 @@ def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
     given = {"data": tmp_path, "seed": 3, "device": "cpu", "threads": 1}
     config, search = json.dumps({k: sections[k] for k in ("base", "pretrain", "augment")}), tmp_path
     parent = tmp_path / "0/network"
-    training.pretrain(config=config, out=parent, **given)
+    training.pretrain(config=config, algorithm=algorithm, out=parent, **given)
     config = json.dumps({k: sections[k] for k in ("search", "baselines", "augment")})
     for number in (1, 2):
         search = tmp_path / str(number)
@@ -67,6 +68,25 @@ def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
         kept = read_checkpoint(there).network
         assert here.architecture == kept.architecture
         assert all(torch.equal(t, kept.x[name]) for name, t in here.x.items())
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "rounds"), [("race", 1), ("most_flops", 2), ("nasgd", 2), ("chain6", 0)]
+)
+def test_a_search_may_begin_with_a_portfolio(algorithm: str, rounds: int) -> None:
+    names = ["chain7", "chain6"]
+    budget = {"rounds": 2 if algorithm == "nasgd" else 9}
+    begin = {"base": {"portfolio": names}, "pretrain": {"epochs": 0.0}, "budget": budget}
+    sections = SECTIONS | begin
+    found = nasflow.run_search(*images(80), algorithm=algorithm, **sections)
+    first = TEMPLATES["chain6" if algorithm == "chain6" else "chain7"]((1, 8, 8), 3)
+    assert found.base.architecture == first
+    assert len(found.rounds) == rounds
+    nodes = [[row["morphism"] for row in one.architectures] for one in found.rounds]
+    if algorithm in ("race", "nasgd"):
+        assert nodes[0] == ["", "chain6"]
+    if algorithm == "nasgd":
+        assert len(nodes[1]) == 1 + SEARCH["n_neigh"] and "chain6" not in nodes[1]
 
 
 def test_a_search_starts_from_a_given_network_and_by_a_given_function() -> None:

@@ -53,5 +53,6 @@ def test_parquet_files_become_a_network_that_tells_their_classes_apart(tmp_path:
     assert rows[-1] == {"image": f"{test}, row 44", "class": "bird", "split": "test"}
     given: dict[str, Any] = {"data": tmp_path / "data", "device": "cpu", "threads": 1}
     sections = {"base": {"widths": [4, 4]}, "pretrain": {"epochs": 12.0, "batch_size": 12}}
-    training.pretrain(config=json.dumps(sections), seed=0, out=tmp_path / "p/network", **given)
+    given |= {"algorithm": "nasgd", "seed": 0, "out": tmp_path / "p/network"}
+    training.pretrain(config=json.dumps(sections), **given)
     assert read_json(tmp_path / "p/status.json")["validation_accuracy"] == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +15,8 @@ from nasflow.storage.files import read_json, write_json
 
 
 def test_pretraining_can_start_from_a_checkpoint_that_fits(folder: Path) -> None:
-    given = {
-        "data": folder / "data", "seed": 1, "device": "cpu", "threads": 1
-    }  # fmt: skip
+    given: dict[str, Any] = {"data": folder / "data", "seed": 1, "device": "cpu", "threads": 1}
+    given |= {"algorithm": "nasgd"}
     start = str(folder / "pretrain/network")
     sections = {"base": {"network": start}, "pretrain": {"epochs": 0.0}}
     training.pretrain(config=json.dumps(sections), out=folder / "again/network", **given)

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import small
-from lacking import LACKING, reader, shorter
+from lacking import LACKING, reader, shorter, zero
 from small import STAGES, STATUS, results, sketch
 
+from nasflow.config.search import MORPHISMS
+from nasflow.stages import rounds
 from nasflow.storage import attempt as attempts
 from nasflow.storage.attempt import attempt
 from nasflow.storage.files import read_json, write_json
@@ -53,6 +55,55 @@ def test_a_stage_stopped_after_every_step_ends_in_the_same_bytes(
         _stop(STAGES[name], folder, folder / "often" / name)
     STAGES[name](folder, folder / "often" / name)
     assert results(folder / "often" / name) == whole[name]
+
+
+def _in_turns(folder: Path, out: Path) -> None:
+    """A round whose networks get equal FLOPs, so that cheap ones make several steps in a turn."""
+    large = {"widen": 1.0, "enlarge_kernel": 1.0}
+    morphisms = dict.fromkeys(MORPHISMS, 0.0) | large
+    small.one_round(folder, out, equal="flops", morphisms=morphisms, min_lead=10.0)
+
+
+def test_a_round_of_equal_flops_stopped_after_any_turn_goes_on_to_the_same_bytes(
+    folder: Path, stop: Callable[..., None], tmp_path: Path
+) -> None:
+    _in_turns(folder, tmp_path / "whole")
+    status = read_json(tmp_path / "whole" / STATUS)
+    assert status["steps"] == 7 and status["network_steps"] > 3 * 7 + 3
+    for step in range(1, 7):
+        stop(step)
+        _stop(_in_turns, folder, tmp_path / str(step))
+        _in_turns(folder, tmp_path / str(step))
+        assert results(tmp_path / str(step)) == results(tmp_path / "whole"), step
+
+
+def test_turns_that_are_forgotten_are_noticed(
+    folder: Path, stop: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_turns(folder, tmp_path / "whole")
+    stop(5)
+    _stop(_in_turns, folder, tmp_path / "stopped")
+    monkeypatch.setattr(attempts, "generations", reader(partial(zero, "turns.made")))
+    _in_turns(folder, tmp_path / "stopped")
+    assert results(tmp_path / "stopped") != results(tmp_path / "whole")
+
+
+def _race(folder: Path, out: Path) -> None:
+    """A race, in which 35 steps are 9 for each rung, of which the first keeps its state."""
+    own = small.options(folder, out, algorithm="race", max_steps=36)
+    base = {"portfolio": ["chain6", "chain7"]}
+    config = json.dumps(json.loads(own["config"]) | {"base": base})
+    rounds.search_round(**own | {"config": config}, device="cpu", threads=1)
+
+
+def test_a_race_stopped_after_a_step_of_its_first_rung_goes_on_to_the_same_bytes(
+    folder: Path, stop: Callable[..., None], tmp_path: Path
+) -> None:
+    _race(folder, tmp_path / "whole")
+    stop(4)
+    _stop(_race, folder, tmp_path / "stopped")
+    _race(folder, tmp_path / "stopped")
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("what", LACKING)

@@ -13,7 +13,7 @@ import pytest
 from places import ROOT
 
 from nasflow.config.compare import FILES
-from nasflow.config.kinds import Algorithm
+from nasflow.config.kinds import BASELINES, PARTICLES, Algorithm
 
 pytestmark = pytest.mark.workflow
 
@@ -30,7 +30,7 @@ final: {epochs: null, total_epochs: 12, batch_size: 256}
 compare: {ablations: {log: {search: {potential: log}}}}
 tracking: {enabled: false}
 """
-METHODS = [*tuple(Algorithm), "nasgd-log"]
+METHODS = [*PARTICLES, *BASELINES, Algorithm.NONE, "nasgd-log"]
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

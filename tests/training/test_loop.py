@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 import torch
 from cases import network
 
@@ -13,6 +14,7 @@ from nasflow.training.batches import Batches, Split
 from nasflow.training.loop import Step, training_loop
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import Memory, Snapshot
+from nasflow.training.turns import Turns
 
 UPDATE = optim.heavy_ball(friction=1.0, weight_decay=0.0)
 
@@ -112,3 +114,67 @@ def test_from_every_state_the_loop_goes_on_bit_for_bit() -> None:
 def test_no_step_is_made_where_none_is_wanted() -> None:
     steps, _ = run(0, Counting(), Drawer())
     assert not steps
+
+
+class InTurns(Counting):
+    """A course that keeps the state of the turns, too."""
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__()
+        self.turns = turns
+
+    def remember(self) -> Memory:
+        return super().remember()._replace(arrays=self.turns.state())
+
+    def recall(self, memory: Memory) -> None:
+        self.losses = list(memory.facts["losses"])
+        self.turns.restore(memory.arrays)
+
+
+def in_turns(
+    count: int, average: int, keeper: Drawer | None = None
+) -> tuple[InTurns, list[dict[str, torch.Tensor]]]:
+    """Train two siblings, the first of which costs three times as much as the second."""
+    turns = Turns(2, np.array([3.0, 1.0]))
+    course = InTurns(turns)
+    with Siblings([network(0, 1), network(1, 1)], UPDATE, average=average) as live:
+        for step in training_loop(
+            live,
+            [batches()],
+            lambda done: 0.05,
+            course,
+            validation=[batches("validation")],
+            keeper=keeper or Drawer(),
+            first=7,
+            more=lambda done: done < count,
+            turns=turns,
+        ):
+            course.losses += [float(x) for x in (*step.train_loss, *step.validation_loss)]
+            assert np.isfinite(course.losses).all()
+        return course, [live.state(0), live.state(1)]
+
+
+@pytest.mark.parametrize("average", [1, 5])
+def test_siblings_of_different_costs_go_where_plain_loops_of_their_lengths_go(average: int) -> None:
+    course, found = in_turns(4, average)
+    assert course.turns.made.tolist() == [4, 12]
+    stream = batches()
+    for i, steps in enumerate(course.turns.made):
+        with Siblings([network(i, 1)], UPDATE, average=average) as live:
+            for n in range(steps):
+                live.step([stream(7 + n)], None, 0.05)
+            alone = live.state(0)
+        assert alone.keys() == found[i].keys()
+        assert all(torch.equal(found[i][name], t) for name, t in alone.items())
+
+
+@pytest.mark.parametrize("average", [1, 20])
+def test_from_every_turn_the_loop_goes_on_bit_for_bit(average: int) -> None:
+    keeper = Drawer()
+    whole, end = in_turns(6, average, keeper)
+    assert [s.step for s in keeper.kept] == [1, 2, 3, 4, 5]
+    for state in keeper.kept:
+        course, found = in_turns(6, average, Drawer(state))
+        assert course.losses == whole.losses
+        for one, two in zip(found, end, strict=True):
+            assert all(torch.equal(one[name], t) for name, t in two.items())

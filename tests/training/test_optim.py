@@ -53,4 +53,20 @@ def test_muons_step_is_relative_to_a_kernel_and_keeps_its_size() -> None:
     assert x.norm() == pytest.approx(before[0].norm().item(), rel=1e-5)
     assert (x - before[0]).norm() / x.norm() == pytest.approx(0.1, rel=0.1)
     assert ((before[0] - x) * gradient[0]).sum() > 0.0
-    torch.testing.assert_close(bias, before[1] - 0.1 * 1.5)
+    torch.testing.assert_close(bias, before[1] - 0.1 * (1.0 + optim.OTHERS))
+
+
+def test_under_muon_the_other_tensors_have_a_momentum_of_their_own() -> None:
+    draw = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=draw) for shape in ((3, 4), (5,))]
+    rules = (
+        optim.muon(momentum=0.3, weight_decay=0.01),
+        optim.nesterov(momentum=optim.OTHERS, weight_decay=0.01),
+    )
+    ends = []
+    for rule in rules:
+        x, v = [t.clone() for t in start], [torch.zeros_like(t) for t in start]
+        for step in range(4):
+            rule(x, v, [torch.full_like(t, float(step)) for t in x], 0.1)
+        ends.append((*x, *v))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))

@@ -97,3 +97,43 @@ def test_kinetic_energies_are_half_the_squared_velocities() -> None:
     with Siblings(family, STEP) as live:
         expected = [0.5 * sum(t.square().sum().item() for t in n.v.values()) for n in family]
         np.testing.assert_allclose(live.kinetic_energies(), expected, rtol=1e-5)
+
+
+def test_under_muon_the_weight_of_a_flat_head_is_no_kernel() -> None:
+    """Its norm may change, and its step is that of the other tensors."""
+    start = at_rest(network(1, 0))
+    name = f"{start.architecture.head.id}.weight"
+    assert start.architecture.head.op == "flat_head" and start.x[name].ndim == 4
+    rules = (
+        optim.muon(momentum=0.6, weight_decay=0.1),
+        optim.nesterov(momentum=optim.OTHERS, weight_decay=0.1),
+    )
+    ends = []
+    for rule in rules:
+        with Siblings([start], rule) as live:
+            live.step([_batches(1)[0]], None, 0.1)
+            ends.append(live.network(0).x)
+    assert torch.equal(ends[0][name], ends[1][name])
+    assert ends[0][name].norm() != pytest.approx(start.x[name].norm().item(), rel=1e-3)
+    for conv in start.architecture.convs:
+        kernel = f"{conv.id}.weight"
+        assert ends[0][kernel].norm() == pytest.approx(start.x[kernel].norm().item(), rel=1e-5)
+        assert not torch.equal(ends[0][kernel], start.x[kernel])
+
+
+def test_only_some_siblings_make_a_step() -> None:
+    family = [at_rest(network(seed, 1)) for seed in range(3)]
+    only = np.array([True, False, True])
+    with Siblings(family, STEP, average=4) as live:
+        for batch in _batches(2):  # the first step of a heavy ball at rest moves no weight
+            found = np.array(live.step([batch], [batch], 0.1, only))
+            assert np.isfinite(found).tolist() == [only.tolist()] * 2
+        assert (live.seconds > 0).tolist() == only.tolist()
+        for copy in (live.network, live.averaged):
+            moved = [
+                any(not torch.equal(t, start.x[name]) for name, t in copy(i).x.items())
+                for i, start in enumerate(family)
+            ]
+            assert moved == only.tolist()
+        batch = _batches(1)[0]
+        assert np.isfinite(live.step([batch], [batch], 0.1)).all()

@@ -1,4 +1,4 @@
-"""A training that is given seconds ends with them."""
+"""A training has the step sizes of its schedule, and ends with the seconds that it is given."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from quick import base_network, split_of
 
 from nasflow.config.data import Augment
+from nasflow.config.reading import parse
 from nasflow.config.training import Final
 from nasflow.training.duration import Length
-from nasflow.training.schedule import cosine
+from nasflow.training.schedule import cosine, linear
 from nasflow.training.train import Trained, TrainingJob, train
 
 
@@ -46,3 +47,17 @@ def _train(seconds: float, elapsed: Callable[[], float]) -> Trained:
         lambda *_: None,
         elapsed=elapsed,
     )
+
+
+@pytest.mark.parametrize(("schedule", "fall"), [("cosine", cosine), ("linear", linear)])
+def test_the_step_size_rises_and_then_falls_as_the_schedule_says(
+    schedule: str, fall: Callable[..., float]
+) -> None:
+    options = {"batch_size": 64, "lambda_start": 0.05, "lambda_final": 0.01, "warmup": 0.25}
+    stage = parse(Final, {"schedule": schedule, **options})
+    job = TrainingJob(stage, Augment(), Length(20, None), "final", 0, 1)
+    data = split_of(192, 1)
+    rows = train(base_network(), data, split_of(90, 2), job, lambda *_: None).rows
+    rise = [min(1.0, (done + 1) / 5.0) for done in range(20)]
+    expected = [fall(done, 20.0, 0.05, 0.01) * rise[done] for done in range(20)]
+    assert [row["tau"] for row in rows] == pytest.approx(expected)
