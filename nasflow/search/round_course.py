@@ -108,7 +108,7 @@ class RoundCourse:
     def _retire(self, number: int, V: Vector, error: Vector) -> None:
         """Let children stop that have fallen behind for good, once the averages are filled."""
         search = self._setting.search
-        if not search.retire or number < 2 * (search.burn_in + search.window):
+        if not search.retire or number < search.burn_in + search.window:
             return
         earlier = self.history[number // 2 - 1].V
         late = behind(V, error, earlier, self.dropouts.out, search.retire)
