@@ -98,14 +98,15 @@ class _Classifier:
         self._coefficients = torch.linalg.solve(x.T @ x + ridge, x.T @ wanted)
 
     def __call__(self, images: Tensor) -> Tensor:
-        return (self._standard(self._features(images)) @ self._coefficients).argmax(1)
+        scores: Tensor = self._standard(self._features(images)) @ self._coefficients
+        return scores.argmax(1)
 
     def _features(self, images: Tensor) -> Tensor:
         def one(part: Tensor) -> Tensor:
             response = F.relu(F.conv2d(part, self._filters, padding=SIDE // 2))
             return F.adaptive_avg_pool2d(response, GRID).flatten(1)
 
-        return torch.cat([one(part) for part in images.split(500)])
+        return torch.cat([one(part) for part in torch.split(images, 500)])
 
     def _standard(self, features: Tensor) -> Tensor:
         x = (features - self._mean) / self._scale

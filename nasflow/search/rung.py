@@ -100,17 +100,8 @@ def train_rung(
         keeper: keeps the state from which an interrupted rung goes on.
         gains: for each network the factors of its gradients, by tensor name; empty for none.
     """
-    search, nodes = setting.search, list(networks)
-    with Siblings(
-        [at_rest(network) for network in networks.values()],
-        optim.make(search),
-        ranks=setting.ranks,
-        workers=setting.workers,
-        precision=search.precision,
-        gains=gains,
-        captured=stretch.even == Equal.STEPS,
-        spare=search.on_oom == OnOutOfMemory.DROP,
-    ) as live:
+    nodes = list(networks)
+    with _siblings(networks, stretch, setting, gains) as live:
         turns = turns_of(live, list(networks.values()), stretch.even)
         course = RungCourse(nodes, stretch, setting, live, turns)
         for step in training_loop(
@@ -131,6 +122,25 @@ def train_rung(
         trained = {node: live.network(i) for i, node in enumerate(nodes)}
     made = course.steps * len(networks) if turns is None else int(turns.made.sum())
     return Rung(trained, scores, course.rows, course.steps, made, course.late, course.dropped())
+
+
+def _siblings(
+    networks: Mapping[int, Network],
+    stretch: Stretch,
+    setting: Setting,
+    gains: Sequence[Mapping[str, float]],
+) -> Siblings:
+    search = setting.search
+    return Siblings(
+        [at_rest(network) for network in networks.values()],
+        optim.make(search),
+        ranks=setting.ranks,
+        workers=setting.workers,
+        precision=search.precision,
+        gains=gains,
+        captured=stretch.even == Equal.STEPS,
+        spare=search.on_oom == OnOutOfMemory.DROP,
+    )
 
 
 def _batches(setting: Setting) -> Batches:

@@ -158,15 +158,7 @@ def run_search(
     task = Task(experiment, Algorithm(named), found, seed, threads, progress)
     with one_thread():
         began = time.monotonic()
-        network = start or first_network(
-            task.algorithm,
-            experiment.base,
-            _image(found.train),
-            len(found.facts["classes"]),
-            seed,
-            found.train.chunk(0, IMAGES)[0].cpu(),
-        )
-        base = _trained("pretrain", experiment.pretrain, network, task)
+        base = _trained("pretrain", experiment.pretrain, start or _first(task), task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
         for result, status in _rounds(run, base.network, task):
@@ -180,9 +172,18 @@ def run_search(
     return Found(base.network, rounds, lineage, winner, *final, *found)
 
 
-def _image(split: Split) -> tuple[int, int, int]:
-    _, height, width, channels = split.images.shape
-    return channels, height, width
+def _first(task: Task) -> Network:
+    """Make the network that the search begins with."""
+    train, classes = task.images.train, len(task.images.facts["classes"])
+    _, height, width, channels = train.images.shape
+    return first_network(
+        task.algorithm,
+        task.experiment.base,
+        (channels, height, width),
+        classes,
+        task.seed,
+        train.chunk(0, IMAGES)[0].cpu(),
+    )
 
 
 def _rounds(
