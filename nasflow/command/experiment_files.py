@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
-from nasflow.command.sizing import CHILDREN, PART, PORTFOLIO, Lengths, Shape
+from nasflow.command.sizing import CHILDREN, PORTFOLIO, Lengths, Shape
 from nasflow.command.symmetry import Symmetry
 from nasflow.config.kinds import Precision
 
@@ -125,7 +125,6 @@ def config_text(
         shift=shaped.shift if changes.shift else 0,
         why_shift=_why(changes.told, changes.told and changes.told.shifted),
         portfolio=f"[{', '.join(PORTFOLIO)}]",
-        part=PART,
         precision=precision,
         children=CHILDREN,
         all_children=CHILDREN + 1,

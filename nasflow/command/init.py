@@ -14,7 +14,7 @@ from nasflow.architecture.templates import TEMPLATES
 from nasflow.command.augmenting import Changes, changes
 from nasflow.command.choices import Choice, choice
 from nasflow.command.experiment_files import config_text, profile_text, readme_text, snakefile_text
-from nasflow.command.sizing import PORTFOLIO, Shape, lengths, shape
+from nasflow.command.sizing import PORTFOLIO, Shape, lengths, shape, training_seconds
 from nasflow.command.survey import Survey, survey
 from nasflow.config import files as config_file
 from nasflow.config.kinds import Precision
@@ -23,6 +23,7 @@ from nasflow.storage.files import write
 
 WORKFLOW = Path(__file__).parents[2] / "workflow" / "Snakefile"
 PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
+PLENTY = 1000.0  # passes over the images, assumed on a GPU
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
 UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
@@ -86,11 +87,14 @@ def _check(folder: Path) -> None:
 
 def _config(chosen: Choice, shaped: Shape, classes: int) -> str:
     """The text of config.yaml, with lengths that fit the time."""
-    precision = _precision(chosen, shaped, classes)
+    precision, passes = _measured(chosen, shaped, classes)
+    sized = lengths(chosen.minutes, passes)
+    if sized.part == 1.0:
+        print(f"the search chooses among {len(PORTFOLIO)} networks; there is no time to grow them")
     allowed = changes(chosen, shaped.size, shaped.shift)
     for line in _augmented(allowed, shaped.shift):
         print(line)
-    return config_text(chosen, shaped, lengths(chosen.minutes), precision, allowed)
+    return config_text(chosen, shaped, sized, precision, allowed)
 
 
 def _augmented(allowed: Changes, shift: int) -> list[str]:
@@ -122,10 +126,12 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     return lines
 
 
-def _precision(chosen: Choice, shaped: Shape, classes: int) -> Precision:
-    """Return the number format that trains faster here; each is tried for PATIENCE seconds."""
+def _measured(chosen: Choice, shaped: Shape, classes: int) -> tuple[Precision, float]:
+    """Return the number format that trains faster here, and the passes over the images in the time.
+
+    Each format is tried for PATIENCE seconds. On a GPU nothing is measured."""
     if chosen.device != "cpu":
-        return Precision.BFLOAT16
+        return Precision.BFLOAT16, PLENTY
     from nasflow.command.speed import training_speed  # imports torch
 
     g = TEMPLATES[PORTFOLIO[0]](shaped.image, classes)
@@ -135,7 +141,7 @@ def _precision(chosen: Choice, shaped: Shape, classes: int) -> Precision:
     }
     fastest = max(kinds, key=lambda kind: found[kind].flops)
     speed = found[fastest]
-    passes = lengths(chosen.minutes).total * speed.flops / (3.0 * g.flops * shaped.train)
+    passes = training_seconds(chosen.minutes) * speed.flops / (3.0 * g.flops * shaped.train)
     print(
         f"training measured: {speed.flops:.2g} FLOPs per second, {chosen.threads} threads, "
         f"{fastest}; {PORTFOLIO[0]} would see each image {passes:.0f} times in this time"
@@ -145,7 +151,7 @@ def _precision(chosen: Choice, shaped: Shape, classes: int) -> Precision:
             f"the threads could compute {speed.busy:.0%} of the time: the machine is busy; on an "
             "idle machine the same seconds do more"
         )
-    return fastest
+    return fastest, passes
 
 
 def _programs() -> Path | None:

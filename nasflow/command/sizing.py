@@ -13,12 +13,15 @@ from nasflow.command.survey import Survey
 # Snakemake starts a program for each stage, and each takes seconds to start; they are not part of
 # the training. A run of six minutes has some nine programs that matter.
 OVERHEAD = 35.0
-SEARCH = 0.3  # part of the training time for rounds; the winner's own training is in it
+START = 0.15  # part of the training time for the round of the portfolio
+SEARCH = 0.3  # part for all rounds, where there is time for more; the winner's training is in it
+# Passes over the images that the first template can make in the time, below which a larger network
+# has no time to be better: then the search is the choice in the portfolio alone (docs/recipe.md).
+PASSES = 20.0
 CHILDREN = 3  # per round beside the centre: few, different and large changes
 LARGE = 5000  # training images from which on a batch has BATCH of them
 BATCH, SMALL_BATCH, VALIDATION_BATCH = 128, 64, 128
-PORTFOLIO = ("chain7", "airbench", "chain6", "resnet20")  # the first is kept where none leads
-PART = 0.5  # of the search's seconds until the particles of the first round move
+PORTFOLIO = ("chain7", "airbench", "chain6", "resnet20")
 
 
 class Shape(NamedTuple):
@@ -49,10 +52,12 @@ class Lengths(NamedTuple):
     Attributes:
         total: seconds of pretraining, rounds and final training together.
         search: seconds of the rounds.
+        part: the part of them that the round of the portfolio takes.
     """
 
     total: float
     search: float
+    part: float
 
 
 def shape(found: Survey, minutes: float) -> Shape:
@@ -87,7 +92,19 @@ def shape(found: Survey, minutes: float) -> Shape:
     )
 
 
-def lengths(minutes: float) -> Lengths:
-    """Derive the seconds of the stages from the minutes that the whole search may take."""
-    total = max(60.0 * minutes - OVERHEAD, 0.75 * 60.0 * minutes)
-    return Lengths(round(total, 1), round(SEARCH * total, 1))
+def training_seconds(minutes: float) -> float:
+    """Return the seconds of training in a search of so many minutes."""
+    return round(max(60.0 * minutes - OVERHEAD, 0.75 * 60.0 * minutes), 1)
+
+
+def lengths(minutes: float, passes: float) -> Lengths:
+    """Derive the seconds of the stages from the time.
+
+    Args:
+        minutes: what the whole search may take.
+        passes: how often the first network of the portfolio would see each image in this time.
+    """
+    total = training_seconds(minutes)
+    if passes < PASSES:
+        return Lengths(total, round(START * total, 1), 1.0)
+    return Lengths(total, round(SEARCH * total, 1), START / SEARCH)

@@ -33,7 +33,7 @@ class Base(Section):
     )
     portfolio_part: float = key(
         0.5,
-        "part of the budget in seconds or steps that the first round takes before it decides",
+        "part of the budget in seconds or steps that the first round takes at most",
         above=0.0,
         high=1.0,
     )

@@ -28,8 +28,8 @@ def race(
 ) -> Round:
     """Run the race in the place of the first round.
 
-    It takes the part of the budget that the networks of a portfolio train before particles move
-    (`base.portfolio_part`). The arguments are those of `particle_round.run_round`.
+    It takes the part of the budget that the round of a portfolio takes (`base.portfolio_part`). The
+    arguments are those of `particle_round.run_round`.
 
     Raises:
         ValueError: if the portfolio has fewer than two networks.

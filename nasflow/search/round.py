@@ -37,7 +37,8 @@ class Setting(NamedTuple):
         baselines: the section `baselines`.
         portfolio: in the first round, the templates that are its nodes; empty for children by
             morphisms.
-        part: the part of `limits` that the networks of a portfolio train before particles move.
+        part: the part of `limits` that the round of a portfolio takes; particles move in its second
+            half.
     """
 
     algorithm: Algorithm

@@ -191,14 +191,24 @@ class RoundCourse:
         """Tell whether particles stand still after a step, because the losses say too little yet.
 
         Networks that morphisms made are alike at first, and warmup_steps lets their averages fill.
-        Those of a portfolio begin with random weights, and train for a part of the budget."""
-        search = self._setting.search
-        if number <= search.warmup_steps:
+        Those of a portfolio begin with random weights, and train for half of the round first."""
+        if number <= self._setting.search.warmup_steps:
             return True
-        part = max(self._spent, number / search.max_steps)
-        return bool(self._setting.portfolio) and part < self._setting.part
+        return bool(self._setting.portfolio) and self._passed(number) < 0.5 * self._setting.part
+
+    def _passed(self, number: int) -> float:
+        """Return the part of the budget, or of max_steps, that is used up after a step."""
+        return max(self._spent, number / self._setting.search.max_steps)
 
     def _reason(self, done: int) -> RoundEnd | None:
+        """Tell why the round ends after so many steps; None where it goes on.
+
+        The first network of a portfolio has not earned to be the centre, so that at the end of the
+        round the one with the lowest loss goes on, whatever its lead is."""
+        if self.winner is None and self._setting.portfolio:
+            if self._passed(done) >= self._setting.part:
+                self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+                return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
         if self.winner is not None:
             return RoundEnd.RECENTRED
         if done >= self._setting.search.max_steps:
