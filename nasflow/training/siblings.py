@@ -75,7 +75,8 @@ class Siblings:
             `starved`. Without `spare`, and in a CUDA graph always, the error is raised.
 
     Attributes:
-        starved: siblings whose latest step ran out of memory, bool (m,).
+        starved: siblings whose latest step ran out of memory, or one of the steps of some siblings
+            (`only`) before it, bool (m,).
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Siblings:
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
         self.starved = np.zeros(len(networks), dtype=bool)
+        self._short = np.zeros(len(networks), dtype=bool)  # `starved` of steps of some siblings
         self._resting = np.zeros(len(networks), dtype=bool)
         self._owner = spread(list(self._costs), ranks.size)
         self._local = LocalSiblings(workers, shards, spare)
@@ -202,7 +204,8 @@ class Siblings:
             dict(zip(mine, rows, strict=True)), len(self), len(Outcome._fields)
         )
         self._seconds += table[:, 2]
-        self.starved = table[:, 3] > 0.0
+        short = self._short | (table[:, 3] > 0.0)
+        self.starved, self._short = short, short & (only is not None)
         table[idle] = float("nan")
         self._measured += only is None
         if self._measured == MEASURED and self._captured is None and only is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cases import network
 
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
+from nasflow.training.local_siblings import LocalSiblings
 from nasflow.training.loop import Step, training_loop
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import Memory, Snapshot
@@ -178,3 +180,28 @@ def test_from_every_turn_the_loop_goes_on_bit_for_bit(average: int) -> None:
         assert course.losses == whole.losses
         for one, two in zip(found, end, strict=True):
             assert all(torch.equal(one[name], t) for name, t in two.items())
+
+
+def test_memory_that_runs_out_in_any_step_of_a_turn_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second sibling makes three steps in a turn; its fifth one fails."""
+    train, steps, told = LocalSiblings.train, [0, 0], []
+
+    def short(self: LocalSiblings, i: int, *rest: Any) -> torch.Tensor:
+        steps[i] += 1
+        if steps[1] == 5 and i == 1:
+            raise MemoryError
+        return train(self, i, *rest)
+
+    monkeypatch.setattr(LocalSiblings, "train", short)
+    turns = Turns(2, np.array([3.0, 1.0]))
+    with Siblings([network(0, 1), network(1, 1)], UPDATE, spare=True) as live:
+        for _ in training_loop(
+            live, [batches()], lambda done: 0.05, InTurns(turns), turns=turns,
+            more=lambda done: done < 3,
+        ):  # fmt: skip
+            told.append(live.starved.tolist())
+            if len(told) == 2:
+                break
+    assert told == [[False, False], [False, True]]
