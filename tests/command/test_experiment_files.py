@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
 from nasflow.command.experiment_files import config_text, readme_text, snakefile_text
+from nasflow.command.init import PLENTY
 from nasflow.command.sizing import CHILDREN, PORTFOLIO, lengths, shape
 from nasflow.command.survey import Survey
 from nasflow.command.symmetry import Symmetry
@@ -38,7 +39,7 @@ def written(
     precision: Precision = Precision.FLOAT32,
 ) -> str:
     shaped = shape(found, choice.minutes)
-    return config_text(choice, shaped, lengths(choice.minutes), precision, changes)
+    return config_text(choice, shaped, lengths(choice.minutes, PLENTY), precision, changes)
 
 
 def read(text: str) -> Experiment:
@@ -71,7 +72,7 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
     device, precision = machine
     choice = chosen(minutes=minutes, device=device)
     experiment = read(written(choice, found, changes, precision))
-    shaped, sized = shape(found, minutes), lengths(minutes)
+    shaped, sized = shape(found, minutes), lengths(minutes, PLENTY)
     assert experiment.data.train == experiment.data.test == str(WHERE)
     assert experiment.data.size == shaped.size
     assert (experiment.budget.seconds, experiment.budget.rounds) == (sized.search, None)

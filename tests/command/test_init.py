@@ -16,7 +16,7 @@ from nasflow.command import init as module
 from nasflow.command import speed
 from nasflow.command.augmenting import Changes
 from nasflow.command.choices import Choice
-from nasflow.command.init import told
+from nasflow.command.init import PLENTY, told
 from nasflow.command.sizing import shape
 from nasflow.command.speed import Speed
 from nasflow.command.survey import Survey
@@ -26,7 +26,7 @@ from nasflow.config.kinds import Precision
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the measurement of the machine by an answer."""
-    monkeypatch.setattr(module, "_precision", lambda *_: Precision.FLOAT32)
+    monkeypatch.setattr(module, "_measured", lambda *_: (Precision.FLOAT32, PLENTY))
 
 
 def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:
@@ -103,9 +103,9 @@ def test_the_machine_is_measured_by_training(capsys: pytest.CaptureFixture[str])
     chosen = Choice("mine", "digits", None, None, 5, "nasgd", "cpu", 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PATIENCE", 0.1)
-        precision = module._precision(chosen, shape(found, 5), 2)
+        precision, passes = module._measured(chosen, shape(found, 5), 2)
     out = capsys.readouterr().out
-    assert precision in (Precision.FLOAT32, Precision.BFLOAT16)
+    assert precision in (Precision.FLOAT32, Precision.BFLOAT16) and passes > 0.0
     measured = rf"^training measured: \S+ FLOPs per second, 1 threads, {precision}; "
     assert re.search(measured + r"chain7 would see each image \d+ times", out)
 
@@ -118,9 +118,10 @@ def test_the_faster_number_format_is_taken_and_a_busy_machine_is_told(
     for fast in (Precision.FLOAT32, Precision.BFLOAT16):
         speeds = {kind: Speed(1e11 * (1 + (kind == fast)), 0.5) for kind in Precision}
         monkeypatch.setattr(speed, "training_speed", lambda *given, s=speeds: s[given[-1]])
-        assert module._precision(chosen, found, 2) == fast
+        assert module._measured(chosen, found, 2)[0] == fast
         assert "the threads could compute 50% of the time" in capsys.readouterr().out
-    assert module._precision(chosen._replace(device="cuda"), found, 2) == Precision.BFLOAT16
+    on_gpu = module._measured(chosen._replace(device="cuda"), found, 2)
+    assert on_gpu == (Precision.BFLOAT16, PLENTY)
 
 
 @pytest.mark.parametrize(

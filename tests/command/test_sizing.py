@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasflow.architecture.templates import TEMPLATES
-from nasflow.command.sizing import BATCH, PORTFOLIO, SEARCH, SMALL_BATCH, lengths, shape
+from nasflow.command.sizing import (
+    BATCH,
+    PASSES,
+    PORTFOLIO,
+    SEARCH,
+    SMALL_BATCH,
+    START,
+    lengths,
+    shape,
+)
 from nasflow.command.survey import Survey
 
 
@@ -23,14 +32,17 @@ def survey(
 
 @given(st.floats(2, 1e4))
 def test_all_stages_together_take_nearly_the_time_that_was_given(minutes: float) -> None:
-    sized = lengths(minutes)
-    assert 0.7 * 60 * minutes <= sized.total <= 60 * minutes
-    assert sized.search == pytest.approx(SEARCH * sized.total, abs=0.1)
+    for passes, part in ((PASSES, SEARCH), (PASSES - 1.0, START)):
+        sized = lengths(minutes, passes)
+        assert 0.7 * 60 * minutes <= sized.total <= 60 * minutes
+        assert sized.search == pytest.approx(part * sized.total, abs=0.1)
+        assert sized.part * sized.search == pytest.approx(START * sized.total, abs=0.1)
 
 
 def test_programs_take_seconds_to_start() -> None:
-    assert lengths(6) == (325.0, 97.5)
-    assert lengths(2).total == 90.0  # at least three quarters of the time
+    assert lengths(6, 100.0) == (325.0, 97.5, 0.5)
+    assert lengths(6, 10.0) == (325.0, 48.8, 1.0)  # no time to grow a network
+    assert lengths(2, 10.0).total == 90.0  # at least three quarters of the time
 
 
 @pytest.mark.parametrize(

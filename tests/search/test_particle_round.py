@@ -20,6 +20,7 @@ from nasflow.config.search import MORPHISMS, Search
 from nasflow.particles import flow
 from nasflow.records.offspring import offspring
 from nasflow.search.budget import Limits, finished
+from nasflow.search.ends import RoundEnd
 from nasflow.search.particle_round import run_round
 from nasflow.search.round import Round, Setting
 from nasflow.storage.checkpoint import read_checkpoint
@@ -176,8 +177,11 @@ def _portfolio(part: float = 0.5, **own: Any) -> tuple[Setting, Round]:
     return setting, run_round(portfolios.parent(setting), 30, setting, lambda *_: None)
 
 
-@pytest.mark.parametrize(("part", "first"), [(0.5, 10), (0.2, 4), (0.05, 3)])
-def test_particles_of_a_portfolio_stand_still_for_a_part_of_the_budget(
+SLOW = {"mobility": 1e-6}  # no particle moves, so that the round ends by its time alone
+
+
+@pytest.mark.parametrize(("part", "first"), [(0.5, 5), (0.2, 3), (1.0, 10)])
+def test_particles_of_a_portfolio_stand_still_for_half_of_their_part(
     part: float, first: int
 ) -> None:
     """Of 20 steps; the warm-up of two steps counts, too."""
@@ -188,14 +192,24 @@ def test_particles_of_a_portfolio_stand_still_for_a_part_of_the_budget(
 
 
 def test_particles_of_a_portfolio_wait_for_their_part_of_a_smaller_budget() -> None:
-    for part, first in ((0.5, 4), (1.0, 8)):
+    for part, first in ((0.75, 3), (1.0, 4)):
         _, found = _portfolio(part, limits=Limits(network_steps=4 * 8.0))
         assert min(row["step"] for row in found.particles if row["moved"]) == first
         assert first <= found.steps <= 8
 
 
+@pytest.mark.parametrize("part", [0.25, 1.0])
+def test_the_best_network_of_a_portfolio_goes_on_when_the_time_is_over(part: float) -> None:
+    """The first network has not earned to be the centre: no lead is asked for."""
+    _, found = _portfolio(part, **SLOW)
+    losses = [float(row["validation_loss"] or 0.0) for row in found.architectures]
+    assert found.steps == part * 20
+    assert found.winner == int(np.argmin(losses))
+    assert found.reason == (RoundEnd.RECENTRED if found.winner else RoundEnd.KEPT)
+
+
 def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
-    setting, found = _portfolio(max_steps=200, part=0.1)
+    setting, found = _portfolio(max_steps=200, part=0.2)
     assert found.reason == "recentred" and found.winner
     won = found.architectures[found.winner]
     assert won["morphism"] == setting.portfolio[found.winner] and won["winner"]
@@ -207,7 +221,7 @@ def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
 
 def test_a_round_of_equal_flops_counts_the_steps_of_each_network() -> None:
     """The global step goes on by the steps of the winner, of which cheap networks make more."""
-    _, found = _portfolio(max_steps=200, part=0.05, equal="flops")
+    _, found = _portfolio(max_steps=200, part=0.1, equal="flops")
     turns = Turns(4, np.array([float(row["flops"]) for row in found.architectures]))
     for _ in range(found.steps):
         turns.next()
