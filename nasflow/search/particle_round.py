@@ -134,8 +134,7 @@ def stopped(
         turns = turns_of(live, networks, search.equal)
         course = RoundCourse(live, names, rules, _price(networks, setting), setting, turns)
         winner, reason = _flow(live, course, k, setting, progress, keeper)
-        made = turns.made if turns else np.full(len(live), len(course.history))
-        yield Stop(live, children, course.history, winner, reason, course.dropouts, made)
+        yield Stop(live, children, course.history, winner, reason, course.dropouts, course.made)
 
 
 def _price(networks: Sequence[Network], setting: Setting) -> Vector:

@@ -37,6 +37,7 @@ class RoundCourse:
 
     Attributes:
         history: the records of all steps.
+        made: the training steps that each sibling made, int (m,).
         dropouts: the siblings that are out.
         winner: the node that leads when the round has ended, or None.
         reason: why it ended.
@@ -53,6 +54,7 @@ class RoundCourse:
     ) -> None:
         search = setting.search
         self.turns, self._spent = turns, 0.0
+        self.made = np.zeros(len(live), dtype=np.int64)
         self._live, self._names, self._rules = live, names, rules
         self._price, self._setting = price, setting
         self._average = Average(len(live), search.window, search.burn_in)
@@ -88,6 +90,7 @@ class RoundCourse:
             False where no sibling is left, which ends the round.
         """
         dropouts, self._spent = self.dropouts, spent
+        self.made = self.turns.made if self.turns else self.made + ~dropouts.out
         dropouts.note_step(step.number, self._live, step.train_loss, step.validation_loss)
         if dropouts.everyone:
             self.winner, self.reason = None, RoundEnd.DIVERGED
@@ -103,6 +106,8 @@ class RoundCourse:
             Record(step.k, step.tau, losses, V, self._price, kinetic, error, train_loss, info)
         )
         self._retire(step.number, V, error)
+        if self.turns:
+            self.turns.out = dropouts.out
         return True
 
     def _retire(self, number: int, V: Vector, error: Vector) -> None:
@@ -113,6 +118,7 @@ class RoundCourse:
         earlier = self.history[number // 2 - 1].V
         late = behind(V, error, earlier, self.dropouts.out, search.retire)
         self.dropouts.note(number, "behind", late)
+        self._live.rest(self.dropouts.out)
 
     def note(self) -> str:
         """Say in a few words how the round stands."""
@@ -152,7 +158,7 @@ class RoundCourse:
             dropouts=self.dropouts.state(),
             turns=self.turns.state() if self.turns else {},
         )
-        return Memory({}, arrays | pack(self.history))
+        return Memory({}, arrays | {"made": self.made} | pack(self.history))
 
     def recall(self, memory: Memory) -> None:
         """Continue from what `remember` returned."""
@@ -161,8 +167,10 @@ class RoundCourse:
         self._particles = State(**group(arrays, "particles"))
         self.dropouts.restore(group(arrays, "dropouts"))
         self._live.rest(self.dropouts.out)
+        self.made = arrays["made"].copy()
         if self.turns:
             self.turns.restore(group(arrays, "turns"))
+            self.turns.out = self.dropouts.out
         self.history = unpack(arrays)
 
     def _kinetic(self) -> Vector:

@@ -32,6 +32,7 @@ class Turns:
 
     Attributes:
         made: the training steps that each sibling has made, int (m,).
+        out: the siblings that make no steps any more, bool (m,).
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Turns:
         self._costs, self._seconds = costs, seconds
         self._turns, self._from = 0, np.zeros(m, dtype=np.int64)
         self._begun = np.zeros(m)
-        self.made = np.zeros(m, dtype=np.int64)
+        self.made, self.out = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=bool)
 
     def next(self) -> np.ndarray:
-        """Begin a turn: return how many steps each sibling makes in it, int (m,), at least one."""
+        """Begin a turn: return how many steps each sibling makes in it, int (m,).
+
+        It is at least one, and 0 for siblings that are out."""
         if self._costs is None:
             self._measure()
         if self._costs is None:
@@ -52,6 +55,7 @@ class Turns:
             ratio = np.minimum(self._costs.max() / self._costs, MOST)
             due = np.floor((self._turns + 1) * ratio + 1e-9).astype(np.int64) + self._from
             due = np.maximum(due - self.made, 1)
+        due = np.where(self.out, 0, due)
         self._turns += 1
         self.made = self.made + due
         return due

@@ -85,3 +85,19 @@ def test_the_first_network_is_a_template_or_the_chain_of_the_section() -> None:
         expected = made(name, 5)
         assert found.architecture == expected.architecture
         assert all(torch.equal(t, expected.x[key]) for key, t in found.x.items())
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_convolutions_of_a_template_hand_on_their_input(name: str) -> None:
+    """The first filters are Diracs, as long as the random ones are on average."""
+    network = made(name)
+    for conv in network.architecture.convs:
+        weight = network.x[f"{conv.id}.weight"]
+        count, middle = min(weight.shape[:2]), conv.kernel // 2
+        lengths = weight.flatten(1).norm(dim=1)
+        torch.testing.assert_close(lengths[:count], lengths[0].expand(count))
+        assert (weight[range(count), range(count), middle, middle] == lengths[:count]).all()
+        assert weight[:count].count_nonzero() == count
+        if count < len(weight):
+            assert weight[count:].count_nonzero() == weight[count:].numel()
+            assert 0.5 < lengths[0] / lengths[count:].mean() < 2.0

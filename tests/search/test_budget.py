@@ -6,7 +6,9 @@ import pytest
 
 from nasflow.config.budget import Budget
 from nasflow.config.kinds import FIXED
+from nasflow.config.search import Search
 from nasflow.search import budget as plan
+from nasflow.search.ends import SearchEnd
 
 
 def test_none_has_no_rounds_and_the_whole_budget() -> None:
@@ -19,3 +21,14 @@ def test_none_has_no_rounds_and_the_whole_budget() -> None:
 @pytest.mark.parametrize("name", FIXED)
 def test_a_fixed_network_has_no_rounds_and_the_whole_budget(name: str) -> None:
     assert not plan.rounds_wanted(name, Budget(rounds=3))
+
+
+def test_a_round_that_cannot_move_is_not_begun() -> None:
+    search = Search(n_neigh=3, warmup_steps=49)
+    needed = plan.seconds_needed(search, 4, 100, 80.0)
+    assert needed == pytest.approx(80.0 / 400 * 4 * 50)  # four networks, fifty steps each
+    assert plan.seconds_needed(search, 4, 0, 80.0) == 0.0
+    totals = dict.fromkeys(Budget.model_fields, 0.0) | {"seconds": 80.0, "needed": needed}
+    assert plan.finished(Budget(seconds=119.0), totals) == SearchEnd.SECONDS
+    assert plan.finished(Budget(seconds=121.0), totals) is None
+    assert plan.finished(Budget(rounds=3), totals) is None  # seconds are no bound here
