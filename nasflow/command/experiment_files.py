@@ -46,9 +46,9 @@ search: # one step size for the whole search; it falls to zero in the final trai
   n_neigh: {children}
   retire: 5.0 # a child that has fallen behind for good stops
   weight_average: 10
-  window: 20
-  burn_in: 10
-  warmup_steps: 30
+  window: 15
+  burn_in: 25
+  warmup_steps: 40
   max_steps: 2000
   constraints:
     max_conv_layers: 40
