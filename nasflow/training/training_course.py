@@ -36,6 +36,8 @@ class TrainingCourse:
 
     def __init__(self, stage: Pretrain | Final, pace: Pace, steps_per_epoch: int) -> None:
         self._stage, self._pace, self._epoch = stage, pace, steps_per_epoch
+        # Images that are trained on are not worth looking at more than once.
+        self._looks = 1 if isinstance(stage, Final) and stage.use_validation else LOOKS
         self._recent: list[float] = []
         self.rows: list[Row] = []
         self.score, self.steps, self.total = NEVER, 0, 0.0
@@ -58,6 +60,8 @@ class TrainingCourse:
     def record(self, step: Step, live: Siblings, validation: Split) -> None:
         """Take over a step. The network is evaluated LOOKS times in the whole training.
 
+        It is evaluated once, at the end, where it is trained on the validation images too.
+
         Args:
             step: the latest step.
             live: the network, as the only sibling.
@@ -68,7 +72,7 @@ class TrainingCourse:
         self.steps = step.number
         self._estimate(step.number)
         now = min(step.number / self.total, 1.0) if self.total else 1.0
-        look = int(LOOKS * now) > int(LOOKS * before)
+        look = int(self._looks * now) > int(self._looks * before)
         if look:
             self.score = live.evaluate(validation)[0]
         if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * before):
