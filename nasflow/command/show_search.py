@@ -133,6 +133,8 @@ def _fullest(nodes: list[Json]) -> list[Json]:
 
 def _fate(node: Json, found: Json) -> str:
     if node["died_at"] is not None:
+        if node["died_of"] == "behind":
+            return f"fell behind; stopped at step {node['died_at']}"
         return f"dropped out at step {node['died_at']}: {node['died_of']}"
     if node["winner"] and node["node"]:
         return "won"

@@ -146,6 +146,7 @@ def architecture_rows(
             "train_change": changes[node - 1][1] if node else 0.0,
         }
         | _end(node, last, known)
+        | _left(node, history, dropouts)
         | {"winner": node == winner}
         | dropouts.row(node)
         for node, child in enumerate([Child(parent, (), ()), *children])
@@ -163,6 +164,14 @@ def _sizes(parent: Network, child: Child, node: int) -> Row:
         "parameters": g.parameters,
         "flops": g.flops,
     }
+
+
+def _left(node: int, history: Sequence[Record], dropouts: Dropouts) -> Row:
+    """Return the loss with which a child was left behind, in the place of a filled-in one."""
+    row = dropouts.row(node)
+    if row["died_of"] != "behind":
+        return {}
+    return {"validation_loss": float(history[dropouts.at[node] - 1].V[node])}
 
 
 def _end(node: int, last: Record | None, scores: Mapping[int, Score]) -> Row:
