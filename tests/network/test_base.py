@@ -12,8 +12,9 @@ from nasflow.config.base import Base
 from nasflow.config.kinds import FIXED, Algorithm, Template
 from nasflow.config.reading import parse
 from nasflow.network.base import base_network, first_network, template_network, template_of
-from nasflow.network.network import Network
+from nasflow.network.network import Network, initialise
 from nasflow.network.whitening import filters
+from nasflow.randomness import generator
 
 IMAGE, CLASSES = (3, 8, 9), 4
 PORTFOLIO = {"portfolio": ["chain7", "resnet20"]}
@@ -89,15 +90,16 @@ def test_the_first_network_is_a_template_or_the_chain_of_the_section() -> None:
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_convolutions_of_a_template_hand_on_their_input(name: str) -> None:
-    """The first filters are Diracs, as long as the random ones are on average."""
+    """The first filters are the mean of random ones and of Diracs of the same length."""
     network = made(name)
+    plain = initialise(network.architecture, generator(f"init {name}", 0))
     for conv in network.architecture.convs:
-        weight = network.x[f"{conv.id}.weight"]
+        key = f"{conv.id}.weight"
+        weight, random = network.x[key], plain.x[key]
         count, middle = min(weight.shape[:2]), conv.kernel // 2
-        lengths = weight.flatten(1).norm(dim=1)
-        torch.testing.assert_close(lengths[:count], lengths[0].expand(count))
-        assert (weight[range(count), range(count), middle, middle] == lengths[:count]).all()
-        assert weight[:count].count_nonzero() == count
-        if count < len(weight):
-            assert weight[count:].count_nonzero() == weight[count:].numel()
-            assert 0.5 < lengths[0] / lengths[count:].mean() < 2.0
+        added = weight - random
+        added[:count] += (1.0 - 0.5**0.5) * random[:count]
+        height = 0.5**0.5 * random.flatten(1).norm(dim=1).mean()
+        dirac = torch.zeros_like(weight)
+        dirac[range(count), range(count), middle, middle] = height
+        torch.testing.assert_close(added, dirac, rtol=1e-4, atol=1e-5)
