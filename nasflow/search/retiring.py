@@ -35,4 +35,5 @@ def behind(V: Vector, error: Vector, earlier: Vector, out: np.ndarray, retire: f
     noise = error + error[best]  # at least the error of V_i - V_best
     late: np.ndarray = (gap > retire * noise) & (gap >= CATCHING_UP * before) & (gap > 0.0)
     late[0] = False
-    return late & ~out
+    late[out] = False
+    return late
