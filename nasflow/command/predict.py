@@ -175,9 +175,11 @@ def _record(file: Path, classes: Sequence[str], row: Probabilities) -> dict[str,
 
 def _csv(files: Sequence[Path], classes: Sequence[str], found: Probabilities) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "label", *classes])
+    names = [printable(name) for name in classes]  # no terminal takes a part of one for a command
+    writer.writerow(["image", "label", *names])
     for file, row in zip(files, found, strict=True):
-        writer.writerow([file, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
+        chances = (f"{p:.6f}" for p in row)
+        writer.writerow([printable(str(file)), names[int(row.argmax())], *chances])
 
 
 def _hidden(path: Path, top: Path) -> bool:

@@ -6,6 +6,7 @@ that its status.json names, raises CorruptFile: no page is better than a page of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,8 @@ import pyarrow as pa
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
 from nasflow.records.offspring import offspring
-from nasflow.storage.files import CorruptFile, read_json
-from nasflow.storage.manifest import paths
+from nasflow.storage.files import read_json
+from nasflow.storage.manifest import read_architecture
 
 Json = dict[str, Any]
 
@@ -108,7 +109,11 @@ class Story(NamedTuple):
 
 def searches(results: Path) -> list[tuple[str, int]]:
     """Return (algorithm, seed) of every search in an experiment's folder, sorted."""
-    found = [p for p in results.glob("*/seed_*") if p.is_dir()]
+    found = [
+        p
+        for p in results.glob("*/seed_*")
+        if p.is_dir() and curves.is_number(p.name.removeprefix("seed_"))
+    ]
     return sorted((p.parent.name, int(p.name.removeprefix("seed_"))) for p in found)
 
 
@@ -159,7 +164,7 @@ def _round(folder: Path, parent: Architecture) -> Round:
         nodes,
         list(curves.sibling_names(table).values()),
         graphs,
-        _architecture(folder / "winner"),
+        read_architecture(folder / "winner"),
     )
 
 
@@ -172,16 +177,8 @@ def _training(folder: Path) -> Training | None:
     if status is None:
         return None
     history = curves.table(folder, status, "history.parquet")
-    return Training(status, history, _architecture(folder / "network"))
-
-
-def _architecture(stem: Path) -> Architecture:
-    path = paths(stem)[0]
-    try:
-        return Architecture.from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CorruptFile(f"{path}: {error}; rerun the stage that writes it") from error
+    return Training(status, history, read_architecture(folder / "network"))
 
 
 def _json(path: Path) -> Json | None:
-    return dict(read_json(path)) if path.exists() else None
+    return read_json(path) if os.path.lexists(path) else None
