@@ -22,7 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nasflow.__main__ import main
+from nasflow.command.standalone import source
+from nasflow.data.image_facts import facts_of
+from nasflow.network.deployable import Deployable
 from nasflow.records import curves, own_line, story, timeline
+from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import CorruptFile, consistent, write_json
 
 VALUES: tuple[Any, ...] = (
@@ -56,9 +60,9 @@ def trial(experiment: Path, rng: random.Random) -> Trial:
     before = {path: path.read_bytes() for path in experiment.rglob("*") if path.is_file()}
     try:
         change = _changed(file, rng)
-        _agree(file)
+        agree(file)
         name = rng.choice(sorted(READERS))
-        return Trial(f"{file.relative_to(experiment)}: {change}", name, _code(name, experiment))
+        return Trial(f"{file.relative_to(experiment)}: {change}", name, code_of(name, experiment))
     finally:
         for path in [path for path in experiment.rglob("*") if path.is_file()]:
             if path not in before:
@@ -158,7 +162,7 @@ def _header(file: Path, rng: random.Random) -> str:
     return found
 
 
-def _agree(file: Path) -> None:
+def agree(file: Path) -> None:
     """Write the digest of a file into the records beside it that name it, and on up."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     for record in file.parent.glob("*.json"):
@@ -169,10 +173,10 @@ def _agree(file: Path) -> None:
             data["files"][file.name] = digest
             write_json(record, data)
             if record.name != "status.json":
-                _agree(record)
+                agree(record)
 
 
-def _code(name: str, experiment: Path) -> int | str:
+def code_of(name: str, experiment: Path) -> int | str:
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
@@ -212,7 +216,14 @@ def _runs(experiment: Path) -> None:
         anytime.of_search(experiment / SEARCH, final=True)
 
 
-def _command(*words: str, out: bool = False) -> Callable[[Path], int]:
+def _exported(experiment: Path) -> None:
+    """Write the program of `export --to python` without the check that starts a process."""
+    stem = experiment / SEARCH / "final/network"
+    with consistent(stem):
+        source(Deployable(read_checkpoint(stem).network, facts_of(stem)))
+
+
+def _command(*words: str) -> Callable[[Path], int]:
     def run(experiment: Path) -> int:
         given = [word.format(e=experiment, s=experiment / SEARCH) for word in words]
         return main(given)
@@ -228,7 +239,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "show network": _command("show", "{s}/final/network"),
     "show network of a round": _command("show", "{s}/search/round_1/winner"),
     "show json": _command("show", "{s}", "--json"),
-    "export": _command("export", "{s}/final/network", "--to", "pt2", "--out", "{e}/data"),
+    "export": _exported,
     "predict": _command("predict", "{s}/final/network", "{e}/picture.png"),
     "predict a pretrained network": _command("predict", "{s}/pretrain/network", "{e}/picture.png"),
     "report": _command("report", "{e}", "--out", "{e}/page.html"),

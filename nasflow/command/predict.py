@@ -23,6 +23,7 @@ from nasflow.data.image_facts import facts_of, stem_of
 from nasflow.network.deployable import Deployable
 from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.files import consistent
 
 BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
@@ -51,14 +52,16 @@ def predict(
         ValueError: if an image cannot be read or does not fit the network.
     """
     stem = stem_of(network)
-    facts = facts_of(stem, data)
+    with consistent(stem):
+        facts = facts_of(stem, data)
+        module = Deployable(read_checkpoint(stem).network, facts)
     classes: list[str] = facts["classes"]
     if not 1 <= top <= len(classes):
         raise ValueError(f"--top: {top}; expected 1 to {len(classes)}, the classes there are")
     if csv and json:
         raise ValueError("--csv, --json: both given; give one of them")
     files = list(picture_files(images))
-    found = probabilities(Deployable(read_checkpoint(stem).network, facts), files)
+    found = probabilities(module, files)
     if csv:
         _csv(files, classes, found)
     elif json:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
 from nasflow.records.offspring import offspring
-from nasflow.storage.files import read_json
+from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.manifest import read_architecture
 
 Json = dict[str, Any]
@@ -136,8 +137,21 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
     predictions = None
     if metrics and "predictions.parquet" in metrics.get("files", {}):
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
+        _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
     return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions)
+
+
+def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
+    """Raise CorruptFile when a label is no class: counts by class would fill the memory."""
+    for column in ("label", "predicted"):
+        found = predictions[column]
+        low, high = (pc.min_max(found)[end].as_py() for end in ("min", "max"))
+        if found.null_count or (len(found) and not 0 <= low <= high < classes):
+            raise CorruptFile(
+                f"{path}: {column} {low} to {high}; expected 0 to {classes - 1}; "
+                "rerun the stage that writes it"
+            )
 
 
 def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Iterator[Round]:

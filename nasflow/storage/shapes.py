@@ -21,6 +21,7 @@ from nasflow.search.ends import RoundEnd, SearchEnd
 from nasflow.storage.record import CorruptFile
 
 LONGEST = 100_000  # rows of a list in a record
+CLASSES = 65_536
 OPEN = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
@@ -144,7 +145,7 @@ class Metrics(Network, total=False):
     pretrain_epochs: Positive
     final_epochs: Positive
     balanced_accuracy: Fraction
-    classes: Annotated[list[Class], Field(max_length=LONGEST)]
+    classes: Annotated[list[Class], Field(max_length=CLASSES)]
     seconds: dict[Text, Seconds]
     files: Files
 
@@ -155,7 +156,7 @@ class Images(TypedDict, total=False):
     __pydantic_config__ = OPEN  # type: ignore[misc]
     source: Text | None
     listing: Text | None
-    classes: Annotated[list[Text], Field(min_length=1, max_length=LONGEST)]
+    classes: Annotated[list[Text], Field(min_length=1, max_length=CLASSES)]
     channels: Channels
     height: Side
     width: Side
