@@ -52,7 +52,8 @@ class Architecture:
             seen.add(node.id)
         unused = seen - {i for node in self.nodes for i in node.inputs} - {self.nodes[-1].id}
         if unused:
-            raise ValueError(f"architecture: nodes {sorted(unused)} feed nothing")
+            more = f" and {len(unused) - 20} more" if len(unused) > 20 else ""
+            raise ValueError(f"architecture: nodes {sorted(unused)[:20]}{more} feed nothing")
         _ = self.shapes, self.segments  # both raise ValueError on illegal graphs
 
     def __getitem__(self, identity: int) -> Node:

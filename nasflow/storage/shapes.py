@@ -235,7 +235,7 @@ def check_shape(path: Path, data: Any, kind: str | None = None) -> None:
     Raises:
         CorruptFile: names the first key whose value is not allowed.
     """
-    known = (kind, path.name, path.parent.name)
+    known = (kind or "", path.name, path.parent.name)
     shape = next((SHAPES[name] for name in known if name in SHAPES), None)
     if shape is None:
         return

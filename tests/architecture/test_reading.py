@@ -13,6 +13,7 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.diagram import diagram
 from nasflow.architecture.node import Node
 from nasflow.architecture.reading import EDGES, NODES
+from nasflow.architecture.segments import segments
 from nasflow.architecture.text_diagram import rails
 
 GOLDEN = TESTS / "golden/schema_1/nasgd/seed_0/pretrain"
@@ -116,8 +117,9 @@ def test_joins_of_very_many_segments_are_refused() -> None:
     for i in range(22, 400):
         nodes.append(join | {"id": i, "inputs": [20, 21]})
     nodes.append({"id": 400, "op": "head", "inputs": [399], "width": 2, "kernel": 0})
+    made = tuple(Node(**{**n, "inputs": tuple(n["inputs"])}) for n in nodes)
     with pytest.raises(ValueError, match="segments are joined"):
-        Architecture(tuple(Node(**{**n, "inputs": tuple(n["inputs"])}) for n in nodes), (8, 8))
+        segments(made)
 
 
 def test_too_many_edges_are_refused() -> None:
