@@ -9,6 +9,7 @@ not held to them.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from nasflow.architecture.node import ACTIVATIONS, OPS, Node
@@ -109,7 +110,7 @@ def _node(place: int, entry: Any) -> Node:
 
 
 def _keys(
-    where: str, entry: dict[str, Any], needed: tuple[str, ...], more: tuple[str, ...]
+    where: str, entry: Mapping[str, Any], needed: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
     """Refuse a mapping that lacks a key or has one that is not known."""
     for key in needed:

@@ -32,7 +32,9 @@ def tensors(path: Path, content: bytes) -> dict[str, Tensor]:
     """
     size = int.from_bytes(content[:8], "little")
     if size > LONGEST:
-        raise CorruptFile(f"{path}: a header of {size} bytes; expected at most {LONGEST}")
+        raise CorruptFile(
+            f"{path}: not safetensors (a header of {size} bytes; expected at most {LONGEST})"
+        )
     names: list[str] = []
     try:
         # The hook sees the facts of each tensor too, which are mappings; their keys have no dot.
