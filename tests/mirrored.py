@@ -91,7 +91,7 @@ def write_round(
         name: write_table(folder / name, table)
         for name, table in (("particles.parquet", rows), ("architectures.parquet", siblings))
     }
-    _write_network(folder / "winner")
+    write_network(folder / "winner")
     facts = {
         "conv_layers": 3 + number // 2,
         "parameters": siblings[winner]["parameters"],
@@ -122,10 +122,10 @@ def write_round(
     return folder
 
 
-def _write_network(stem: Path) -> None:
+def write_network(stem: Path, text: str = NETWORK) -> None:
     """Write an architecture and a manifest that names it, without tensors."""
     path = stem.with_name(f"{stem.name}.architecture.json")
-    files = {path.name: write(path, NETWORK.encode())}
+    files = {path.name: write(path, text.encode())}
     write_manifest(stem.with_name(f"{stem.name}.json"), 0, "sgd", files)
 
 
@@ -145,7 +145,7 @@ def write_training(folder: Path, stage: str, started: float, accuracy: float) ->
             }
         )
     history = write_table(folder / "history.parquet", rows)
-    _write_network(folder / "network")
+    write_network(folder / "network")
     status = {
         "schema": 1,
         "stage": stage,
