@@ -13,7 +13,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
-from nasflow.architecture import reading
+from nasflow.architecture import architecture_file
 from nasflow.architecture.fingerprint import fingerprint
 from nasflow.architecture.node import (
     FILTERING,
@@ -231,15 +231,17 @@ class Architecture:
 
     @staticmethod
     def from_json(text: str) -> Architecture:
-        """Read an architecture from the text that `to_json` wrote; `reading` has the bounds.
+        """Read an architecture from the text that `to_json` wrote.
+
+        Module `architecture_file` has the bounds of its values.
 
         Raises:
             ValueError: if the text is not JSON, has another schema, lacks a key or has an unknown
                 one, holds a value of a wrong type or out of bounds, or describes a graph that is
                 not legal.
         """
-        g = Architecture(*reading.read(text))
-        reading.check_sizes(g.parameters, g.flops, max(map(math.prod, g.shapes.values())))
+        g = Architecture(*architecture_file.read(text))
+        architecture_file.check_sizes(g.parameters, g.flops, max(map(math.prod, g.shapes.values())))
         return g
 
     def describe(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nasflow.architecture.reading import LARGEST
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.command.show_network import network_lines
 from nasflow.command.show_search import round_lines, search_lines
 from nasflow.command.terminal import Lines, count, mega, percent, say, seconds, styled, table

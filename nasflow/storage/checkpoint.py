@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.reading import LARGEST
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.network.network import Network, Tensors
 from nasflow.storage.files import CorruptFile, verified, write
 from nasflow.storage.manifest import facts, paths, write_manifest

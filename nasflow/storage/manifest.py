@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.reading import LARGEST
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
 from nasflow.storage.shapes import MANIFEST
 

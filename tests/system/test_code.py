@@ -46,7 +46,7 @@ COVERED_BY = {
     "architecture.architecture": "network/test_morphisms.py",
     "architecture.difference": "architecture/test_diagram.py",
     "architecture.fingerprint": "architecture/test_diagram.py",
-    "architecture.segments": "architecture/test_reading.py",
+    "architecture.segments": "architecture/test_architecture_file.py",
     "command.show_network": "command/test_show.py",
     "command.show_search": "command/test_show.py",
     "command.speed": "command/test_init.py",

@@ -10,9 +10,9 @@ import pytest
 from places import TESTS
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.architecture_file import EDGES, NODES
 from nasflow.architecture.diagram import diagram
 from nasflow.architecture.node import Node
-from nasflow.architecture.reading import EDGES, NODES
 from nasflow.architecture.segments import segments
 from nasflow.architecture.text_diagram import rails
 
