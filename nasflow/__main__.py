@@ -87,6 +87,8 @@ def _failed(name: str, error: Exception, log: Path | None) -> int:
 
 def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> int:
     """Return the exit code where memory ran out or a rank is lost; raise any other error again."""
+    if isinstance(error, MemoryError):  # there may be too little left to load torch
+        return _no_memory(name, str(error), log)
     from nasflow.training import memory
     from nasflow.training.ranks import LOST, LostRankError
 
@@ -94,7 +96,12 @@ def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> 
         return LOST
     if not memory.exhausted(error):
         raise error
-    reason = (str(error).splitlines() or ["no memory left"])[0]
+    return _no_memory(name, str(error), log)
+
+
+def _no_memory(name: str, message: str, log: Path | None) -> int:
+    """Report that memory ran out, and return the exit code."""
+    reason = (message.splitlines() or ["no memory left"])[0]
     line = f"out of memory ({reason}); lower batch_size or n_neigh, or set search.max_memory"
     print(f"nasflow: {name}: {line}", file=sys.stderr)
     _note(log, f"{name} failed (2): {line}")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nasflow.architecture.templates import chain
-from nasflow.storage.files import write_json
+from nasflow.storage.files import write, write_json
+from nasflow.storage.manifest import write_manifest
 from nasflow.storage.tables import write_table
 from nasflow.tracking import mirror, waiting
 
@@ -90,8 +91,7 @@ def write_round(
         name: write_table(folder / name, table)
         for name, table in (("particles.parquet", rows), ("architectures.parquet", siblings))
     }
-    (folder / "winner.architecture.json").write_text(NETWORK)
-    (folder / "winner.json").write_text("{}\n")
+    write_network(folder / "winner")
     facts = {
         "conv_layers": 3 + number // 2,
         "parameters": siblings[winner]["parameters"],
@@ -122,6 +122,13 @@ def write_round(
     return folder
 
 
+def write_network(stem: Path, text: str = NETWORK) -> None:
+    """Write an architecture and a manifest that names it, without tensors."""
+    path = stem.with_name(f"{stem.name}.architecture.json")
+    files = {path.name: write(path, text.encode())}
+    write_manifest(stem.with_name(f"{stem.name}.json"), 0, "sgd", files)
+
+
 def write_training(folder: Path, stage: str, started: float, accuracy: float) -> Path:
     """Write a training of 500 steps that measures validation images every 50 steps."""
     rows: list[dict[str, Any]] = []
@@ -138,8 +145,7 @@ def write_training(folder: Path, stage: str, started: float, accuracy: float) ->
             }
         )
     history = write_table(folder / "history.parquet", rows)
-    (folder / "network.architecture.json").write_text(NETWORK)
-    (folder / "network.json").write_text("{}\n")
+    write_network(folder / "network")
     status = {
         "schema": 1,
         "stage": stage,

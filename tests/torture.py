@@ -16,6 +16,7 @@ import functools
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -28,12 +29,15 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import damage
+import foreign
 import numpy as np
 import small
 import torch
+import tree
 from cases import images, network
 from killing import command, ends, killed_until_done, newest, no_bar, ranks_of
 from lacking import LACKING, reader
+from PIL import Image
 from powercut import Journal, code_of, die_at, inside
 from small import LONG, STAGES, STATUS, Run, results
 
@@ -382,6 +386,23 @@ def _order() -> bool:
     )
 
 
+def records(bench: Bench) -> Iterator[Row]:
+    """Read records as somebody else may write them, with digests that agree."""
+    experiment = tree.finished(Path(tempfile.mkdtemp(dir=bench.folder)) / "tiny")
+    Image.new("L", (8, 8), 99).save(experiment / "picture.png")
+    draw, trials = random.Random(int(bench.rng.integers(2**63))), bench.some(20, 5000)
+    wrong, slowest = [], 0.0
+    for _ in range(trials):
+        began = time.monotonic()
+        found = foreign.trial(experiment, draw)
+        slowest = max(slowest, time.monotonic() - began)
+        if found.code not in foreign.CODES:
+            wrong.append(found)
+    figure = f"{len(wrong)} of {trials}, the slowest took {slowest:.1f} s"
+    claim = "a changed record that ends a command with a traceback"
+    yield Row(claim, figure + "".join(f"; {one}" for one in wrong[:3]), not wrong)
+
+
 PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "kills": kills,
     "steps": steps,
@@ -389,6 +410,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "damage": damages,
     "planted": planted,
     "same": same,
+    "records": records,
 }
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
 
+from nasflow.architecture import architecture_file
 from nasflow.architecture.fingerprint import fingerprint
 from nasflow.architecture.node import (
     FILTERING,
@@ -25,6 +24,7 @@ from nasflow.architecture.node import (
     output_shape,
     tensor_shapes,
 )
+from nasflow.architecture.segments import segments, ties
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,16 @@ class Architecture:
     size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ValueError("architecture: no nodes; expected an image first and a head last")
         seen: set[int] = set()
         for position, node in enumerate(self.nodes):
             check(node, seen, position, len(self.nodes))
             seen.add(node.id)
         unused = seen - {i for node in self.nodes for i in node.inputs} - {self.nodes[-1].id}
         if unused:
-            raise ValueError(f"architecture: nodes {sorted(unused)} feed nothing")
+            more = f" and {len(unused) - 20} more" if len(unused) > 20 else ""
+            raise ValueError(f"architecture: nodes {sorted(unused)[:20]}{more} feed nothing")
         _ = self.shapes, self.segments  # both raise ValueError on illegal graphs
 
     def __getitem__(self, identity: int) -> Node:
@@ -99,7 +102,15 @@ class Architecture:
 
     def consumers(self, identity: int) -> tuple[Node, ...]:
         """List the nodes that read the output of a node, in topological order."""
-        return tuple(node for node in self.nodes if identity in node.inputs)
+        return tuple(self._readers.get(identity, ()))
+
+    @cached_property
+    def _readers(self) -> dict[int, list[Node]]:
+        found: dict[int, list[Node]] = {}
+        for node in self.nodes:
+            for source in node.inputs:
+                found.setdefault(source, []).append(node)
+        return found
 
     @cached_property
     def pooled(self) -> dict[int, int]:
@@ -135,19 +146,7 @@ class Architecture:
         their first input. Raises ValueError if the segments of two inputs of an add differ in
         their widths.
         """
-        result: dict[int, tuple[int, ...]] = {}
-        for node in self.nodes:
-            if node.op in ("image", "conv", "whiten", "pad"):
-                result[node.id] = (node.id,)
-            elif node.op == "concat":
-                result[node.id] = tuple(s for i in node.inputs for s in result[i])
-            elif node.inputs:
-                result[node.id] = result[node.inputs[0]]
-            if node.op == "add":
-                widths = [[self[s].width for s in result[i]] for i in node.inputs]
-                if widths[0] != widths[1]:
-                    raise ValueError(f"architecture: add {node.id} joins filters {widths}")
-        return result
+        return segments(self.nodes)
 
     def tied(self, conv: int) -> frozenset[int]:
         """Collect the segments that adds force to have as many channels as a convolution has.
@@ -156,17 +155,11 @@ class Architecture:
         its two inputs are tied, and ties go on from add to add. The convolution belongs to its own
         group.
         """
-        group = {conv}
-        while True:
-            grown = set(group)
-            for node in self.nodes:
-                if node.op == "add":
-                    for a, b in zip(*(self.segments[i] for i in node.inputs), strict=True):
-                        if a in grown or b in grown:
-                            grown |= {a, b}
-            if grown == group:
-                return frozenset(group)
-            group = grown
+        return self._ties.get(conv, frozenset((conv,)))
+
+    @cached_property
+    def _ties(self) -> dict[int, frozenset[int]]:
+        return ties(self.nodes, self.segments)
 
     @cached_property
     def rigid(self) -> frozenset[int]:
@@ -240,21 +233,16 @@ class Architecture:
     def from_json(text: str) -> Architecture:
         """Read an architecture from the text that `to_json` wrote.
 
-        The types of the numbers are not checked.
+        Module `architecture_file` has the bounds of its values.
 
         Raises:
-            ValueError: if the text is not JSON, has another schema, lacks a key, or describes a
-                graph that is not legal.
+            ValueError: if the text is not JSON, has another schema, lacks a key or has an unknown
+                one, holds a value of a wrong type or out of bounds, or describes a graph that is
+                not legal.
         """
-        try:
-            data: Mapping[str, Any] = json.loads(text)
-            if data["schema"] != 1:
-                raise ValueError(f"architecture: schema {data['schema']}; this nasflow reads 1")
-            nodes = tuple(Node(**{**n, "inputs": tuple(n["inputs"])}) for n in data["nodes"])
-            height, width = data["size"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"architecture: not readable ({error!r})") from error
-        return Architecture(nodes, (height, width))
+        g = Architecture(*architecture_file.read(text))
+        architecture_file.check_sizes(g.parameters, g.flops, max(map(math.prod, g.shapes.values())))
+        return g
 
     def describe(self) -> str:
         """Write one line for people: `0:image 1:conv16k3 2:pool 3:conv16k3 4:add[3, 2] 5:head`.

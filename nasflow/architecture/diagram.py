@@ -21,12 +21,13 @@ from typing import NamedTuple
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.difference import NONE, Difference, difference, name
-from nasflow.architecture.node import FILTERING, HEADS, Node
+from nasflow.architecture.node import FILTERING, HEADS, Node, tensor_shapes
 
 # All lengths are in pixels.
 ROW, BOX, TOP = 38, 26, 14  # heights: of a row, of a box, and of the space above the first box
 LEFT, WIDEST, NARROWEST = 62, 172, 112  # widths: of the left margin, and of boxes
 ROUND, FULL = 26, 1024  # the diameter of an add; the channels of the widest box
+ARCS = 500  # most arcs of a drawing; the time grows as their square
 LANE, GAP = 13, 10  # distances: between the lanes of arcs, and from the boxes to the first lane
 STYLE = """
 .na text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:#1c2330}
@@ -163,7 +164,7 @@ def _routes(
     """Return the straight edges to the next row, and the arcs for all other edges.
 
     Each arc takes the first lane that is free between its rows. Short arcs come first, so that long
-    ones run outside of them.
+    ones run outside of them; behind the first ARCS, arcs are left out.
     """
     every = []
     for place in places.values():
@@ -176,7 +177,7 @@ def _routes(
     for source, target, mark in sorted(
         (e for e in every if e[1].row > e[0].row + 1),
         key=lambda e: (e[1].row - e[0].row, e[0].row),
-    ):
+    )[:ARCS]:
         taken = {a.lane for a in arcs if a.source.row < target.row and source.row < a.target.row}
         lane = next(i for i in range(len(arcs) + 1) if i not in taken)
         arcs.append(Arc(source, target, mark, lane))
@@ -247,7 +248,8 @@ def _hint(place: Place) -> str:
     """Return the text that appears while a pointer rests on a box."""
     g, node = place.owner, place.node
     shape = "×".join(map(str, g.shapes[node.id]))
-    learned = sum(math.prod(s) for n, s in g.tensors.items() if n.split(".")[0] == str(node.id))
+    shapes = tensor_shapes(node, [g.shapes[i] for i in node.inputs])
+    learned = sum(map(math.prod, shapes.values()))
     reads = f", reads {', '.join(map(str, node.inputs))}" if node.inputs else ""
     state = {"new": "new, ", "changed": "changed, ", "gone": "removed, "}.get(place.mark, "")
     return f"node {node.id}: {state}{name(g, node.id)}{reads}; {shape}; {learned:,} parameters"
@@ -262,7 +264,7 @@ def _sides(places: Iterable[Place], g: Architecture) -> Iterator[str]:
         side = g.shapes[place.node.id][1:]
         if side != shown:
             y = _top(place.row) + BOX / 2 + 4
-            yield f'<text class="na-side" x="2" y="{y}">{side[0]}×{side[1]}</text>'
+            yield f'<text class="na-side" x="2" y="{y}">{escape(f"{side[0]}×{side[1]}")}</text>'
         shown = side
 
 

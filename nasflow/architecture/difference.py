@@ -14,6 +14,7 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import FILTERING, HEADS, POOLS, Node
 
 Edge = tuple[int, int]  # from, to
+SEARCHED = 500  # edges for which a path is searched; each search looks at the whole graph
 
 
 class Difference(NamedTuple):
@@ -28,7 +29,7 @@ class Difference(NamedTuple):
         joined: the edges that the parent does not have.
         cut: the edges that only the parent has, between nodes that both still stand. An edge whose
             place is taken by an inserted node, so that a path still leads from one to the other, is
-            left out.
+            left out. Where more than SEARCHED edges are gone, none is left out.
     """
 
     added: frozenset[int]
@@ -52,12 +53,15 @@ def difference(g: Architecture, parent: Architecture) -> Difference:
     common = now.keys() & before.keys()
     resized = (i for i in common if _size(now[i]) != _size(before[i]))
     gone = edges(parent) - edges(g)
+    few = len(gone) <= SEARCHED
     return Difference(
         added=frozenset(now.keys() - common),
         removed=frozenset(before.keys() - common),
         resized=frozenset(resized),
         joined=edges(g) - edges(parent),
-        cut=frozenset(e for e in gone if set(e) <= common and e[0] not in g.ancestors(e[1])),
+        cut=frozenset(
+            e for e in gone if set(e) <= common and not (few and e[0] in g.ancestors(e[1]))
+        ),
     )
 
 

@@ -6,6 +6,9 @@ import hashlib
 
 from nasflow.architecture.node import Node
 
+EXACT = 200  # nodes up to which there are as many rounds of colouring as nodes
+FEW = 8  # rounds of colouring for larger graphs
+
 
 def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
     """Digest a graph, whatever the ids of its nodes are.
@@ -14,6 +17,11 @@ def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
     properties. Then each node takes in the colours of its inputs and of its consumers, and this is
     repeated as often as there are nodes. The order of the inputs does not count, since sums and
     concatenations are symmetric.
+
+    The time of that is quadratic in the number of nodes: 200 nodes took 0.6 s and 800 nodes 13.6 s.
+    For graphs of more than EXACT nodes there are FEW rounds, and a colour begins as a digest of
+    everything that leads to the node and of everything that it leads to. So the time is linear,
+    and a change anywhere in the graph still changes the digest.
 
     Args:
         nodes: the layers, in topological order.
@@ -26,8 +34,9 @@ def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
     for n in nodes:
         for i in n.inputs:
             consumers[i].append(n.id)
-    colour = {n.id: _properties(n) for n in nodes}
-    for _ in nodes:
+    large = len(nodes) > EXACT
+    colour = _paths(nodes, consumers) if large else {n.id: _properties(n) for n in nodes}
+    for _ in range(FEW if large else len(nodes)):
         colour = {
             n.id: _digest(
                 colour[n.id],
@@ -38,6 +47,17 @@ def fingerprint(nodes: tuple[Node, ...], size: tuple[int, int]) -> str:
             for n in nodes
         }
     return _digest(*sorted(colour.values()), str(size))[:16]
+
+
+def _paths(nodes: tuple[Node, ...], consumers: dict[int, list[int]]) -> dict[int, str]:
+    """Digest for each node what leads to it and what it leads to, in one pass down and one up."""
+    down: dict[int, str] = {}
+    up: dict[int, str] = {}
+    for n in nodes:
+        down[n.id] = _digest(_properties(n), *sorted(down[i] for i in n.inputs))
+    for n in reversed(nodes):
+        up[n.id] = _digest(_properties(n), *sorted(up[c] for c in consumers[n.id]))
+    return {n.id: _digest(down[n.id], up[n.id]) for n in nodes}
 
 
 def _properties(n: Node) -> str:

@@ -40,6 +40,8 @@ class Strokes(NamedTuple):
     down: str
 
 
+MOST = 500  # rails; a drawing of more is too wide to read, and its time grows as their square
+
 DRAWN = Strokes("│", "─", "╭", "╰", "▶", "↓")
 PLAIN = Strokes("|", "-", ".", "'", ">", "v")
 
@@ -52,7 +54,8 @@ def rails(g: Architecture, strokes: Strokes = DRAWN) -> list[str]:
         strokes: the characters to draw with; PLAIN has ASCII only.
 
     Returns:
-        One text for each node, in order, all of the same length.
+        One text for each node, in order, all of the same length. A graph of more than MOST skips
+        is drawn without rails.
     """
     position = {node.id: row for row, node in enumerate(g.nodes)}
     edges = [
@@ -61,7 +64,7 @@ def rails(g: Architecture, strokes: Strokes = DRAWN) -> list[str]:
         for source in node.inputs
         if position[node.id] - position[source] > 1
     ]
-    columns = _columns(edges)
+    columns = _columns(edges) if len(edges) <= MOST else {}
     width = 1 + max(columns.values(), default=-1)
     return [_row(row, width, columns, g, strokes) for row in range(len(g.nodes))]
 

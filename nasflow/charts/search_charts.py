@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -139,15 +140,12 @@ def confusion(labels: Sequence[int], predicted: Sequence[int], classes: Sequence
         classes: the names of the classes, by number.
     """
     count, names = len(classes), named(classes)
-    table = np.zeros((count, count), dtype=np.int64)
-    np.add.at(table, (np.asarray(labels, dtype=int), np.asarray(predicted, dtype=int)), 1)
+    table = Counter(zip(labels, predicted, strict=True))
     rows = [
-        {"label": names[i], "predicted": names[j], "images": int(table[i, j]), "right": i == j}
-        for i in range(count)
-        for j in range(count)
-        if table[i, j]
+        {"label": names[i], "predicted": names[j], "images": images, "right": i == j}
+        for (i, j), images in sorted(table.items())
     ]
-    most = int((table - np.diag(np.diag(table))).max())
+    most = max((images for (i, j), images in table.items() if i != j), default=0)
     cell = min(CELL[1], max(CELL[0], SIDE // count))
     chart = alt.layer(*_cells(names, most))
     words = "How many images of each class are classified as which class"
@@ -178,10 +176,8 @@ def _cells(names: Sequence[str], most: int) -> list[alt.Chart]:
 
 def named(classes: Sequence[str]) -> list[str]:
     """Return the class names; classes with the same name get their number behind it."""
-    return [
-        name if list(classes).count(name) == 1 else f"{name} ({i})"
-        for i, name in enumerate(classes)
-    ]
+    times = Counter(classes)
+    return [name if times[name] == 1 else f"{name} ({i})" for i, name in enumerate(classes)]
 
 
 def _ink(most: int) -> Any:

@@ -26,7 +26,7 @@ from nasflow.data.image_facts import NAME, facts_of, stem_of
 from nasflow.network.deployable import Deployable, traceable, traced
 from nasflow.network.network import Network, forward
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.storage.files import write, write_json
+from nasflow.storage.files import consistent, write, write_json
 from nasflow.training.batches import Split
 
 IMAGES = 64  # number of images in the check
@@ -89,9 +89,10 @@ def export(
     if uint8 and to == "python":
         raise ValueError("--uint8: a Python module takes both uint8 and float32; leave it out")
     stem = stem_of(network)
-    facts = facts_of(stem, data)
-    trained = read_checkpoint(stem).network
-    module = Deployable(trained, facts, probabilities=not logits)
+    with consistent(stem):
+        facts = facts_of(stem, data)
+        trained = read_checkpoint(stem).network
+        module = Deployable(trained, facts, probabilities=not logits)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         draft = Path(folder) / out.name

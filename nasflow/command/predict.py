@@ -23,6 +23,7 @@ from nasflow.data.image_facts import facts_of, stem_of
 from nasflow.network.deployable import Deployable
 from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.files import consistent
 
 BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
@@ -51,14 +52,16 @@ def predict(
         ValueError: if an image cannot be read or does not fit the network.
     """
     stem = stem_of(network)
-    facts = facts_of(stem, data)
+    with consistent(stem):
+        facts = facts_of(stem, data)
+        module = Deployable(read_checkpoint(stem).network, facts)
     classes: list[str] = facts["classes"]
     if not 1 <= top <= len(classes):
         raise ValueError(f"--top: {top}; expected 1 to {len(classes)}, the classes there are")
     if csv and json:
         raise ValueError("--csv, --json: both given; give one of them")
     files = list(picture_files(images))
-    found = probabilities(Deployable(read_checkpoint(stem).network, facts), files)
+    found = probabilities(module, files)
     if csv:
         _csv(files, classes, found)
     elif json:
@@ -175,9 +178,11 @@ def _record(file: Path, classes: Sequence[str], row: Probabilities) -> dict[str,
 
 def _csv(files: Sequence[Path], classes: Sequence[str], found: Probabilities) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "label", *classes])
+    names = [printable(name) for name in classes]  # no terminal takes a part of one for a command
+    writer.writerow(["image", "label", *names])
     for file, row in zip(files, found, strict=True):
-        writer.writerow([file, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
+        chances = (f"{p:.6f}" for p in row)
+        writer.writerow([printable(str(file)), names[int(row.argmax())], *chances])
 
 
 def _hidden(path: Path, top: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.command.show_network import network_lines
 from nasflow.command.show_search import round_lines, search_lines
 from nasflow.command.terminal import Lines, count, mega, percent, say, seconds, styled, table
@@ -14,6 +15,7 @@ from nasflow.config.files import CHECKPOINT
 from nasflow.data.image_facts import stem_of
 from nasflow.records import summaries
 from nasflow.records.summaries import Json
+from nasflow.storage.files import consistent, read
 
 
 def show(*, path: Path, all: bool = False, json: bool = False) -> None:
@@ -27,7 +29,11 @@ def show(*, path: Path, all: bool = False, json: bool = False) -> None:
     Raises:
         ValueError: if there is nothing at the path.
     """
-    found = look(path)
+    with consistent(path):
+        _show(look(path), all, json)
+
+
+def _show(found: Json, all: bool, json: bool) -> None:
     if json:
         print(as_json(found))
         return
@@ -69,7 +75,7 @@ def look(path: Path) -> Json:
         if inside:
             return {"kind": "results", "experiments": [summaries.experiment(one) for one in inside]}
     if path.is_file() and path.name.endswith(CHECKPOINT[0]):
-        return summaries.architecture(path, path.read_text(errors="replace"))
+        return summaries.architecture(path, read(path, LARGEST).decode(errors="replace"))
     return summaries.network(stem_of(path))
 
 

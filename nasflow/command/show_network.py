@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import Node
+from nasflow.architecture.node import Node, tensor_shapes
 from nasflow.architecture.text_diagram import DRAWN, PLAIN, rails
 from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
 
@@ -64,8 +64,12 @@ def _reads(node: Node, g: Architecture) -> tuple[str]:
 
 def _sizes(node: Node, g: Architecture) -> tuple[str, ...]:
     channels, height, width = g.shapes[node.id]
-    own = sum(math.prod(s) for name, s in g.tensors.items() if name.split(".")[0] == str(node.id))
-    sizes = {**g.tensors, **g.buffers}
-    weights = [sizes[n] for n in (f"{node.id}.weight", f"{node.id}.filters") if n in sizes]
+    own = sum(map(math.prod, tensor_shapes(node, [g.shapes[i] for i in node.inputs]).values()))
+    weights = [
+        sizes[name]
+        for sizes in (g.tensors, g.buffers)
+        for name in (f"{node.id}.weight", f"{node.id}.filters")
+        if name in sizes
+    ]
     flops = sum(2 * math.prod(shape) * height * width for shape in weights)
     return str(channels), f"{height} x {width}", count(own), mega(flops) if flops else ""

@@ -10,9 +10,10 @@ import pprint
 import textwrap
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import Node
+from nasflow.architecture.node import OPS, Node
 from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
 from nasflow.network.deployable import Deployable
+from nasflow.printable import shown
 from nasflow.version import __version__
 
 HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
@@ -107,8 +108,14 @@ def load(file=Path(__file__).with_name("model.safetensors")):
 
 
 def source(module: Deployable) -> str:
-    """Write the text of model.py for a network."""
+    """Write the text of model.py for a network.
+
+    Raises:
+        ValueError: if something of it cannot stand in a program: a name that is no identifier, or
+            a number that is none.
+    """
     g = module.architecture
+    _check(g)
     channels, height, width = g.shapes[g.image.id]
     head = HEADER.format(
         version=__version__,
@@ -134,6 +141,20 @@ def source(module: Deployable) -> str:
     ops = {node.op for node in g.nodes}
     smooth = GELU * any(node.smooth for node in g.nodes)
     return head + smooth + CONV * ("conv" in ops) + MIX * ("add" in ops) + model + LOAD
+
+
+def _check(g: Architecture) -> None:
+    """Refuse what is not a name or a number: the text is run as a program.
+
+    `Architecture.from_json` refuses it too; but an architecture can also be made in memory.
+    """
+    for node in g.nodes:
+        if not node.name.isidentifier() or node.op not in OPS:
+            raise ValueError(f"node {shown(node.id)}: the name of its layer is no Python name")
+        numbers = (*node.inputs, node.width, node.kernel, node.stride, *g.shapes[node.id])
+        wrong = next((number for number in numbers if type(number) is not int), None)
+        if wrong is not None:
+            raise ValueError(f"node {shown(node.id)}: {shown(wrong)}; expected whole numbers")
 
 
 def _layer(node: Node, g: Architecture) -> str | None:

@@ -84,6 +84,13 @@ def _read(source: str, path: Path, key: str) -> encoded.Encoded:
 
 def _classes(found: encoded.Encoded) -> dict[str, int]:
     counts = Counter(found.labels.tolist())
+    most = max(len(found.names), len(found.classes or ()))
+    wrong = next((label for label in counts if not 0 <= label < most), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{found.names[found.labels.tolist().index(wrong)]}: label {wrong}; expected 0 to "
+            f"{most - 1}, since every class needs an image; number the classes from 0"
+        )
     names = found.classes or tuple(map(str, range(int(found.labels.max()) + 1)))
     return {name: counts[label] for label, name in enumerate(names)}
 
@@ -93,6 +100,8 @@ def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
     from PIL import Image
 
     content: Any = found.contents[index]
+    if isinstance(content, Path) and not content.is_file():  # opening a pipe would never end
+        raise ValueError(f"{found.names[index]}: no regular file; expected a picture; remove it")
     try:
         stream = content if isinstance(content, Path) else io.BytesIO(content)
         with Image.open(stream, formats=FORMATS) as picture:

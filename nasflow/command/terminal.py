@@ -31,11 +31,15 @@ def console() -> Console:
 
 
 def say(lines: Iterable[RenderableType]) -> None:
-    """Print the lines in turn; where stdout is not a terminal, blanks at the end are removed."""
+    """Print the lines in turn; where stdout is not a terminal, blanks at the end are removed.
+
+    A line of text is one line: what is not printable in it, such as ESC, is written as an escape.
+    """
     out = console()
     with out.capture() if not out.is_terminal else nullcontext() as captured:
         for line in lines:
-            out.print(line, soft_wrap=isinstance(line, str | Text))
+            plain = printable(line) if isinstance(line, str) else line
+            out.print(plain, soft_wrap=isinstance(line, str | Text))
     if captured is not None:
         print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 

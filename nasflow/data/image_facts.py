@@ -6,14 +6,19 @@ lie in a folder of results, whose `data/data.json` holds the same facts and more
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nasflow.config.files import CHECKPOINT
+from nasflow.printable import shown
 from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.shapes import DATA
 
 NAME = "images.json"
+SEED = re.compile("seed_[0-9]+")
 KEYS = ("classes", "channels", "height", "width", "mean", "std")
 
 
@@ -33,7 +38,7 @@ def facts_of(stem: Path, data: Path | None = None) -> dict[str, Any]:
     """Find the facts about the images of a network.
 
     They come from `data` where it is given, or else from the images.json beside the network, or
-    else from the data/data.json of the nearest folder above it.
+    else from the data/data.json of the experiment that the network belongs to.
 
     Args:
         stem: the path of the checkpoint without the endings of its files.
@@ -48,15 +53,26 @@ def facts_of(stem: Path, data: Path | None = None) -> dict[str, Any]:
     """
     if data is not None:
         return read_facts(data / "data.json" if data.is_dir() else data)
-    above = stem.absolute().parents
-    places = [stem.with_name(NAME), *(folder / "data" / "data.json" for folder in above)]
+    places = [stem.with_name(NAME), *(folder / "data" / "data.json" for folder in _above(stem))]
     for place in places:
-        if place.is_file():
+        if os.path.lexists(place):
             return read_facts(place)
     raise ValueError(
-        f"{stem}: no {NAME} beside it and no data/data.json above it, which say how its images "
-        "are normalised and what its classes are called; give --data DATA.JSON"
+        f"{stem}: no {NAME} beside it and no data/data.json in its experiment, which say how its "
+        "images are normalised and what its classes are called; give --data DATA.JSON"
     )
+
+
+def _above(stem: Path) -> list[Path]:
+    """List the folders above a network, from the nearest one up to that of its experiment.
+
+    The experiment of EXPERIMENT/ALGORITHM/seed_S/... is two folders above seed_S. A network that is
+    in no search has its own folder and the one above it, which a stage by hand writes to. No other
+    folder is asked: on a shared machine somebody else may have put a data.json above them.
+    """
+    above = list(stem.absolute().parents)
+    search = next((i for i, folder in enumerate(above) if SEED.fullmatch(folder.name)), None)
+    return above[: 2 if search is None else search + 3]
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -72,15 +88,11 @@ def read_facts(path: Path) -> dict[str, Any]:
         CorruptFile: if the file is missing or damaged, if a fact is missing, or if there is not
             one mean and one standard deviation for each channel.
     """
-    try:
-        facts = image_facts(read_json(path))
-        fits = len(facts["mean"]) == len(facts["std"]) == facts["channels"]
-    except (LookupError, TypeError) as error:
-        raise CorruptFile(f"{path}: not the facts of images ({error!r})") from error
-    if not fits:
+    facts = image_facts(read_json(path, DATA))
+    if not len(facts["mean"]) == len(facts["std"]) == facts["channels"]:
         raise CorruptFile(
-            f"{path}: mean {facts['mean']}, channels {facts['channels']}; expected one mean and"
-            " one std for each channel"
+            f"{path}: mean {shown(facts['mean'])}, channels {facts['channels']}; expected one mean "
+            "and one std for each channel"
         )
     return facts
 

@@ -196,7 +196,13 @@ def of_search(search: Path) -> list[Point]:
 def rounds(search: Path) -> dict[int, Path]:
     """Return the paths of status.json of the finished rounds, by number and in order."""
     found = (search / "search").glob("round_*/status.json")
-    return dict(sorted((int(path.parent.name.removeprefix("round_")), path) for path in found))
+    named = ((path.parent.name.removeprefix("round_"), path) for path in found)
+    return dict(sorted((int(name), path) for name, path in named if is_number(name)))
+
+
+def is_number(text: str) -> bool:
+    """Whether the end of a folder's name, such as `round_12`, is a number as nasflow writes it."""
+    return text.isascii() and text.isdecimal() and len(text) < 20
 
 
 def span(search: Path) -> tuple[int, int]:

@@ -6,10 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nasflow.storage.files import CorruptFile, verified
+import pyarrow as pa
+
+from nasflow.storage.files import CorruptFile, read, verified
 
 T = TypeVar("T")
 RERUN = "rerun the stage that writes it"
+LONGEST = 1_000  # characters of a reason
+# What a damaged file can cause in its reader, besides CorruptFile.
+ERRORS = (
+    *(ValueError, LookupError, TypeError, AttributeError, OSError),
+    *(ArithmeticError, AssertionError, RecursionError, MemoryError, pa.ArrowException),
+)
 
 
 class Findings:
@@ -33,7 +41,10 @@ class Findings:
             path: the broken file.
             reason: what is wrong; line breaks in it become spaces.
         """
-        self.broken.setdefault(str(path), " ".join(reason.split()))
+        short = " ".join(reason.split())
+        if len(short) > LONGEST:
+            short = f"{short[:LONGEST]} ..."
+        self.broken.setdefault(str(path), short)
 
     def read(self, path: Path, reader: Callable[[Path], T]) -> T | None:
         """Read a file, and record it as broken when its reader fails.
@@ -51,8 +62,9 @@ class Findings:
         try:
             return reader(path)
         except CorruptFile as error:
-            self.tell(*str(error).split(": ", 1))
-        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+            broken, _, reason = str(error).partition(": ")
+            self.tell(broken, reason)
+        except ERRORS as error:
             self.tell(path, f"{type(error).__name__}: {error}; {RERUN}")
         return None
 
@@ -66,7 +78,7 @@ class Findings:
         Returns:
             The content of the file, or None when the file is broken or missing.
         """
-        return self.read(path, lambda p: verified(p, sha256) if sha256 else p.read_bytes())
+        return self.read(path, lambda p: verified(p, sha256) if sha256 else read(p))
 
     def expect(self, path: Path, **facts: tuple[object, object]) -> None:
         """Record a file as broken when a fact about it is not the expected one.

@@ -13,6 +13,8 @@ from nasflow.architecture.templates import TEMPLATES
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import initialise
 
+LARGEST = 100_000_000  # parameters of a parent; its weights and velocities then take 0.8 GB
+
 
 def offspring(
     parent: Architecture, morphism: str, site: str, fingerprint: str
@@ -31,8 +33,11 @@ def offspring(
 
     Returns:
         The child, or None where the morphisms cannot be applied or lead to another fingerprint: the
-        nasflow that made the round had other morphisms.
+        nasflow that made the round had other morphisms. None also where the parent has more than
+        LARGEST parameters, since its weights are made for this.
     """
+    if parent.parameters > LARGEST:
+        return None
     if morphism in TEMPLATES:
         g = TEMPLATES[morphism](parent.shapes[parent.image.id], parent.head.width)
         return g if g.fingerprint == fingerprint else None

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from nasflow.config.budget import Budget
 from nasflow.config.reading import parse
+from nasflow.records.curves import is_number
 from nasflow.records.findings import Findings
 from nasflow.records.round_files import check_round
 from nasflow.records.stage_files import Centre, Json, check_network, check_table
 from nasflow.storage.files import read_json
+
+MISSED = 100  # rounds behind the last one that are told as missing, at most
 
 
 def check_search(findings: Findings, search: Path) -> None:
@@ -39,8 +42,11 @@ def check_search(findings: Findings, search: Path) -> None:
 
 def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -> None:
     """Check pretraining, the rounds in their order, and the winner that was selected."""
-    rounds = {int(p.name[len("round_") :]): p for p in search.glob("search/round_*") if p.is_dir()}
-    count = summary.get("rounds", 0) if isinstance(summary, dict) else max(rounds, default=0)
+    places = {p.name.removeprefix("round_"): p for p in search.glob("search/round_*")}
+    rounds = {int(n): p for n, p in places.items() if is_number(n) and p.is_dir()}
+    last = max(rounds, default=0)
+    count = summary.get("rounds", 0) if isinstance(summary, dict) else last
+    count = min(count, last + MISSED)  # a false record may tell a billion rounds
     centre = None
     if rounds or ended or (search / "final").is_dir() or _has_results(search / "pretrain"):
         centre = _training(findings, search / "pretrain")

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from nasflow.records.findings import Findings
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.storage.files import read_json, verified
+from nasflow.storage.files import verified
+from nasflow.storage.manifest import facts as manifest_facts
 from nasflow.storage.manifest import paths
 from nasflow.storage.tables import read_table
 
@@ -47,19 +48,21 @@ def check_network(findings: Findings, stem: Path, status: Json) -> Centre | None
         What the next stage must have started from, or None when a file is broken or missing.
     """
     architecture, tensors, manifest = paths(stem)
+    names = (architecture.name, tensors.name)
     expected = status.get("files", {}).get(manifest.name)
     if expected is not None and findings.whole(manifest, expected) is None:
         return None
-    facts = findings.read(manifest, read_json)
+    facts = findings.read(manifest, lambda path: manifest_facts(path, *names))
     if facts is None:
         return None
+    files = facts[2]
     for path in (architecture, tensors):
-        findings.read(path, lambda path: verified(path, facts["files"][path.name]))
+        findings.read(path, lambda path: verified(path, files[path.name]))
     found = findings.read(manifest, lambda _: read_checkpoint(stem))
     if found is None:
         return None
     g = found.network.architecture
-    return Centre(g.fingerprint, found.k, str(facts["files"][tensors.name]))
+    return Centre(g.fingerprint, found.k, files[tensors.name])
 
 
 def check_table(findings: Findings, path: Path, status: Json) -> pa.Table | None:

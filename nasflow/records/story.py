@@ -6,17 +6,19 @@ that its status.json names, raises CorruptFile: no page is better than a page of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
 from nasflow.records.offspring import offspring
 from nasflow.storage.files import CorruptFile, read_json
-from nasflow.storage.manifest import paths
+from nasflow.storage.manifest import read_architecture
 
 Json = dict[str, Any]
 
@@ -108,7 +110,11 @@ class Story(NamedTuple):
 
 def searches(results: Path) -> list[tuple[str, int]]:
     """Return (algorithm, seed) of every search in an experiment's folder, sorted."""
-    found = [p for p in results.glob("*/seed_*") if p.is_dir()]
+    found = [
+        p
+        for p in results.glob("*/seed_*")
+        if p.is_dir() and curves.is_number(p.name.removeprefix("seed_"))
+    ]
     return sorted((p.parent.name, int(p.name.removeprefix("seed_"))) for p in found)
 
 
@@ -131,8 +137,21 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
     predictions = None
     if metrics and "predictions.parquet" in metrics.get("files", {}):
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
+        _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
     return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions)
+
+
+def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
+    """Raise CorruptFile when a label is no class: counts by class would fill the memory."""
+    for column in ("label", "predicted"):
+        found = predictions[column]
+        low, high = (pc.min_max(found)[end].as_py() for end in ("min", "max"))
+        if found.null_count or (len(found) and not 0 <= low <= high < classes):
+            raise CorruptFile(
+                f"{path}: {column} {low} to {high}; expected 0 to {classes - 1}; "
+                "rerun the stage that writes it"
+            )
 
 
 def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Iterator[Round]:
@@ -159,7 +178,7 @@ def _round(folder: Path, parent: Architecture) -> Round:
         nodes,
         list(curves.sibling_names(table).values()),
         graphs,
-        _architecture(folder / "winner"),
+        read_architecture(folder / "winner"),
     )
 
 
@@ -172,16 +191,8 @@ def _training(folder: Path) -> Training | None:
     if status is None:
         return None
     history = curves.table(folder, status, "history.parquet")
-    return Training(status, history, _architecture(folder / "network"))
-
-
-def _architecture(stem: Path) -> Architecture:
-    path = paths(stem)[0]
-    try:
-        return Architecture.from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CorruptFile(f"{path}: {error}; rerun the stage that writes it") from error
+    return Training(status, history, read_architecture(folder / "network"))
 
 
 def _json(path: Path) -> Json | None:
-    return dict(read_json(path)) if path.exists() else None
+    return read_json(path) if os.path.lexists(path) else None

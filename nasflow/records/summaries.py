@@ -6,13 +6,14 @@ are left out, so a search can be shown while it runs.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.config.files import CHECKPOINT
-from nasflow.storage.files import CorruptFile, read_json, verified
+from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.manifest import read_architecture
 
 Json = dict[str, Any]
 STATUS = "status.json"
@@ -91,18 +92,10 @@ def network(stem: Path) -> Json:
     Raises:
         CorruptFile: if the manifest of the checkpoint is not one, or a file is damaged.
     """
-    manifest, described = (
-        stem.with_name(stem.name + end) for end in (CHECKPOINT[-1], CHECKPOINT[0])
-    )
-    facts = read_json(manifest)
-    try:
-        text = verified(described, facts["files"][described.name]).decode()
-    except (LookupError, TypeError) as error:
-        raise CorruptFile(
-            f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
-        ) from error
-    return architecture(described, text) | {
+    return {
+        "kind": "network",
         "path": str(stem),
+        "g": read_architecture(stem),
         "status": _record(stem.with_name(STATUS)),
         "metrics": _record(stem.with_name("metrics.json")),
     }
@@ -152,9 +145,9 @@ def _stage(found: Json) -> str:
 
 
 def _record(path: Path) -> Json | None:
-    return dict(read_json(path)) if path.is_file() else None
+    return read_json(path) if os.path.lexists(path) else None
 
 
 def _number(path: Path) -> int:
-    found = re.search(r"_(\d+)$", path.name)
+    found = re.search(r"_([0-9]{1,19})$", path.name)
     return int(found[1]) if found else -1

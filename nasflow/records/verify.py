@@ -11,11 +11,13 @@ that the next round started from. `.resume`, `.lock`, logs and the tables of sec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.suite import FILES as SUITE
+from nasflow.printable import printable
 from nasflow.records.findings import Findings
 from nasflow.records.search_files import check_search
 from nasflow.storage.files import MIRRORED, read_json, read_page
@@ -37,10 +39,10 @@ def verify(*, results: Path, verbose: bool = False) -> int:
     """
     findings = check(results)
     for broken, reason in sorted(findings.broken.items()):
-        print(f"{broken}: {reason}")
+        print(printable(f"{broken}: {reason}"))
     if verbose:
         for path in _unknown(results, findings.seen):
-            print(f"{path}: unknown, not checked")
+            print(printable(f"{path}: unknown, not checked"))
     count = len(findings.broken)
     print(f"nasflow: {len(findings.seen)} files checked, {count or 'none'} broken")
     return 3 if count else 0
@@ -114,7 +116,7 @@ def _named(findings: Findings, folder: Path, names: Sequence[str]) -> None:
 
 
 def _report(findings: Findings, page: Path) -> None:
-    if page.exists():
+    if os.path.lexists(page):
         findings.read(page, read_page)
 
 

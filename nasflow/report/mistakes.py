@@ -77,15 +77,9 @@ def by_class(predictions: pa.Table, classes: Sequence[str]) -> list[ClassResult]
         classes: the names of the classes, by number.
     """
     label, predicted = (predictions[c].to_numpy() for c in ("label", "predicted"))
-    return [
-        ClassResult(
-            name,
-            int((label == i).sum()),
-            int(((label == i) & (predicted == i)).sum()),
-            int((predicted == i).sum()),
-        )
-        for i, name in enumerate(named(classes))
-    ]
+    counted = (label, label[label == predicted], predicted)
+    columns = (np.bincount(one, minlength=len(classes)).tolist() for one in counted)
+    return [ClassResult(*row) for row in zip(named(classes), *columns, strict=True)]
 
 
 def pairs(predictions: pa.Table, classes: Sequence[str]) -> list[Pair]:

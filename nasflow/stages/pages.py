@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
-from nasflow.storage.files import write, write_json, write_page
+from nasflow.storage.files import consistent, write, write_json, write_page
 
 
 def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) -> None:
@@ -23,7 +23,8 @@ def compare(*, config: str, results: Path, methods: Sequence[str], out: Path) ->
     from nasflow.comparison.comparing import compared  # imports pandas and matplotlib
 
     experiment = parse(Experiment, json.loads(config))
-    made = compared(results, experiment, methods)
+    with consistent(results):
+        made = compared(results, experiment, methods)
     files = {name: write(out / name, content) for name, content in made.items()}
     write_json(out / "files.json", {"schema": 1, "files": files})
 
@@ -38,4 +39,6 @@ def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
     """
     from nasflow.report.page import page  # imports altair
 
-    write_page(out or results / "report.html", page(results, json.loads(config or "null")))
+    with consistent(results):
+        made = page(results, json.loads(config or "null"))
+    write_page(out or results / "report.html", made)

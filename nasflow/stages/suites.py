@@ -12,7 +12,7 @@ from nasflow.config import suite as suite_config
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
 from nasflow.config.section import plain
-from nasflow.storage.files import read_json, write, write_json
+from nasflow.storage.files import consistent, read_json, write, write_json
 
 HEADER = """# Made from the configuration of a suite: edit that one. To run this file alone:
 #   snakemake --directory {folder} --cores 2 --configfile {file}
@@ -51,7 +51,8 @@ def sitting(*, config: str, name: str, out: Path) -> None:
     from nasflow.comparison import sitting as sittings  # imports pandas
 
     experiment = parse(Experiment, json.loads(config))
-    write_json(out, sittings.sitting(out.parent, experiment, name))
+    with consistent(out.parent):
+        write_json(out, sittings.sitting(out.parent, experiment, name))
 
 
 def suite(*, config: str, sittings: Sequence[Path], out: Path) -> None:
@@ -65,6 +66,7 @@ def suite(*, config: str, sittings: Sequence[Path], out: Path) -> None:
     from nasflow.comparison import suite as suites  # imports pandas and matplotlib
 
     experiment = parse(Experiment, json.loads(config))
-    made = suites.suite([read_json(file) for file in sittings], experiment)
+    with consistent(out):
+        made = suites.suite([read_json(file, "sitting.json") for file in sittings], experiment)
     files = {name: write(out / name, content) for name, content in made.items()}
     write_json(out / "files.json", {"schema": 1, "files": files})

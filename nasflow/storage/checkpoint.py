@@ -8,18 +8,18 @@ that are equal, with the same k and optimiser, give files that are bit for bit i
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.network.network import Network, Tensors
 from nasflow.storage.files import CorruptFile, verified, write
 from nasflow.storage.manifest import facts, paths, write_manifest
+from nasflow.storage.tensor_file import tensors as read_tensors
 
 
 class Checkpoint(NamedTuple):
@@ -78,29 +78,18 @@ def read_checkpoint(stem: Path) -> Checkpoint:
     """
     architecture, tensors, manifest = paths(stem)
     k, optimizer, files = facts(manifest, architecture.name, tensors.name)
-    described = verified(architecture, files[architecture.name])
+    described = verified(architecture, files[architecture.name], LARGEST)
     content = verified(tensors, files[tensors.name])
     try:
         g = Architecture.from_json(described.decode())
     except ValueError as error:
         raise CorruptFile(f"{architecture}: {error}") from error
-    flat = _tensors(tensors, content)
+    flat = read_tensors(tensors, content)
     _check_fit(tensors, flat, g)
     x = {n: flat[f"parameters.{n}"] for n in g.tensors}  # in the architecture's order
     buffers = {n: flat[f"buffers.{n}"] for n in g.buffers}
     v = {n: flat[f"velocity.{n}"] for n in g.tensors}
     return Checkpoint(Network(g, x, buffers, v), k, optimizer)
-
-
-def _tensors(path: Path, content: bytes) -> Tensors:
-    """Return the tensors of a .safetensors file by name; `path` is only for the message."""
-    try:
-        flat = load(content)
-    except SafetensorError as error:
-        raise CorruptFile(f"{path}: not safetensors ({error})") from error
-    if twice := _named_twice(content):
-        raise CorruptFile(f"{path}: {twice} has two entries, expected one")
-    return flat
 
 
 def _check_fit(path: Path, flat: Tensors, g: Architecture) -> None:
@@ -115,15 +104,3 @@ def _check_fit(path: Path, flat: Tensors, g: Architecture) -> None:
             raise CorruptFile(
                 f"{path}: {name} is {tensor.dtype} or not finite; expected float32 and finite"
             )
-
-
-def _named_twice(content: bytes) -> str | None:
-    """Return the first tensor that has two entries in the header, or None.
-
-    The safetensors library reads only one of the two entries and reports no error.
-    """
-    names: list[str] = []
-    size = int.from_bytes(content[:8], "little")
-    json.loads(content[8 : 8 + size], object_pairs_hook=lambda p: names.extend(k for k, _ in p))
-    tensors = [name for name in names if "." in name]
-    return next((name for name in tensors if tensors.count(name) > 1), None)

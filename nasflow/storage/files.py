@@ -10,19 +10,22 @@ import hashlib
 import json
 import math
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nasflow.printable import printable
+from nasflow.storage.record import CorruptFile as CorruptFile
+from nasflow.storage.record import record
+from nasflow.storage.shapes import check_shape
+
 SCHEMA = 1  # the newest schema of JSON records that this version reads
 SEAL = "sha256"  # the key of the seal in a JSON record
+PAGE = 500_000_000  # bytes of a page
+LARGEST = 8_000_000  # bytes of a JSON record; parsed, the worst of them need some 200 MB
 MIRRORED = "mlartifacts"  # the folder of MLflow's files; it lies beside the experiments
-
-
-class CorruptFile(Exception):
-    """A file is missing or is not what was written. The command ends with exit code 3.
-
-    The message is one line: the path of the file, what is wrong, and a remedy.
-    """
 
 
 def write(path: Path, content: bytes) -> str:
@@ -77,33 +80,112 @@ def write_json(path: Path, data: Any) -> str:
     return write(path, text + b"\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON record and check its seal.
+def read_json(path: Path, kind: str | None = None) -> Any:
+    """Read a JSON record, and check its seal, its types and its bounds.
 
     Records without a seal are accepted, because the first versions wrote none.
 
     Args:
         path: the file.
+        kind: what it must hold, a key of `shapes.SHAPES`; by default its name decides.
 
     Returns:
-        The data without its seal.
+        The data without its seal. Its mappings are records, which name the file where a key is
+        missing.
 
     Raises:
-        CorruptFile: if the file is missing, is not JSON, differs from what was sealed, or has a
-            newer schema.
+        CorruptFile: if the file is missing, is not JSON, differs from what was sealed, has a
+            newer schema, or holds a value of a wrong type or out of bounds.
+    """
+    content = read(path, LARGEST)
+    try:
+        data = json.loads(content, parse_constant=_no_constant, parse_float=_finite_number)
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = printable(str(error)) or type(error).__name__
+        raise CorruptFile(f"{path}: not JSON ({reason}); rerun the stage that writes it") from error
+    if isinstance(data, dict):
+        _check_seal(path, content, SEAL in data)
+        check_schema(path, data.get("schema", SCHEMA), SCHEMA)
+        data = {key: value for key, value in data.items() if key != SEAL}
+    check_shape(path, data, kind)
+    return record(path, data)
+
+
+def read(path: Path, most: int | None = None) -> bytes:
+    """Read a regular file that nasflow wrote.
+
+    A pipe would never end and a device could fill the memory; a symbolic link may lead to either,
+    or to a file of the user's that is none of the results. So none of them is opened.
+
+    Args:
+        path: the file.
+        most: the largest number of bytes that is allowed; None allows any.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        CorruptFile: if the file is missing, is no regular file, is too large or cannot be read.
+    """
+    rerun = "rerun the stage that writes it"
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                raise CorruptFile(f"{path}: no regular file; remove it and {rerun}")
+            if most is not None and facts.st_size > most:
+                raise CorruptFile(
+                    f"{path}: {facts.st_size} bytes; expected at most {most}; {rerun}"
+                )
+            with open(handle, "rb", closefd=False) as file:
+                return file.read() if most is None else file.read(most)
+        finally:
+            os.close(handle)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CorruptFile(f"{path}: missing; {rerun}") from error
+    except OSError as error:
+        if path.is_symlink():
+            raise CorruptFile(f"{path}: a symbolic link; expected the file itself") from error
+        raise CorruptFile(f"{path}: cannot be read ({error.strerror}); {rerun}") from error
+    except ValueError as error:  # a zero byte in the path
+        raise CorruptFile(f"{path}: cannot be read ({error}); {rerun}") from error
+
+
+@contextmanager
+def consistent(place: Path) -> Iterator[None]:
+    """Report records that are whole and do not fit one another as one line, not as a traceback.
+
+    Each value has the type and the bounds of its kind when it was read. But a record may name row
+    7 of a table of 3 rows, or a table may lack a value where another record says that it is there.
+
+    Args:
+        place: the folder or file whose records are used within the block.
+
+    Raises:
+        CorruptFile: in place of the error that such records cause.
     """
     try:
-        content = path.read_bytes()
-        data = json.loads(content)
-    except FileNotFoundError as error:
-        raise CorruptFile(f"{path}: missing; rerun the stage that writes it") from error
-    except ValueError as error:
-        raise CorruptFile(f"{path}: not JSON ({error}); rerun the stage that writes it") from error
-    if not isinstance(data, dict):
-        return data
-    _check_seal(path, content, SEAL in data)
-    check_schema(path, data.get("schema", SCHEMA), SCHEMA)
-    return {key: value for key, value in data.items() if key != SEAL}
+        yield
+    except CorruptFile:
+        raise
+    except (LookupError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
+        found = printable(f"{type(error).__name__}: {error}")[:200]
+        raise CorruptFile(
+            f"{place}: its records do not fit one another ({found}); see `nasflow verify`, and "
+            "rerun the stage that wrote them"
+        ) from error
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large")
+    return number
 
 
 def _check_seal(path: Path, content: bytes, sealed: bool) -> None:
@@ -144,7 +226,7 @@ def read_page(path: Path) -> str:
     Raises:
         CorruptFile: if the page is not what was written.
     """
-    content = path.read_bytes()
+    content = read(path, PAGE)
     body = content[: -len(_signature(b""))]
     if content != body + _signature(body):
         raise CorruptFile(f"{path}: not what was written; rerun the stage that writes it")
@@ -162,34 +244,34 @@ def check_schema(path: Path, found: object, known: int) -> None:
     Raises:
         CorruptFile: if `found` is not a whole number from 1 to `known`.
     """
-    if not isinstance(found, int) or not 1 <= found <= known:
+    if type(found) is not int or not 1 <= found <= known:
         reads = "1" if known == 1 else f"1 to {known}"
         raise CorruptFile(
-            f"{path}: schema {found}; this nasflow reads schema {reads}; "
+            f"{path}: schema {printable(str(found))[:50]}; this nasflow reads schema {reads}; "
             "read it with the nasflow that wrote it"
         )
 
 
-def verified(path: Path, sha256: str) -> bytes:
+def verified(path: Path, sha256: str, most: int | None = None) -> bytes:
     """Read a file whose sha256 is known.
 
     Args:
         path: the file.
         sha256: the expected sha256, in hexadecimal.
+        most: the largest number of bytes that is allowed; None allows any.
 
     Returns:
         The content of the file.
 
     Raises:
-        CorruptFile: if the file is missing or has another sha256.
+        CorruptFile: if the file is missing, is no regular file or has another sha256.
     """
-    if not path.is_file():
-        raise CorruptFile(f"{path}: missing; rerun the stage that writes it")
-    content = path.read_bytes()
+    content = read(path, most)
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise CorruptFile(
-            f"{path}: sha256 {found[:12]}, expected {sha256[:12]}; rerun the stage that writes it"
+            f"{path}: sha256 {found[:12]}, expected {printable(sha256[:12])}; "
+            "rerun the stage that writes it"
         )
     return content
 

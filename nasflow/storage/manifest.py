@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.architecture_file import LARGEST
 from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.storage.shapes import MANIFEST
 
 
 def paths(stem: Path) -> tuple[Path, Path, Path]:
@@ -68,14 +71,24 @@ def facts(manifest: Path, *names: str) -> tuple[int, str, dict[str, str]]:
     Raises:
         CorruptFile: if the manifest is missing, damaged, or not the manifest of a checkpoint.
     """
-    known = read_json(manifest)
+    known = read_json(manifest, MANIFEST)
+    files = known["files"]
+    return known["k"], known["optimizer"], {name: files[name] for name in names}
+
+
+def read_architecture(stem: Path) -> Architecture:
+    """Read the architecture of a checkpoint, without its tensors.
+
+    Args:
+        stem: the path of the checkpoint without the endings of its files.
+
+    Raises:
+        CorruptFile: if the manifest or the architecture is missing or damaged, or if the manifest
+            states another sha256.
+    """
+    path, _, manifest = paths(stem)
+    content = verified(path, facts(manifest, path.name)[2][path.name], LARGEST)
     try:
-        k, optimizer = known["k"], known["optimizer"]
-        files = {name: str(known["files"][name]) for name in names}
-    except (LookupError, TypeError) as error:
-        raise CorruptFile(
-            f"{manifest}: {error!r} is missing; no manifest of a checkpoint"
-        ) from error
-    if type(k) is not int or k < 0 or not isinstance(optimizer, str):
-        raise CorruptFile(f"{manifest}: k {k}, optimizer {optimizer}; no manifest of a checkpoint")
-    return k, optimizer, files
+        return Architecture.from_json(content.decode())
+    except ValueError as error:
+        raise CorruptFile(f"{path}: {error}; rerun the stage that writes it") from error

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from safetensors.torch import load
 
 from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.storage.tensor_file import tensors as read_tensors
 from nasflow.training.batches import Split
 
 SPLITS = ("train", "validation", "test")
@@ -50,7 +50,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     Raises:
         CorruptFile: if the file is missing, damaged or of a newer schema.
     """
-    return dict(read_json(folder / "data.json"))
+    return read_json(folder / "data.json")  # type: ignore[no-any-return]
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -73,11 +73,14 @@ def sizes(folder: Path) -> dict[str, int]:
         return {name: sum(counts[name]) for name in SPLITS}
     found = {}
     for name in SPLITS:
+        path = folder / f"{name}.safetensors"
+        if not path.is_file():  # a pipe would never end
+            raise CorruptFile(f"{path}: missing; rerun prepare")
         try:
-            with safe_open(folder / f"{name}.safetensors", "np") as file:
+            with safe_open(path, "np") as file:
                 found[name] = int(file.get_slice("labels").get_shape()[0])
         except (OSError, SafetensorError) as error:
-            raise CorruptFile(f"{folder / name}.safetensors: {error}; rerun prepare") from error
+            raise CorruptFile(f"{path}: {error}; rerun prepare") from error
     return found
 
 
@@ -99,11 +102,13 @@ def read_split(folder: Path, name: str, device: str) -> Split:
     facts = read_facts(folder)
     file = f"{name}.safetensors"
     try:
-        tensors = load(verified(folder / file, facts["files"][file]))
+        tensors = read_tensors(folder / file, verified(folder / file, facts["files"][file]))
         images, labels = tensors["images"], tensors["labels"]
         mean, std = (torch.tensor(facts[key], dtype=torch.float32) for key in ("mean", "std"))
         shape, classes = _image(facts), len(facts["classes"])
-    except (LookupError, TypeError, ValueError, SafetensorError) as error:
+    except CorruptFile:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
         raise CorruptFile(f"{folder / file}: not a split ({error!r}); rerun prepare") from error
     fits = images.dtype == torch.uint8 and images.shape == (len(labels), *shape)
     counted = labels.dtype == torch.int64 and len(labels) > 0

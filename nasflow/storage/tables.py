@@ -7,6 +7,8 @@ every one was noticed.
 from __future__ import annotations
 
 import math
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute
 
+from nasflow.printable import printable
 from nasflow.storage.files import CorruptFile, check_schema, write
 
 Cell: TypeAlias = "bool | int | float | str | None"
@@ -54,6 +57,11 @@ ADDED: dict[str, dict[int, tuple[str, ...]]] = {
     "particles.parquet": {2: ("price", "kinetic", "count_after")},
 }
 VERSION = "nasflow.schema"
+# A column of equal values takes almost no bytes in a file: 1.7 MB held 60 million rows, which took
+# 2.8 GB. The rows of nasflow differ from one another, so that each takes several bytes.
+ROWS = 500_000  # most rows of a table, besides one for each byte of its file
+NETWORKS = 100_001  # rows of architectures.parquet: search.n_neigh children and their parent
+TEXTS = 50_000_000  # bytes of all texts of a table
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Cell]]) -> str:
@@ -87,8 +95,8 @@ def read_table(path: Path) -> pa.Table:
         The table with all columns of this version.
 
     Raises:
-        CorruptFile: if the file is damaged, has other columns or a newer version, or holds a value
-            that is not finite.
+        CorruptFile: if the file is damaged, has other columns or a newer version, holds a value
+            that is not finite, or has far more rows or text than such a file has.
     """
     table = _read(path)
     found = (table.schema.metadata or {}).get(VERSION.encode(), b"1").decode(errors="replace")
@@ -97,31 +105,74 @@ def read_table(path: Path) -> pa.Table:
     expected = SCHEMAS[path.name]
     later = [c for v, names in ADDED.get(path.name, {}).items() if v > int(version) for c in names]
     older = pa.schema([field for field in expected if field.name not in later])
-    if not table.schema.equals(older):
+    if not _plain(table.schema).equals(older):
         raise CorruptFile(f"{path}: columns {table.schema.names}; expected {older.names}")
     for name in (field.name for field in older if pa.types.is_floating(field.type)):
         finite = compute.is_finite(table[name].drop_null())  # to_numpy would import pandas
         if not compute.all(finite, min_count=0).as_py():
             raise CorruptFile(f"{path}: {name} is not finite in some row")
+    table = _whole_texts(path, table)
     for name in later:
         nulls = pa.nulls(len(table), expected.field(name).type)
         table = table.add_column(expected.get_field_index(name), expected.field(name), nulls)
     if "count_after" in later:
-        table = _one_instant(table)
+        table = _one_instant(path, table)
     return table
 
 
 def _read(path: Path) -> pa.Table:
+    """Read a table, whose columns of texts stay dictionaries: a text may stand in every row."""
+    texts = {field.name for field in SCHEMAS[path.name] if pa.types.is_string(field.type)}
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        size = _size(path)
+        with pq.ParquetFile(path) as file:
+            rows, names = int(file.metadata.num_rows), file.schema_arrow.names
+        most = NETWORKS if path.name == "architectures.parquet" else ROWS + size
+        if rows > most or len(names) > 100:
+            raise CorruptFile(
+                f"{path}: {rows} rows of {len(names)} columns; expected at most {most} rows; "
+                "rerun the stage that writes it"
+            )
+        there = sorted(texts & set(names))
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=there) as file:
             return file.read()  # pq.read_table would import pandas
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
+        reason = printable(" ".join(str(error).split()))
         raise CorruptFile(
-            f"{path}: not readable ({error}); rerun the stage that writes it"
+            f"{path}: not readable ({reason}); rerun the stage that writes it"
         ) from error
 
 
-def _one_instant(table: pa.Table) -> pa.Table:
+def _size(path: Path) -> int:
+    """Return the bytes of a regular file; a pipe or a link is none of our tables."""
+    facts = os.lstat(path)
+    if not stat.S_ISREG(facts.st_mode):
+        raise CorruptFile(f"{path}: no regular file; remove it and rerun the stage that writes it")
+    return facts.st_size
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with texts in place of dictionaries of texts."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in schema
+    ]
+    return pa.schema(fields)
+
+
+def _whole_texts(path: Path, table: pa.Table) -> pa.Table:
+    """Write out the dictionaries of texts, unless the texts would fill the memory."""
+    total = 0
+    for name in (f.name for f in table.schema if pa.types.is_dictionary(f.type)):
+        for chunk in table[name].chunks:
+            lengths = compute.binary_length(chunk.dictionary)
+            total += compute.sum(lengths.take(chunk.indices)).as_py() or 0
+    if total > TEXTS:
+        raise CorruptFile(f"{path}: {total} bytes of text; expected at most {TEXTS}")
+    return table.cast(_plain(table.schema).with_metadata(table.schema.metadata))
+
+
+def _one_instant(path: Path, table: pa.Table) -> pa.Table:
     """Translate particles.parquet of version 1.
 
     There `count`, `share` and `phi` belong to the moment after the move of the step, and `energy`
@@ -132,6 +183,9 @@ def _one_instant(table: pa.Table) -> pa.Table:
     if not len(table) or table["count"].null_count:
         return table
     m = 1 + int(compute.max(table["node"]).as_py())
+    nulls = table["node"].null_count + table["phi"].null_count
+    if m < 1 or len(table) % m or nulls:
+        raise CorruptFile(f"{path}: {len(table)} rows, {m} nodes; expected a row for each node")
     after = np.array(table["count"].to_pylist()).reshape(-1, m)
     phi = np.array(table["phi"].to_pylist()).reshape(-1, m)
     start = np.ones((1, m), dtype=np.int64)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nasflow.printable import printable
 from nasflow.storage.files import write_json
 
 
@@ -59,7 +60,7 @@ def ui(*, uri: str) -> None:
     from nasflow.tracking.server import local, pages, serve
 
     for experiment, page in pages(local(uri), "http://127.0.0.1:5000"):
-        print(f"nasflow: {experiment} is shown at {page}")
+        print(printable(f"nasflow: {experiment} is shown at {page}"))
     print("nasflow: to see runs on other pages, choose Model training at the top left", flush=True)
     serve(uri)
 
@@ -68,4 +69,4 @@ def _track_all(results: Path, uri: str) -> None:
     from nasflow.tracking import mirror
 
     for name, facts in mirror.track_all(results, uri=uri).items():
-        print(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip())
+        print(printable(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip()))

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
-from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.files import read_json
+from nasflow.storage.manifest import read_architecture
 from nasflow.tracking.source import Source
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def diagrams(source: Source) -> dict[str, bytes]:
     from nasflow.architecture.diagram import diagram
 
     stem = source.folder / ("network" if source.round is None else "winner")
-    return {"architecture.svg": diagram(_architecture(stem)).encode()}
+    return {"architecture.svg": diagram(read_architecture(stem)).encode()}
 
 
 def name_of(source: Source, key: str) -> str:
@@ -154,8 +154,8 @@ def _of_network(stem: Path, before: Path | None) -> dict[str, bytes]:
     from nasflow.architecture.diagram import diagram
 
     there = before is not None and before.with_name(before.name + ".architecture.json").exists()
-    parent = _architecture(before) if before is not None and there else None
-    svg = diagram(_architecture(stem), parent)
+    parent = read_architecture(before) if before is not None and there else None
+    svg = diagram(read_architecture(stem), parent)
     return {"charts/architecture": _on_white(bytes(vl_convert.svg_to_png(svg, scale=SCALE)))}
 
 
@@ -175,11 +175,3 @@ def _before(source: Source) -> Path:
     number = source.round - 1
     name = f"search/round_{number}/winner" if number else "pretrain/network"
     return source.search / name
-
-
-def _architecture(stem: Path) -> Architecture:
-    path = stem.with_name(stem.name + ".architecture.json")
-    try:
-        return Architecture.from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CorruptFile(f"{path}: {error}; rerun the stage that writes it") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from mirrored import runs, uri, write_search
+from mirrored import runs, uri, write_network, write_search
 
 from nasflow.architecture.templates import chain
 from nasflow.tracking import mirror, pictures, source
@@ -17,9 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_registry")
 
 def test_a_round_brings_its_pictures_and_its_description_shows_them(results: Path) -> None:
     search = write_search(results, rounds=2, final=False)
-    (search / "search/round_2/winner.architecture.json").write_text(
-        chain((4, 12), 3, (1, 8, 8), 10).to_json()
-    )
+    write_network(search / "search/round_2/winner", chain((4, 12), 3, (1, 8, 8), 10).to_json())
     facts = mirror.track_all(results, uri(results))
     found = runs(uri(results))
     run = found["digits/nasgd/seed_0/search/round_2"]
