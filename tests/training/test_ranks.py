@@ -28,17 +28,17 @@ def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
             assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
 
 
-def _answer(size: int, port: int):  # type: ignore[no-untyped-def]
+def _answer(size: int, meeting: Path):  # type: ignore[no-untyped-def]
     queue = processes.get_context("spawn").SimpleQueue()
-    context = processes.spawn(train_as_rank, (size, port, queue), nprocs=size, join=False)
+    context = processes.spawn(train_as_rank, (size, str(meeting), queue), nprocs=size, join=False)
     result = queue.get()
     context.join()
     return result
 
 
-def test_siblings_that_move_to_another_rank_go_on_bit_for_bit() -> None:
-    losses, _, velocities = _answer(1, 29611)
-    others, owners, moved = _answer(2, 29612)
+def test_siblings_that_move_to_another_rank_go_on_bit_for_bit(tmp_path: Path) -> None:
+    losses, _, velocities = _answer(1, tmp_path / "one")
+    others, owners, moved = _answer(2, tmp_path / "two")
     assert owners[0] != owners[-1], "the measured costs moved a sibling"
     np.testing.assert_array_equal(losses, others)
     assert velocities
