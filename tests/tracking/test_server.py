@@ -250,13 +250,12 @@ def test_the_server_takes_no_module_from_the_current_folder(
 ) -> None:
     """The server imports what lies in its folder, so it starts in another one, with whole paths."""
     calls: list[Any] = []
+    monkeypatch.chdir(results.parent)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
     monkeypatch.setattr(server.os, "chdir", lambda path: calls.append(str(path)))
     monkeypatch.setattr(server.os, "execv", lambda _, words: calls.append(words))
-    monkeypatch.setenv("PYTHONSAFEPATH", "")
-    with monkeypatch.context() as patch:
-        patch.chdir(results.parent)
-        server.serve("sqlite:///results/mlflow.db")
-    folder, words = calls[-2:]
+    server.serve("sqlite:///results/mlflow.db")
+    folder, words = calls
     assert folder == "/"
     assert words[1:5] == ["-P", "-m", "mlflow", "server"]
     assert f"sqlite:///{results / 'mlflow.db'}" in words
