@@ -12,9 +12,11 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +28,7 @@ from nasflow.network.network import Network, forward, initialise
 from nasflow.randomness import generator
 from nasflow.search.neighbourhood import sample
 from nasflow.training import optim
-from nasflow.training.ranks import ALONE, Ranks, joined
+from nasflow.training.ranks import ALONE, MEETING, Ranks, joined
 from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
 
@@ -126,10 +128,10 @@ class Contestant:
         *,
         precision: str = "float32",
         ranks: int = 1,
-        port: int = 0,
     ) -> None:
         command = [sys.executable, __file__, kind, str(width), str(workers), precision]
-        places = [{} if ranks == 1 else place(rank, ranks, port) for rank in range(ranks)]
+        meeting = Path(tempfile.mkdtemp(prefix="nasflow-meeting-"), "meeting")
+        places = [{} if ranks == 1 else place(rank, ranks, meeting) for rank in range(ranks)]
         self._processes = [
             subprocess.Popen(
                 command,
@@ -159,11 +161,11 @@ class Contestant:
             process.communicate()
 
 
-def place(rank: int, size: int, port: int) -> dict[str, str]:
+def place(rank: int, size: int, meeting: Path) -> dict[str, str]:
     """Return the environment variables of one of `size` ranks on this machine."""
     return {
         **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+        MEETING: str(meeting),
     }
 
 

@@ -55,7 +55,7 @@ def step(arguments: argparse.Namespace) -> None:
             "plain loop, 2 threads": Contestant("loop", width, 2),
             "siblings, 1 worker": Contestant("engine", width, 1),
             "siblings, 2 workers": Contestant("engine", width, 2),
-            "siblings, 2 ranks": Contestant("engine", width, 1, ranks=2, port=29700 + width),
+            "siblings, 2 ranks": Contestant("engine", width, 1, ranks=2),
         }
         if torch.cpu.get_capabilities().get(
             "avx512_bf16"
@@ -208,7 +208,8 @@ def scale(arguments: argparse.Namespace) -> None:
     for ranks in (2, 4):
         for siblings in (9, 1001):
             command = [sys.executable, __file__, "exchange", str(siblings)]
-            places = [place(rank, ranks, 29800 + ranks + siblings) for rank in range(ranks)]
+            meeting = Path(tempfile.mkdtemp(prefix="nasflow-meeting-"), "meeting")
+            places = [place(rank, ranks, meeting) for rank in range(ranks)]
             processes = [
                 subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | where)
                 for where in places

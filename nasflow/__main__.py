@@ -7,6 +7,7 @@ process works on it: try again. An error of the user's is reported in one line, 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -21,6 +22,7 @@ from nasflow.printable import printable
 from nasflow.storage.files import CorruptFile
 from nasflow.storage.interruption import Stopped
 from nasflow.storage.lock import Held
+from nasflow.storage.own_files import opened
 
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     began = time.monotonic()
     try:
+        _check(log)
         code = _run(name, given, arguments)
         sys.stdout.flush()
     except tuple(CODES) as error:
@@ -108,11 +111,18 @@ def _no_memory(name: str, message: str, log: Path | None) -> int:
     return 2
 
 
+def _check(log: Path | None) -> None:
+    """Raise ValueError before the work, where the log is a symbolic link or no regular file."""
+    if log is not None and os.path.lexists(log):
+        os.close(opened(log, os.O_WRONLY | os.O_APPEND))
+
+
 def _note(log: Path | None, line: str) -> None:
     """Append a line to the log file, if there is one."""
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a") as file:
+        # Of a log that is a link, `_check` has told the user.
+        with contextlib.suppress(ValueError), open(log, "a", opener=opened) as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
 
 

@@ -9,15 +9,15 @@ import torch
 from cases import images, network
 
 from nasflow.training import optim
-from nasflow.training.ranks import joined
+from nasflow.training.ranks import MEETING, joined
 from nasflow.training.siblings import MEASURED, Siblings
 
 
-def train_as_rank(rank: int, size: int, port: int, answer: object) -> None:
+def train_as_rank(rank: int, size: int, meeting: str, answer: object) -> None:
     """Train four siblings for some steps; in between they are distributed over the ranks anew."""
     os.environ |= {
         **{"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)},
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+        MEETING: meeting,
     }
     step = optim.heavy_ball(friction=1.0, weight_decay=0.0)
     family = [network(seed, 1) for seed in range(4)]

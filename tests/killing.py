@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ from small import Run
 
 from nasflow.stages import rounds, training
 from nasflow.storage.attempt import SECONDS
+from nasflow.training.ranks import MEETING
 
-PATIENCE = 1.0  # seconds for the other rank to notice; torchrun ends it too
+PATIENCE = 1.0  # seconds for the other rank to notice; the launcher ends it too
 
 
 class Tally(NamedTuple):
@@ -44,9 +45,9 @@ def start(run: Run, folder: Path, out: Path, ranks: int, every: str = "0") -> li
 
     What they print goes to `{out}.log`.
     """
-    port = free_port()
+    meeting = Path(tempfile.mkdtemp(prefix="nasflow-meeting-"), "meeting")
     return [
-        inside(partial(_as_rank, run, folder, out, rank, ranks, port, every))
+        inside(partial(_as_rank, run, folder, out, rank, ranks, meeting, every))
         for rank in range(ranks)
     ]
 
@@ -104,7 +105,7 @@ def no_bar(*_: object, **__: object) -> Any:
 
 
 def ranks_of(launcher: int) -> list[int]:
-    """The processes that torchrun's launcher started as ranks."""
+    """The processes that the launcher started as ranks."""
     found = []
     for path in Path(f"/proc/{launcher}/task").glob("*/children"):
         for child in path.read_text().split():
@@ -113,14 +114,8 @@ def ranks_of(launcher: int) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def _as_rank(
-    run: Run, folder: Path, out: Path, rank: int, ranks: int, port: int, every: str
+    run: Run, folder: Path, out: Path, rank: int, ranks: int, meeting: Path, every: str
 ) -> None:
     os.dup2(os.open(f"{out}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     rounds.progress = training.progress = no_bar  # type: ignore[assignment]
@@ -128,7 +123,7 @@ def _as_rank(
     if ranks > 1:
         os.environ |= {
             **{"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks)},
-            **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            MEETING: str(meeting),
         }
     try:
         run(folder, out)

@@ -87,11 +87,13 @@ def run(
     return folder / out
 
 
-def start(options: dict[str, str], every: str = "60", **more: object) -> subprocess.Popen[str]:
+def start(
+    options: dict[str, str], every: str = "60", cwd: Path | None = None, **more: object
+) -> subprocess.Popen[str]:
     """Start a round as a user's command, which keeps its state every `every` seconds."""
     given = {**options, **more}
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "nasflow", "search_round", *words]
+    command = [sys.executable, "-P", "-m", "nasflow", "search_round", *words]
     environment = os.environ | {"NASFLOW_CHECKPOINT_SECONDS": every}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdout=pipe, stderr=pipe, text=True)

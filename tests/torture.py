@@ -107,7 +107,7 @@ def kills(bench: Bench) -> Iterator[Row]:
 
 
 def _commands_killed(bench: Bench) -> Row:
-    """Kill the command itself, also under the launcher of torchrun."""
+    """Kill the command itself, also under the launcher of several ranks."""
     whole, out = bench.folder / "command", bench.folder / "commands"
     many = {"max_steps": 400, "min_lead": 10.0}
     small.one_round(bench.folder, whole, **many)

@@ -22,20 +22,12 @@ from nasflow.config.reading import ConfigError, parse
 from nasflow.config.search import Search
 from nasflow.config.section import Section, different, key, plain
 from nasflow.config.suite import Length, Method, Seed, Suite
+from nasflow.config.tracking import Tracking
 from nasflow.config.training import Final, Pretrain, Training
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 DEVICE = r"^(cpu|cuda(:[0-9]+)?)$"
 LENGTHS = ("epochs", "flops", "total_epochs", "total_seconds")
-
-
-class Tracking(Section):
-    """The mirror in MLflow. It never changes a result."""
-
-    enabled: bool = key(True, "mirror the records to MLflow")
-    uri: str = key(
-        "sqlite:///results/mlflow.db", "tracking server", pattern=r"^(sqlite:///|https?://).+"
-    )
 
 
 class Experiment(Section):

@@ -95,11 +95,13 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
         The train and test images, and the class names.
 
     Raises:
-        ValueError: if the files are missing or damaged, or the download fails.
+        ValueError: if the files are missing or damaged, if they are those of an old torchvision, or
+            if the download fails.
     """
     from torchvision import datasets
 
     name = TORCHVISION[source]
+    _refuse_old_folder(root / name / "processed")
     kind = getattr(datasets, name)
     keys = [{"split": part} if name == "SVHN" else {"train": part == "train"} for part in PARTS]
     try:
@@ -180,6 +182,19 @@ def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> 
         )
     names = tuple(f"{where}, image {index}" for index in range(len(images)))
     return Labelled(np.ascontiguousarray(images), whole(labels, names, where), names)
+
+
+def _refuse_old_folder(folder: Path) -> None:
+    """Refuse the files of torchvision before 0.9.
+
+    torchvision reads them in place of the original ones, by torch.load and without a checksum.
+    """
+    for name in ("training.pt", "test.pt"):
+        if (folder / name).exists():
+            raise ValueError(
+                f"data.root: '{folder / name}' is a file of an old torchvision, which has no"
+                " checksum; expected the original files; delete the folder 'processed'"
+            )
 
 
 @contextmanager

@@ -1,30 +1,31 @@
-"""Starts a stage on several ranks (processes) by torchrun, with errors that a user can act on."""
+"""Starts a stage on several ranks (processes), with errors that a user can act on."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGTERM, signal
+from signal import SIGHUP, SIGQUIT, SIGTERM, Signals, signal
 from types import FrameType
 
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.elastic.rendezvous import RendezvousError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
 from nasflow.stages.machines import Machines
+from nasflow.stages.meeting import NoMeetingError, meet
 from nasflow.storage.interruption import SIGNALS
-from nasflow.training.ranks import LOST
+from nasflow.training.ranks import KEY, LOST, MEETING
 
 STOPPED = 75  # exit code of a stage that a signal stopped (EX_TEMPFAIL)
-# Seconds that the machines wait for each other at most. Each of them imports torch before that,
-# perhaps from a slow disk.
-MEET = 600
+LOOK = 0.1  # seconds between two looks at the ranks
+END = 30.0  # seconds that a rank gets to end after SIGTERM, before SIGKILL
+ENDS = (SIGHUP, SIGQUIT)  # signals that end the launcher and its ranks, and save no state
+
+
+class _EndedError(Exception):
+    """One of the signals of ENDS has come."""
 
 
 def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
@@ -34,6 +35,10 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
     error, all others end, too. The same command then continues from the last state that the stage
     kept, and its results are bit for bit identical.
 
+    The ranks of one machine find each other through a file in a folder that no other user can
+    enter, and no program listens on a port that another machine can reach. Several machines meet
+    as `nasflow.stages.meeting` says.
+
     Args:
         ranks: the number of ranks on each machine.
         arguments: the words of the command line after `nasflow`.
@@ -42,54 +47,97 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
     Returns:
         The exit code of the stage.
     """
-    configuration = _configuration(ranks, machines)
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    size = ranks * machines.nodes
     try:
-        with _signals_passed_on():
-            elastic_launch(configuration, sys.executable)("-m", "nasflow", *arguments)
-    except ChildFailedError as error:
-        return _explain(error, ranks * machines.nodes)
-    except RendezvousError as error:
-        where = f"{machines.nodes} machines did not meet at {machines.master}:{machines.port}"
-        print(f"nasflow: {where}: {error}", file=sys.stderr)
+        with _meeting(machines) as (first, where):
+            own = [
+                {"RANK": first * ranks + i, "LOCAL_RANK": i, "LOCAL_WORLD_SIZE": ranks}
+                for i in range(ranks)
+            ]
+            failed = _run(arguments, [rank | {"WORLD_SIZE": size} | where for rank in own])
+    except NoMeetingError as error:
+        place = f"{machines.nodes} machines did not meet at {machines.master}:{machines.port}"
+        print(f"nasflow: {place}: {error}", file=sys.stderr)
         return 1
-    except SignalException as error:
-        return 128 + int(error.sigval)
-    return 0
-
-
-def _configuration(ranks: int, machines: Machines) -> LaunchConfig:
-    meeting = {"read_timeout": MEET, "join_timeout": MEET}
-    if machines.host is not None:
-        meeting["is_host"] = machines.host
-    return LaunchConfig(
-        min_nodes=machines.nodes,
-        max_nodes=machines.nodes,
-        nproc_per_node=ranks,
-        run_id=os.environ.get("SLURM_JOB_ID", "nasflow"),
-        rdzv_backend="c10d",
-        rdzv_endpoint=f"{machines.master}:{machines.port}",
-        rdzv_configs=meeting,
-        local_addr=machines.address,
-        max_restarts=0,
-        monitor_interval=0.2,
-        # The signals that stop a stage are left out: for them torch would end with an exit code of
-        # its own, 128 + the number of the signal.
-        signals_to_handle="SIGHUP,SIGQUIT",
-    )
+    except _EndedError as error:
+        return 128 + int(error.args[0])
+    return _explain(failed, size) if failed else 0
 
 
 @contextmanager
-def _signals_passed_on() -> Iterator[None]:
-    """Pass each signal that stops a stage on to all child processes; every rank is one of them."""
+def _meeting(machines: Machines) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the number of this machine, and the variables by which its ranks find the others."""
+    if machines.nodes == 1:
+        with tempfile.TemporaryDirectory(prefix="nasflow-ranks-") as folder:  # its mode is 0700
+            yield 0, {MEETING: Path(folder) / "meeting"}
+        return
+    met = meet(machines)  # its store must stay open while the ranks connect
+    yield met.number, {"MASTER_ADDR": met.address, "MASTER_PORT": met.port, KEY: machines.key}
+
+
+def _run(arguments: Sequence[str], ranks: Sequence[Mapping[str, object]]) -> dict[int, int]:
+    """Run the ranks until all have ended or one of them has failed; then end the others.
+
+    Args:
+        arguments: the words of the command line after `nasflow`.
+        ranks: the environment variables of each rank.
+
+    Returns:
+        The exit code of each rank that had failed by itself, by its number RANK.
+    """
+    # -P: without it, Python would import a module from a file in the current folder.
+    words = [sys.executable, "-P", "-m", "nasflow", *arguments]
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    with _signals_passed_on(running):
+        try:
+            for own in ranks:
+                environment = os.environ | {name: str(value) for name, value in own.items()}
+                # In a session of its own, a rank gets no signal from the terminal directly.
+                rank = subprocess.Popen(words, env=environment, start_new_session=True)
+                running[int(environment["RANK"])] = rank
+            return _failures(running)
+        finally:
+            _end(list(running.values()))
+
+
+def _failures(running: Mapping[int, subprocess.Popen[bytes]]) -> dict[int, int]:
+    """Wait until all ranks have ended or some have failed; return the codes of these."""
+    while True:
+        codes = {number: rank.poll() for number, rank in running.items()}
+        failed = {number: code for number, code in codes.items() if code}
+        if failed or None not in codes.values():
+            return failed
+        time.sleep(LOOK)
+
+
+def _end(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the ranks that still run."""
+    left = [rank for rank in ranks if rank.poll() is None]
+    for rank in left:
+        rank.terminate()
+    limit = time.monotonic() + END
+    for rank in left:
+        try:
+            rank.wait(max(0.0, limit - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            rank.kill()
+            rank.wait()
+
+
+@contextmanager
+def _signals_passed_on(running: Mapping[int, subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Pass each signal that stops a stage on to all ranks; a signal of ENDS raises _EndedError."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        for children in Path("/proc/self/task").glob("*/children"):
-            for child in children.read_text().split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(child), number)
+        for rank in list(running.values()):
+            if rank.returncode is None:
+                rank.send_signal(number)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _EndedError(number)
 
     before = {number: signal(number, pass_on) for number in SIGNALS}
+    before |= {number: signal(number, end) for number in ENDS}
     try:
         yield
     finally:
@@ -97,18 +145,18 @@ def _signals_passed_on() -> Iterator[None]:
             signal(number, handler)
 
 
-def _explain(error: ChildFailedError, size: int) -> int:
+def _explain(failed: Mapping[int, int], size: int) -> int:
     """Print why a rank ended, unless it has printed that itself. Returns the exit code."""
-    own = [(rank, f) for rank, f in error.failures.items() if f.exitcode not in (LOST, -SIGTERM)]
-    if any(failure.exitcode == STOPPED for _, failure in own):
+    own = {rank: code for rank, code in failed.items() if code not in (LOST, -SIGTERM)}
+    if STOPPED in own.values():
         return STOPPED
     if not own:
         what = "a rank on another machine died"
     else:
-        rank, failure = min(own, key=lambda pair: pair[1].timestamp)
-        if failure.exitcode > 0:  # the rank has printed why it ended
-            return int(failure.exitcode)
-        what = f"rank {rank} of {size} died of {failure.signal_name()}"
+        rank, code = next(iter(own.items()))
+        if code > 0:  # the rank has printed why it ended
+            return code
+        what = f"rank {rank} of {size} died of {Signals(-code).name}"
     print(
         f"nasflow: {what}; run the same command again to continue, with fewer ranks if memory ran"
         " out",

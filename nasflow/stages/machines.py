@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PORT = 29400
+KEY = "NASFLOW_KEY"
+SHORTEST = 16  # characters of a key
 
 
 class Machines(NamedTuple):
@@ -15,16 +17,16 @@ class Machines(NamedTuple):
     Attributes:
         nodes: the number of machines.
         master: the name or address of the machine that all of them connect to.
-        port: the port of the master; 0: any free port, which works only on one machine alone.
-        address: the name of this machine for the others; None: its host name.
-        host: whether this machine is the master; None: torch compares the names to find out.
+        port: the port of the master; 0 on one machine alone, which needs none.
+        host: whether this machine is the master; None: it is where it has the master's address.
+        key: the random text that only these machines know; None on one machine alone.
     """
 
     nodes: int = 1
     master: str = "127.0.0.1"
     port: int = 0
-    address: str | None = None
     host: bool | None = None
+    key: str | None = None
 
 
 def machines(environment: Mapping[str, str]) -> Machines:
@@ -33,7 +35,8 @@ def machines(environment: Mapping[str, str]) -> Machines:
     The variables NODES, MASTER_ADDR and MASTER_PORT describe them. Without NODES, the variables of
     a Slurm step (one call of `srun`) do, if it has one task for each node. The variables of the
     Slurm job are not used: a batch script on four nodes runs only on the first of them, and would
-    wait for the other three forever.
+    wait for the other three forever. NASFLOW_KEY is the key that several machines share. The rules
+    of the workflow set it to a new random text for each job, and srun hands it on to all nodes.
 
     Args:
         environment: the environment variables by name.
@@ -42,8 +45,8 @@ def machines(environment: Mapping[str, str]) -> Machines:
         The machines; one machine without any of these variables.
 
     Raises:
-        ValueError: if a variable is missing, is not a legal number or is no list of names, or if
-            the Slurm step has more than one task for a node.
+        ValueError: if a variable is missing, is not a legal number or key, or is no list of names,
+            or if the Slurm step has more than one task for a node.
     """
     return _named(environment) if "NODES" in environment else _of_slurm_step(environment)
 
@@ -51,11 +54,11 @@ def machines(environment: Mapping[str, str]) -> Machines:
 def _named(environment: Mapping[str, str]) -> Machines:
     count = _number(environment, "NODES")
     if count == 1:
-        return Machines(port=_number(environment, "MASTER_PORT", 0))
+        return Machines()
     if "MASTER_ADDR" not in environment:
         raise ValueError(f"NODES: {count}; expected MASTER_ADDR too, the name of the first machine")
     port = _number(environment, "MASTER_PORT", PORT)
-    return Machines(count, environment["MASTER_ADDR"], port)
+    return Machines(count, environment["MASTER_ADDR"], port, key=_key(environment, count))
 
 
 def _of_slurm_step(environment: Mapping[str, str]) -> Machines:
@@ -72,8 +75,8 @@ def _of_slurm_step(environment: Mapping[str, str]) -> Machines:
         count,
         environment.get("MASTER_ADDR", first_host(environment["SLURM_STEP_NODELIST"])),
         _number(environment, "MASTER_PORT", 20000 + int(environment["SLURM_JOB_ID"]) % 10000),
-        environment.get("SLURMD_NODENAME"),
         environment["SLURM_NODEID"] == "0",
+        _key(environment, count),
     )
 
 
@@ -93,6 +96,17 @@ def first_host(names: str) -> str:
     if first is None:
         raise ValueError(f"SLURM_STEP_NODELIST: {names!r}; expected names as in node[01-04]")
     return re.sub(r"\[([^],-]*)[^]]*\]", r"\1", first[0])
+
+
+def _key(environment: Mapping[str, str], count: int) -> str:
+    """Return the key, which a stranger who reaches the port must not be able to guess."""
+    key = environment.get(KEY, "")
+    if not re.fullmatch(rf"[A-Za-z0-9_-]{{{SHORTEST},200}}", key):
+        raise ValueError(
+            f"{KEY}: {len(key)} characters, for {count} machines; expected the same {SHORTEST} or"
+            " more random letters and digits on each of them; `openssl rand -hex 16` makes some"
+        )
+    return key
 
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int | None = None) -> int:

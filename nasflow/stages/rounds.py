@@ -83,7 +83,7 @@ def search_round(
 ) -> None:
     """Run one round from the checkpoint of its parent.
 
-    It runs on every rank that torchrun started; the first one writes.
+    It runs on every rank that nasflow.stages.launch started; the first one writes.
 
     Args:
         config: the sections search, baselines, augment and base as JSON.

@@ -11,19 +11,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from nasflow.storage.files import CorruptFile, read_json, write_json
-from nasflow.storage.generations import Generation, drop, generations, write_generation
+from nasflow.storage.generations import (
+    Generation,
+    clear,
+    drop,
+    generations,
+    write_generation,
+)
 from nasflow.storage.interruption import Interruption, Stopped, interruption
 from nasflow.storage.lock import writer
+from nasflow.storage.own_files import drafts
 from nasflow.storage.surroundings import surroundings
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import Snapshot
@@ -56,16 +62,18 @@ def attempt(
 
     Raises:
         Held: if another process is running the stage.
-        ValueError: if the variable NASFLOW_CHECKPOINT_SECONDS is no number of seconds.
+        ValueError: if the variable NASFLOW_CHECKPOINT_SECONDS is no number of seconds, or if a
+            symbolic link has the name of the lock or of the folder of the states.
     """
     every = _every()
     with writer(folder) if ranks.first else nullcontext(), interruption() as signals:
         if ranks.first:
-            for draft in folder.glob(".*.tmp"):  # a writer that was killed has left it
+            for draft in drafts(folder):  # a writer that was killed has left it
                 draft.unlink()
         yield Attempt(folder / FOLDER, identity, device, every, signals, ranks)
         if ranks.first:
-            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            with suppress(OSError):
+                clear(folder / FOLDER, STARTS)
 
 
 class Attempt:
@@ -135,7 +143,7 @@ class Attempt:
             why = "past the new budget" if step >= below else "of other siblings"
             self._say(f"the state after step {step} is {why} and not used")
             if self._ranks.first:
-                shutil.rmtree(self._folder)
+                clear(self._folder, STARTS)
             self.earlier, self.started = 0.0, time.time()
             return None
         self._say(f"goes on after step {step}, {self.earlier:.0f} s into the stage")
@@ -204,7 +212,7 @@ class Attempt:
             step = generation.snapshot.step
             if generation.about["key"] != self._key:
                 self._say(f"the state after step {step} is of other inputs or config and not used")
-                shutil.rmtree(self._folder)
+                clear(self._folder, STARTS)
                 break
             if self._starts(generation.name) < MOST_STARTS:
                 found = generation

@@ -9,8 +9,10 @@ No pickle is written or read. Floats in JSON are exact, and NaN is written as Py
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,10 +23,14 @@ from safetensors import numpy as arrays_of
 from safetensors import torch as tensors_of
 
 from nasflow.storage.files import CorruptFile, verified, write
+from nasflow.storage.own_files import DRAFT, own_folder, remove
 from nasflow.training.snapshot import Snapshot
 
 KEPT = 2  # generations that stay on the disk
 MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
+# Only what has one of these names is ever read as a generation, or deleted.
+NAME = re.compile(r"[0-9]+-[0-9a-f]{64}")
+HALF = re.compile(rf"(?:[0-9]+\.[0-9]+|{NAME.pattern})\.tmp|{DRAFT.pattern}")
 
 
 class Generation(NamedTuple):
@@ -52,7 +58,9 @@ def write_generation(folder: Path, snapshot: Snapshot, about: dict[str, Any]) ->
     Raises:
         OSError: if the disk is full or the folder cannot be written. A half-written generation
             is removed first.
+        ValueError: if a symbolic link stands at the place of the folder.
     """
+    own_folder(folder)
     parts = {ARRAYS: arrays_of.save(dict(snapshot.arrays))}
     parts |= {_sibling(i): tensors_of.save(t) for i, t in enumerate(snapshot.siblings)}
     draft = folder / f"{snapshot.step}.{os.getpid()}.tmp"
@@ -78,16 +86,21 @@ def generations(folder: Path) -> Iterator[Generation]:
     """Read the generations of a stage, the newest first.
 
     A damaged generation is removed, and one line on stderr says so. What killed attempts have left
-    half-written is removed too.
+    half-written is removed too. Files and folders with names that are not ours stay as they are.
 
     Args:
         folder: the folder of all generations of the stage; it need not exist.
 
     Yields:
         Each generation that is whole.
+
+    Raises:
+        ValueError: if a symbolic link stands at the place of the folder.
     """
-    for draft in folder.glob("*.tmp"):
-        shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+    if not own_folder(folder):
+        return
+    for draft in _half(folder):
+        remove(draft)
     for name in _names(folder):
         try:
             generation = _read(folder, name)
@@ -107,7 +120,25 @@ def drop(folder: Path, name: str) -> None:
     """
     gone = folder / f"{name}.tmp"
     (folder / name).rename(gone)
-    shutil.rmtree(gone)
+    remove(gone)
+
+
+def clear(folder: Path, *names: str) -> None:
+    """Remove all generations of a stage, and their folder when nothing else is in it.
+
+    Args:
+        folder: the folder of all generations of the stage; it need not exist.
+        names: files in the folder that are removed too.
+    """
+    if not own_folder(folder):
+        return
+    for name in _names(folder):
+        drop(folder, name)
+    files = (folder / name for name in names)
+    for path in (*_half(folder), *(file for file in files if os.path.lexists(file))):
+        remove(path)
+    with contextlib.suppress(OSError):  # it is not empty
+        folder.rmdir()
 
 
 def _read(folder: Path, name: str) -> Generation:
@@ -126,8 +157,14 @@ def _read(folder: Path, name: str) -> Generation:
 
 def _names(folder: Path) -> list[str]:
     """Return the names of the generations, the newest first."""
-    names = [path.name for path in folder.glob("*-*") if path.suffix != ".tmp"]
+    found = [path for path in folder.glob("*-*") if NAME.fullmatch(path.name)]
+    names = [path.name for path in found if path.is_dir() and not path.is_symlink()]
     return sorted(names, key=lambda name: -int(name.split("-")[0]))
+
+
+def _half(folder: Path) -> list[Path]:
+    """Return what a killed process has left half-written."""
+    return [path for path in folder.glob("*.tmp") if HALF.fullmatch(path.name)]
 
 
 def _sibling(i: int) -> str:

@@ -27,7 +27,7 @@ class Interruption:
 
     The process then ends with the exit code 128 + the number of the second signal. Two kinds of
     second signals do not end it. One that comes within ECHO seconds counts as a copy of the first,
-    because a terminal and torchrun may both pass on the same signal. SIGUSR1 does not, because
+    because a terminal and the launcher may both pass on the same signal. SIGUSR1 does not, because
     some clusters send it to every process of a job.
 
     Attributes:

@@ -27,15 +27,17 @@ def resume(arguments: Sequence[str]) -> int:
     Raises:
         Held: if Snakemake or a stage still works in the folder. A stage may do so after its
             Snakemake was killed.
+        ValueError: if a file that is no lock of nasflow, or a link, has the name of a lock.
     """
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     known.add_argument("-d", "--directory", type=Path, default=Path())
     folder = known.parse_known_args(arguments)[0].directory
     for lock in (folder / ".snakemake" / NAME, *sorted(folder.glob(f"results/**/{NAME}"))):
-        if lock.exists():
+        if os.path.lexists(lock):
             with writer(lock.parent):
                 pass
-    snakemake = [sys.executable, "-m", "snakemake"]
+    # -P: without it, Python would import a module of Snakemake from a file in the current folder.
+    snakemake = [sys.executable, "-P", "-m", "snakemake"]
     if code := subprocess.run([*snakemake, "--unlock", *arguments]).returncode:
         return code
     os.execv(snakemake[0], [*snakemake, "--rerun-incomplete", *arguments])

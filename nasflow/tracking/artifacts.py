@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasflow.storage.own_files import opened, own_folder
 from nasflow.tracking import server
 
 if TYPE_CHECKING:
@@ -32,14 +33,35 @@ def upload(client: MlflowClient, run: Run, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             path = (folder or Path(temporary)) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            with open(path, "wb", opener=opened) as file:
+                file.write(content)
         if folder is None:
             client.log_artifacts(run.info.run_id, temporary)
 
 
 def place(tracking_uri: str, uri: str) -> Path | None:
-    """Return the path of the artifacts at `uri`, or None unless they stand beside a database."""
+    """Find the artifacts of a run or a model.
+
+    Args:
+        tracking_uri: the URI of the database or the server.
+        uri: the URI of the artifacts, which a database from somebody else may hold.
+
+    Returns:
+        Their path below the folder that lies beside the database. None for a server.
+
+    Raises:
+        ValueError: if the URI, or a symbolic link, leads out of that folder.
+    """
     path = server.database(tracking_uri)
-    if path is None or not uri.startswith(PROXIED):
+    if path is None:
         return None
-    return server.artifacts(path) / uri.removeprefix(PROXIED)
+    own_folder(server.artifacts(path))
+    root = server.artifacts(path).resolve()
+    place = root / uri.removeprefix(PROXIED)
+    inside = uri.startswith(PROXIED) and root in place.parents and place.resolve() == place
+    if not inside:
+        raise ValueError(
+            f"{path}: it says that files of a run stand at {uri}; expected a place in {root}; use"
+            " a new database"
+        )
+    return place

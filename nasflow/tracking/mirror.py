@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasflow.records import curves
+from nasflow.storage.own_files import content
 from nasflow.tracking import notes, pictures, server, waiting
 from nasflow.tracking.artifacts import PROXIED, place
 from nasflow.tracking.artifacts import upload as _upload
@@ -112,7 +113,11 @@ def track_all(results: Path, uri: str) -> dict[str, dict[str, Any]]:
         The facts of each stage, as `track_pretrain` describes them, by the key of the stage. Once
         the server was away, the remaining stages are pending without another try. Unlike `track`,
         this function does not limit the waiting while it writes.
+
+    Raises:
+        ValueError: if the URI holds a user name or a password.
     """
+    server.check(uri)
     facts: dict[str, dict[str, Any]] = {}
     away: str | None = None
     for source in found(results):
@@ -134,7 +139,11 @@ def track(source: Source, uri: str) -> dict[str, Any]:
 
     Returns:
         The facts about the mirrored stage, as `track_pretrain` describes them.
+
+    Raises:
+        ValueError: if the URI holds a user name or a password.
     """
+    server.check(uri)
     path = server.database(uri)
     try:
         away = waiting.within(PATIENCE, lambda: server.absence(uri))
@@ -218,7 +227,7 @@ def _stage_run(
     client.set_tag(run_id, NOTE, notes.of_stage(source, run_id, list(drawn)))
     log(client, run_id, source.points(), _parameters(source))
     made = pictures.files(source, drawn) | pictures.diagrams(source)
-    _upload(client, run, {path.name: path.read_bytes() for path in source.files} | made)
+    _upload(client, run, {path.name: content(path) for path in source.files} | made)
     client.set_tag(run_id, pictures.SHOWN, "True")
     if (source.folder / "metrics.json").exists():
         _register(client, source, run_id)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasflow.records.curves import Point
 from nasflow.tracking.artifacts import place
+from nasflow.tracking.server import artifacts, database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 BATCH = 1000  # points per request: MLflow's limit, and 50 times faster than one request per point
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
@@ -43,8 +47,21 @@ def log(
 
 
 def delete(client: MlflowClient, run: Run) -> None:
-    """Hide a run until `mlflow gc`, and remove its files where they stand beside a database."""
-    folder = place(client.tracking_uri, str(run.info.artifact_uri))
-    if folder is not None:
-        shutil.rmtree(folder.parent, ignore_errors=True)
+    """Hide a run until `mlflow gc`, and remove its files where they stand beside a database.
+
+    Raises:
+        ValueError: if the database does not name mlartifacts/EXPERIMENT/RUN_ID/artifacts as their
+            place. Then nothing is removed.
+    """
+    files = place(client.tracking_uri, str(run.info.artifact_uri))
+    if files is not None:
+        root = artifacts(database(client.tracking_uri) or Path()).resolve()
+        names = files.relative_to(root).parts
+        known = RUN_ID.fullmatch(run.info.run_id)
+        if not known or len(names) != 3 or names[1:] != (run.info.run_id, "artifacts"):
+            raise ValueError(
+                f"{files}: not the place of the files of run {run.info.run_id}; expected"
+                f" {root}/EXPERIMENT/{run.info.run_id}/artifacts; use a new database"
+            )
+        shutil.rmtree(files.parent, ignore_errors=True)
     client.delete_run(run.info.run_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasflow.records import curves
 from nasflow.storage.files import read_json
+from nasflow.storage.own_files import content
 from nasflow.tracking import notes
 from nasflow.tracking.artifacts import upload
 from nasflow.tracking.runs import NOTE, PARENT, delete, log, points_of, tagged
@@ -64,7 +66,7 @@ def tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> boo
     tags = _tags(client, experiment, run, source, report)
     changed = {key: value for key, value in tags.items() if run.data.tags.get(key) != value}
     if "nasflow.report" in changed:
-        upload(client, run, {report.name: report.read_bytes()})
+        upload(client, run, {report.name: content(report)})
     for key, value in changed.items():
         client.set_tag(run.info.run_id, key, value)
     done = (source.search / "final" / "metrics.json").exists()
@@ -92,6 +94,6 @@ def _tags(
     if summary.exists():
         facts = read_json(summary)
         tags |= {f"nasflow.{name}": str(facts[name]) for name in ("reason", "fingerprint")}
-    if report.exists():
-        tags["nasflow.report"] = hashlib.sha256(report.read_bytes()).hexdigest()
+    if os.path.lexists(report):
+        tags["nasflow.report"] = hashlib.sha256(content(report)).hexdigest()
     return tags

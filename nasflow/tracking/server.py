@@ -18,13 +18,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
+from nasflow.config.tracking import USERINFO, public
+from nasflow.printable import shown
 from nasflow.storage.files import MIRRORED
+from nasflow.storage.own_files import opened
 
 SQLITE = "sqlite:///"
 PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
 TURN = 30.0  # seconds to wait for another writer of nasflow
 ANSWER = 3.0  # seconds to wait for a server or a database at each attempt to read from it
+OWN_TABLES = {"alembic_version", "experiments", "runs"}  # in every database of MLflow
 # mlflow reads these at its import, and its server reads them too. With MLflow's own defaults a call
 # retries for 247 s, telemetry is sent, jobs run without authentication, and uploads are unpickled.
 ENVIRONMENT = {
@@ -40,6 +45,16 @@ ENVIRONMENT = {
 def database(uri: str) -> Path | None:
     """Return the file of an SQLite URI, None for the URI of a server."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def check(uri: str) -> None:
+    """Refuse a URI with a user name or a password: the facts of each stage name the URI.
+
+    Raises:
+        ValueError: if the URI holds one of them.
+    """
+    if without := public(uri):
+        raise ValueError(f"tracking.uri: {without}; {USERINFO}")
 
 
 def artifacts(database: Path) -> Path:
@@ -67,6 +82,7 @@ def absence(uri: str) -> str | None:
         if path.exists():
             with closing(sqlite3.connect(path, timeout=ANSWER)) as connection:
                 connection.execute("BEGIN IMMEDIATE")
+                return _foreign(path, connection)
         return None
     except urllib.error.HTTPError as error:
         return f"{uri}: the server answers {error.code}" if error.code >= 500 else None
@@ -84,11 +100,27 @@ def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
     Returns:
         For each experiment its name and the address of the page with its searches.
     """
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", timeout=ANSWER, uri=True)) as connection:
+    with closing(_read_only(path)) as connection:
         rows = connection.execute(
             "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
         ).fetchall()
     return ((name, f"{address}/{PAGE.format(number)}") for name, number in rows)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=ANSWER, uri=True)
+
+
+def _foreign(path: Path, connection: sqlite3.Connection) -> str | None:
+    """Say that a database is that of another program, or return None for one of MLflow."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    names = {str(name) for (name,) in rows}
+    if not names or names >= OWN_TABLES:
+        return None
+    return (
+        f"{path}: a database of another program, with tables such as {shown(min(names))}; expected"
+        " one of MLflow; name another file"
+    )
 
 
 @contextmanager
@@ -97,9 +129,10 @@ def turn(lock: Path) -> Iterator[None]:
 
     Raises:
         TimeoutError: if another process held the lock for TURN seconds.
+        ValueError: if the lock is a symbolic link or no regular file.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a") as file:
+    with open(lock, "a", opener=opened) as file:
         limit = time.monotonic() + TURN
         while True:
             try:
@@ -122,13 +155,22 @@ def local(uri: str) -> Path:
     """Return the database of an SQLite URI.
 
     Raises:
-        ValueError: if the URI is that of a server, or if there is no database yet.
+        ValueError: if the URI is that of a server, if there is no database yet, or if it is the
+            database of another program.
     """
     path = database(uri)
+    check(uri)
     if path is None:
         raise ValueError(f"tracking.uri: {uri} is already a server; open it in a browser")
     if not path.exists():
         raise ValueError(f"{path}: no such database yet; `nasflow track --all results` makes it")
+    try:
+        with closing(_read_only(path)) as connection:
+            foreign = _foreign(path, connection)
+    except sqlite3.Error as error:
+        raise ValueError(f"{path}: {error}; expected a database of MLflow") from error
+    if foreign:
+        raise ValueError(foreign)
     return path
 
 
@@ -138,6 +180,9 @@ def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
     The server has no login, so leave it on the loopback address. To reach it under another name,
     set MLFLOW_SERVER_ALLOWED_HOSTS=name:port, which MLflow asks for.
 
+    The server runs in the root folder. In the current folder, Python and uvicorn would import
+    modules from the files that lie there, such as a `queue.py`.
+
     Args:
         uri: the SQLite URI of the database.
         host: the address to listen on.
@@ -146,14 +191,16 @@ def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
     Raises:
         ValueError: if there is no database, as `local` says.
     """
-    path = local(uri)
+    path = local(uri).absolute()
     prepare_environment()
     options = {
-        "--backend-store-uri": uri,
+        "--backend-store-uri": f"{SQLITE}{path}",
         "--artifacts-destination": str(artifacts(path)),
         "--host": host,
         "--port": str(port),
         "--workers": "1",
     }
     words = [word for option in options.items() for word in option]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *words])
+    os.environ["PYTHONSAFEPATH"] = "1"  # as -P, for the processes that the server starts
+    os.chdir("/")
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mlflow", "server", *words])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,15 @@ from typing import Any
 
 from nasflow.records import curves
 from nasflow.storage.files import read_json
+from nasflow.storage.own_files import content
 
 LAYOUT = b"2"  # part of the digest; raise it where names or curves change: all runs are replaced
-FILES = ("*.json", "*.parquet", "summary.txt")
+# The files of a stage that are mirrored. Of other files in its folder nothing is copied.
+FILES = (
+    *("status.json", "metrics.json", "images.json", "summary.txt"),
+    *(f"{stem}{end}" for stem in ("network", "winner") for end in (".json", ".architecture.json")),
+    *(f"{name}.parquet" for name in ("history", "predictions", "particles", "architectures")),
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class Source:
     @property
     def files(self) -> list[Path]:
         """The files that are mirrored: records and descriptions, but no weights."""
-        found = (path for pattern in FILES for path in self.folder.glob(pattern))
-        return sorted(path for path in found if path.name != "tracking.json")
+        found = (self.folder / name for name in FILES)
+        return sorted(path for path in found if os.path.lexists(path))
 
     @cached_property
     def status(self) -> dict[str, Any]:
@@ -79,10 +86,14 @@ class Source:
         return read(self.folder)
 
     def digest(self) -> str:
-        """Return the sha256 over the names and contents of the files."""
+        """Return the sha256 over the names and contents of the files.
+
+        Raises:
+            ValueError: if one of them is a symbolic link or no regular file.
+        """
         state = hashlib.sha256(LAYOUT)
         for path in self.files:
-            state.update(f"\n{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+            state.update(f"\n{path.name} {hashlib.sha256(content(path)).hexdigest()}".encode())
         return state.hexdigest()
 
 

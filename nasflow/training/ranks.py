@@ -1,18 +1,19 @@
 """Ranks: the processes that train the siblings of one round together, and how they communicate.
 
-torchrun starts the processes and gives each its number, the rank, in environment variables. A
-process that torchrun did not start is alone. In a step, the ranks exchange a few numbers for each
-of the n_neigh + 1 siblings, such as losses and seconds, which the host needs anyway. Tensors travel
-only where a sibling moves to another rank or where all ranks need a copy of it. The library gloo,
-which communicates between CPUs, is therefore enough for every device. In each sum over the ranks at
-most one addend is not zero. The results are therefore bit for bit identical for any number of
-ranks.
+`nasflow.stages.launch` starts the processes and gives each its number, the rank, in environment
+variables. A process that it did not start is alone. In a step, the ranks exchange a few numbers for
+each of the n_neigh + 1 siblings, such as losses and seconds, which the host needs anyway. Tensors
+travel only where a sibling moves to another rank or where all ranks need a copy of it. The library
+gloo, which communicates between CPUs, is therefore enough for every device. In each sum over the
+ranks at most one addend is not zero. The results are therefore bit for bit identical for any number
+of ranks.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -25,6 +26,9 @@ from nasflow.particles.flow import Matrix
 from nasflow.printable import shown
 
 LOST = 70  # exit code of a rank that lost the connection to another rank (EX_SOFTWARE)
+MEETING = "NASFLOW_MEETING"  # the variable that names the file through which ranks find each other
+KEY = "NASFLOW_KEY"  # the variable that holds the key of ranks on several machines
+LOOPBACK = ("lo", "lo0")  # names of the loopback interface
 
 
 class LostRankError(RuntimeError):
@@ -153,20 +157,46 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Connect this process with the others that torchrun started, for the time of a `with` block.
+    """Connect this process with the other ranks, for the time of a `with` block.
 
     Yields:
-        The place of this process among all ranks; `ALONE` without torchrun.
+        The place of this process among all ranks; `ALONE` where there is only one rank.
+
+    Raises:
+        ValueError: if no variable says how the ranks find each other.
+        LostRankError: if they do not find each other.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
         yield ALONE
         return
-    dist.init_process_group("gloo")
+    rank = int(os.environ["RANK"])
+    with _connected():
+        dist.init_process_group("gloo", store=_store(size), rank=rank, world_size=size)
     try:
         here = int(os.environ["LOCAL_WORLD_SIZE"])
         yield Ranks(dist.get_rank(), dist.get_world_size(), here)
     finally:
         dist.destroy_process_group()
+
+
+def _store(size: int) -> dist.Store:
+    """Open the store in which the ranks leave their addresses for each other.
+
+    On one machine it is a file, and gloo listens on the loopback interface only. On several
+    machines it is the server of nasflow.stages.meeting.
+    """
+    if MEETING in os.environ:
+        present = {name for _, name in socket.if_nameindex()}
+        os.environ["GLOO_SOCKET_IFNAME"] = next(name for name in LOOPBACK if name in present)
+        return dist.FileStore(os.environ[MEETING], size)
+    if KEY not in os.environ:
+        raise ValueError(
+            f"WORLD_SIZE: {size} without {MEETING} or {KEY}; expected one of them; start several"
+            " ranks by --ranks"
+        )
+    where = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return dist.PrefixStore(f"{os.environ[KEY]}/ranks", dist.TCPStore(*where, is_master=False))
 
 
 def own_device(device: str) -> str:

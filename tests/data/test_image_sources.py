@@ -200,3 +200,11 @@ def test_a_page_in_place_of_a_download_is_refused_by_its_checksum(
         "data.root: FashionMNIST is missing or damaged",
         "check network and disk",
     )
+
+
+def test_the_files_of_an_old_torchvision_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    old = tmp_path / "FashionMNIST/processed"
+    old.mkdir(parents=True)
+    (old / "training.pt").write_bytes(b"no checksum")
+    with pytest.raises(ValueError, match=r"data\.root: .*training\.pt.* old torchvision"):
+        image_sources.from_torchvision("fashion_mnist", tmp_path, download=False)

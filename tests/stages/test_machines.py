@@ -18,15 +18,15 @@ STEP = {
     "SLURM_STEP_NUM_TASKS": "2",
     "SLURM_STEP_NODELIST": "node[03-04]",
     "SLURM_NODEID": "1",
-    "SLURMD_NODENAME": "node04",
+    "NASFLOW_KEY": "0123456789abcdef",
 }
 
 
 def test_where_machines_meet_is_read_from_the_environment() -> None:
     assert machines({}) == machines({"SLURM_NNODES": "2", "SLURM_JOB_ID": "1"}) == Machines()
-    assert machines(STEP) == Machines(2, "node03", 24123, "node04", False)
+    assert machines(STEP) == Machines(2, "node03", 24123, False, STEP["NASFLOW_KEY"])
     given = {"NODES": "3", "MASTER_ADDR": "here", "MASTER_PORT": "5"}
-    assert machines(STEP | given) == Machines(3, "here", 5)
+    assert machines(STEP | given) == Machines(3, "here", 5, key=STEP["NASFLOW_KEY"])
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,8 @@ def test_where_machines_meet_is_read_from_the_environment() -> None:
     [
         ({"NODES": "2"}, "expected MASTER_ADDR"),
         ({"NODES": "two", "MASTER_ADDR": "here"}, "NODES: 'two'; expected a whole number"),
+        (STEP | {"NASFLOW_KEY": ""}, "NASFLOW_KEY: 0 characters, for 2 machines; expected"),
+        ({"NODES": "2", "MASTER_ADDR": "here", "NASFLOW_KEY": "guess"}, "NASFLOW_KEY: 5"),
         (STEP | {"SLURM_STEP_NUM_TASKS": "8"}, "expected one task for each node"),
     ],
 )

@@ -13,7 +13,8 @@ import torch
 from powercut import die_at
 from small import results, sketch
 
-from nasflow.storage.generations import generations, write_generation
+from nasflow.storage.attempt import attempt
+from nasflow.storage.generations import clear, generations, write_generation
 from nasflow.storage.interruption import Stopped
 
 
@@ -73,3 +74,44 @@ def test_death_at_any_file_operation_of_a_save_leaves_the_old_or_the_new_state(
             break
     assert operation > 10
     assert capsys.readouterr().err == ""
+
+
+def _photos(folder: Path) -> Path:
+    """Make folders and files whose names look like those of states."""
+    for name in ("2024-05-01", "7.1", "12-abc.tmp"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a.jpg").write_text("x")
+    (folder / "notes.tmp").write_text("x")
+    return folder
+
+
+def test_a_state_folder_that_is_a_link_is_refused_and_nothing_behind_it_is_deleted(
+    tmp_path: Path,
+) -> None:
+    photos = _photos(tmp_path / "photos")
+    before = sorted(photos.rglob("*"))
+    stage = tmp_path / "pretrain"
+    stage.mkdir()
+    (stage / ".resume").symlink_to(photos)
+    expected = pytest.raises(ValueError, match=r"\.resume: a symbolic link")
+    with expected, attempt(stage, {"stage": "pretrain"}, "cpu"):
+        pass
+    with pytest.raises(ValueError, match=r"\.resume: a symbolic link"):
+        write_generation(stage / ".resume", sketch(1), {})
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_names_that_are_not_ours_stay_in_the_folder_of_states(tmp_path: Path) -> None:
+    photos = _photos(tmp_path / "photos")
+    before = sorted(photos.rglob("*"))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.jpg").write_text("x")
+    for step in (1, 2, 3):
+        write_generation(photos, sketch(step), {})
+    for name in (f"9-{'0' * 64}", "9.1.tmp"):
+        (photos / name).symlink_to(tmp_path / "elsewhere")
+    assert [found.snapshot.step for found in generations(photos)] == [3, 2]
+    clear(photos)
+    (photos / f"9-{'0' * 64}").unlink()
+    assert sorted(photos.rglob("*")) == before
+    assert (tmp_path / "elsewhere/a.jpg").exists()

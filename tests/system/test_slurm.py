@@ -192,6 +192,7 @@ def two_nodes(folder: Path, out: str, job: str, **search: Any) -> subprocess.Pop
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     (folder / ".shim" / job).mkdir()
     environment = {**os.environ, "SLURM_JOB_ID": job, "NASFLOW_CHECKPOINT_SECONDS": "1"}
+    environment["NASFLOW_KEY"] = "0123456789abcdef"
     srun = [str(ROOT / "tests/slurm/srun"), "--nodes=2", "--ntasks-per-node=1"]
     return subprocess.Popen(
         [*srun, sys.executable, "-m", "nasflow", "search_round", *words],

@@ -24,7 +24,7 @@ from mirrored import (
 
 from nasflow.records import curves
 from nasflow.storage.tables import read_table
-from nasflow.tracking import mirror
+from nasflow.tracking import mirror, server
 
 pytestmark = pytest.mark.usefixtures("no_registry")
 
@@ -164,3 +164,100 @@ def test_the_report_stands_with_each_search_as_it_is_now(results: Path) -> None:
         assert said == ["logged", "unchanged", "unchanged"]
         assert stored.read_text() == text
     assert runs(uri(results))["digits/nasgd/seed_0"].info.run_id == run.info.run_id
+
+
+def _changed(results: Path, artifact_uri: str) -> None:
+    """Let the database say that the files of the pretraining stand elsewhere and are old."""
+    with closing(sqlite3.connect(results / "mlflow.db")) as connection:
+        change = "UPDATE runs SET artifact_uri = ? WHERE name = 'pretrain'"
+        assert connection.execute(change, (artifact_uri,)).rowcount == 1
+        connection.execute("UPDATE tags SET value = 'old' WHERE key = 'nasflow.digest'")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mlflow-artifacts:/{victim}/thesis/artifacts",
+        "mlflow-artifacts:/../../victim/thesis/artifacts",
+        "mlflow-artifacts:/digits/link/thesis/artifacts",
+        "mlflow-artifacts://host/{victim}/thesis/artifacts",
+        "mlflow-artifacts:/digits/thesis/artifacts",
+        "mlflow-artifacts:/digits",
+        "file://{victim}/thesis/artifacts",
+        "{victim}/thesis/artifacts",
+    ],
+)
+def test_a_database_that_leads_elsewhere_deletes_and_writes_nothing(
+    place: str, results: Path, no_pictures: None
+) -> None:
+    stage = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    victims = [results.parent / "victim/thesis/deep", results / "mlartifacts/digits/thesis/deep"]
+    for victim in victims:
+        victim.mkdir(parents=True)
+        (victim / "chapter.tex").write_text("years")
+    (results / "mlartifacts/digits/link").symlink_to(results.parent / "victim")
+    before = {path for victim in victims for path in victim.parent.rglob("*")}
+    _changed(results, place.format(victim=results.parent / "victim"))
+    facts = mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    assert facts["status"] == "pending"
+    assert "expected" in facts["error"]
+    assert {path for victim in victims for path in victim.parent.rglob("*")} == before
+
+
+def test_a_folder_of_artifacts_that_is_a_link_is_refused(results: Path, no_pictures: None) -> None:
+    stage = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    (results.parent / "victim").mkdir()
+    (results / "mlartifacts").symlink_to(results.parent / "victim")
+    facts = mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    assert "mlartifacts: a symbolic link" in facts["error"]
+    assert not list((results.parent / "victim").iterdir())
+
+
+def test_links_and_unknown_files_of_a_stage_are_not_copied(
+    results: Path, no_pictures: None
+) -> None:
+    stage = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    secret = results.parent / "id_rsa"
+    secret.write_text("SECRET KEY")
+    (stage / "notes.json").symlink_to(secret)
+    (stage / "mine.json").write_text("SECRET KEY")
+    assert mirror.track_pretrain(stage, uri=uri(results), **PLACE)["status"] == "logged"
+    (stage / "images.json").symlink_to(secret)
+    facts = mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    assert facts["status"] == "pending"
+    assert "images.json: a symbolic link" in facts["error"]
+    copies = [path for path in (results / "mlartifacts").rglob("*") if path.is_file()]
+    assert copies
+    assert not [path for path in copies if b"SECRET" in path.read_bytes()]
+
+
+def test_a_report_that_is_a_link_is_not_copied(results: Path, no_pictures: None) -> None:
+    stage = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    (results.parent / "id_rsa").write_text("SECRET KEY")
+    (results / "digits/report.html").symlink_to(results.parent / "id_rsa")
+    facts = mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    assert "report.html: a symbolic link" in facts["error"]
+    assert not list((results / "mlartifacts").rglob("report.html"))
+
+
+def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    stage = write_training(tmp_path / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    with closing(sqlite3.connect(tmp_path / "browser.sqlite")) as connection:
+        connection.execute("CREATE TABLE bookmarks (name TEXT)")
+        connection.commit()
+    before = (tmp_path / "browser.sqlite").read_bytes()
+    where = f"sqlite:///{tmp_path / 'browser.sqlite'}"
+    facts = mirror.track_pretrain(stage, uri=where, **PLACE)
+    assert "a database of another program, with tables such as 'bookmarks'" in facts["error"]
+    assert (tmp_path / "browser.sqlite").read_bytes() == before
+    with pytest.raises(ValueError, match="a database of another program"):
+        server.local(where)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown(tmp_path: Path) -> None:
+    for call in (mirror.track_all, lambda path, where: server.local(where)):
+        with pytest.raises(ValueError, match=r"http://\*\*\*@server") as error:
+            call(tmp_path, "http://me:S3CRET@server")
+        assert "S3CRET" not in str(error.value)

@@ -243,3 +243,21 @@ def test_a_server_takes_and_serves_what_the_files_say(results: Path) -> None:
             served.terminate()
     shutil.copy(results / "mlflow.db", results / "copy.db")
     assert content(f"sqlite:///{results / 'copy.db'}") == over_http
+
+
+def test_the_server_takes_no_module_from_the_current_folder(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server imports what lies in its folder, so it starts in another one, with whole paths."""
+    calls: list[Any] = []
+    monkeypatch.chdir(results.parent)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.setattr(server.os, "chdir", lambda path: calls.append(str(path)))
+    monkeypatch.setattr(server.os, "execv", lambda _, words: calls.append(words))
+    server.serve("sqlite:///results/mlflow.db")
+    folder, words = calls
+    assert folder == "/"
+    assert words[1:5] == ["-P", "-m", "mlflow", "server"]
+    assert f"sqlite:///{results / 'mlflow.db'}" in words
+    assert str(results / "mlartifacts") in words
+    assert server.os.environ["PYTHONSAFEPATH"] == "1"

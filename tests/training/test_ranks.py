@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +29,53 @@ def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
             assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
 
 
-def _answer(size: int, port: int):  # type: ignore[no-untyped-def]
+def _answer(size: int, meeting: Path):  # type: ignore[no-untyped-def]
     queue = processes.get_context("spawn").SimpleQueue()
-    context = processes.spawn(train_as_rank, (size, port, queue), nprocs=size, join=False)
+    context = processes.spawn(train_as_rank, (size, str(meeting), queue), nprocs=size, join=False)
     result = queue.get()
     context.join()
     return result
 
 
-def test_siblings_that_move_to_another_rank_go_on_bit_for_bit() -> None:
-    losses, _, velocities = _answer(1, 29611)
-    others, owners, moved = _answer(2, 29612)
+def test_siblings_that_move_to_another_rank_go_on_bit_for_bit(tmp_path: Path) -> None:
+    losses, _, velocities = _answer(1, tmp_path / "one")
+    others, owners, moved = _answer(2, tmp_path / "two")
     assert owners[0] != owners[-1], "the measured costs moved a sibling"
     np.testing.assert_array_equal(losses, others)
     assert velocities
     for a, b in zip(velocities, moved, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_ranks_of_one_machine_listen_on_the_loopback_interface_only(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A file `queue.py` in the current folder changes nothing either."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('queue.py of the folder ran')")
+    options = arguments(folder, "ports", max_steps=100_000, warmup_steps=90_000)
+    process = start(options, ranks=2, threads=1, cwd=tmp_path)
+    own = {process.pid, *(_worker(process.pid, rank, after=0.0) for rank in range(2))}
+    ports: set[str] = set()
+    while len(ports) < 2 and process.poll() is None:  # gloo opens them after torch was imported
+        time.sleep(0.05)
+        ports |= _listening(own)
+    process.terminate()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode in (75, -signal.SIGTERM), error
+    assert len(ports) == 2
+    assert all(port.startswith("0100007F:") for port in ports), ports
+
+
+def _listening(processes: set[int]) -> set[str]:
+    """Return the addresses, in hexadecimal, on which processes listen; IPv6 counts, too."""
+    inodes = set()
+    for process in processes:
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                inodes.add(os.readlink(file))
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [row.split() for table in tables for row in table]
+    return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
 
 
 def test_a_rank_that_dies_ends_the_round_in_one_line_and_the_round_can_be_run_again(

@@ -8,7 +8,6 @@ of a stage with 0.9 GB, two samples per second during the first 15 s of a job, a
 30 s after that.
 """
 
-import contextlib
 import itertools
 import json
 import os
@@ -19,7 +18,12 @@ from snakemake.exceptions import WorkflowError
 
 # The folder of the clone: the package nasflow lies in it, whether it is installed or not.
 ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
+# Only the package is taken from there: ROOT leaves the path again, so that no other file in it, such
+# as a `queue.py` of the user's, can take the place of a module of Python.
 sys.path.insert(0, ROOT)
+import nasflow
+
+sys.path.remove(ROOT)
 
 from nasflow.config import files as config_file
 from nasflow.config.compare import FILES as COMPARISON
@@ -85,12 +89,20 @@ wildcard_constraints:
 
 
 # "$python" is the interpreter that runs Snakemake, even where its environment is not activated;
-# PYTHONPATH lets it find the package in ROOT. Neither is a parameter of a rule, because an
-# environment that was moved changes no result. OMP_NUM_THREADS is 1 because every network computes
-# on one thread; Snakemake would set it to 0 for the mirrors (`threads: 0`), which OpenMP refuses.
+# PYTHONPATH lets it find the package in ROOT, through a folder that holds nothing but a link to it.
+# PYTHONSAFEPATH (the option -P of Python) keeps `python -m` from importing what lies in the current
+# folder; it is an environment variable, because a changed shell command would run old stages again.
+# NASFLOW_KEY is a new random text for each job: the key of its ranks where they are on several nodes
+# (nasflow.stages.machines). None of these is a parameter of a rule, because an environment that was
+# moved changes no result. OMP_NUM_THREADS is 1 because every network computes on one thread;
+# Snakemake would set it to 0 for the mirrors (`threads: 0`), which OpenMP refuses.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
+PACKAGE = f"{ROOT}/workflow/package"
 shell.prefix(
-    "set -euo pipefail; export OMP_NUM_THREADS=1 PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{ROOT:q}; python={PYTHON:q}; "
+    "set -euo pipefail; export OMP_NUM_THREADS=1 PYTHONSAFEPATH=1"
+    " PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{PACKAGE:q}"
+    " NASFLOW_KEY=${{NASFLOW_KEY:-$(od -An -tx1 -N16 /dev/urandom | tr -d ' \\n')}};"
+    " python={PYTHON:q}; "
 )
 
 
