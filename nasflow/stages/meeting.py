@@ -14,7 +14,7 @@ import socket
 from datetime import timedelta
 from typing import NamedTuple
 
-from torch.distributed import PrefixStore, Store, TCPStore
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from nasflow.stages.machines import Machines
 

@@ -16,7 +16,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -180,7 +180,7 @@ def joined() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _store(size: int) -> dist.Store:
+def _store(size: int) -> Any:
     """Open the store in which the ranks leave their addresses for each other.
 
     On one machine it is a file, and gloo listens on the loopback interface only. On several
@@ -189,14 +189,15 @@ def _store(size: int) -> dist.Store:
     if MEETING in os.environ:
         present = {name for _, name in socket.if_nameindex()}
         os.environ["GLOO_SOCKET_IFNAME"] = next(name for name in LOOPBACK if name in present)
-        return dist.FileStore(os.environ[MEETING], size)
+        return dist.FileStore(os.environ[MEETING], size)  # type: ignore[attr-defined]
     if KEY not in os.environ:
         raise ValueError(
             f"WORLD_SIZE: {size} without {MEETING} or {KEY}; expected one of them; start several"
             " ranks by --ranks"
         )
     where = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return dist.PrefixStore(f"{os.environ[KEY]}/ranks", dist.TCPStore(*where, is_master=False))
+    server = dist.TCPStore(*where, is_master=False)  # type: ignore[attr-defined]
+    return dist.PrefixStore(f"{os.environ[KEY]}/ranks", server)  # type: ignore[attr-defined]
 
 
 def own_device(device: str) -> str:
