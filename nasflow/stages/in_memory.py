@@ -216,7 +216,7 @@ def _rounds(
         totals = round_totals(result, totals, number, cycle, epoch, last=last)
         taken = time.monotonic() - began
         totals["seconds"] += taken
-        if task.algorithm in PARTICLES:
+        if task.algorithm in PARTICLES and budget.seconds is not None:
             networks = len(result.architectures)
             totals["needed"] = seconds_needed(search, networks, result.steps, taken)
         names = {"algorithm": task.algorithm.value, "seed": task.seed, "round": number}

@@ -185,7 +185,7 @@ def _write(
     totals = round_totals(result, before, task.number, cycle, epoch, last=last)
     taken = time.monotonic() - began + keeper.earlier
     totals["seconds"] += taken
-    if task.algorithm in PARTICLES:
+    if task.algorithm in PARTICLES and task.budget.seconds is not None:
         networks = len(result.architectures)
         totals["needed"] = seconds_needed(task.search, networks, result.steps, taken)
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
