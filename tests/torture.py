@@ -211,7 +211,7 @@ def planted(bench: Bench) -> Iterator[Row]:
         every = bench.some(6, 1)
         caught["files written in place"] = _ending(bench, "nasagd", True, every)[1] > 0
     for module in (checkpoint, splits, generations):
-        with mock.patch.object(module, "verified", lambda path, _: path.read_bytes()):
+        with mock.patch.object(module, "verified", lambda path, *_: path.read_bytes()):
             found = _damage(bench, 4)
         accepted = sum(outcomes["accepted"] for outcomes in found.values())
         caught[f"sha256 not compared by {module.__name__}"] = accepted > 0
