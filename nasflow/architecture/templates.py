@@ -60,7 +60,7 @@ def stack(
         image: (channels, height, width) of an image.
         classes: the number of classes.
         activation: what follows each convolution, `relu` or `gelu`.
-        whiten: whether a 3 x 3 whitening stands before the first convolution.
+        whiten: whether a 2 x 2 whitening stands before the first convolution.
         head: `head`, `flat_head` or `peak_head`.
     """
     nodes, side = [Node(0, "image", (), image[0])], min(image[1:])

@@ -42,7 +42,7 @@ def race(
         children = portfolio(parent, setting)
         networks = dict(enumerate([parent, *(child.network for child in children)]))
         sizes, done, k_now = rungs(len(networks), HALF), list[Rung](), k
-        most = min(limits.steps, setting.search.max_steps)
+        most = min(limits.steps, limits.network_steps / len(networks), setting.search.max_steps)
         for number, size in enumerate(sizes, 1):
             networks = {node: networks[node] for node in _best(done, list(networks))[:size]}
             until = began + limits.seconds * setting.part * number / len(sizes)
