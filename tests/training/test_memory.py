@@ -25,8 +25,9 @@ NO_MEMORY = (
 def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let child 2 run out of memory from its fourth step on, and return what torch said.
 
-    The child gets 2,000 times as many images, and the process 64 MB more than it holds: torch's
-    allocator fails in earnest.
+    The child gets one image two million times (a view, which takes no memory), and the process
+    64 MB more than it holds: torch's allocator fails in earnest, however many hundred megabytes
+    earlier tests have freed in this process.
     """
     train, said = LocalSiblings.train, []
 
@@ -36,7 +37,7 @@ def starve(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         steps[i] += 1
         if i != 2 or steps[i] < 4:
             return train(self, i, batches, *rest)
-        large = tuple(part.repeat(2000, *[1] * (part.ndim - 1)) for part in batches[0])
+        large = tuple(part[:1].expand(2_000_000, *part.shape[1:]) for part in batches[0])
         before = resource.getrlimit(resource.RLIMIT_AS)
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + 64_000_000, before[1]))
