@@ -391,16 +391,29 @@ def records(bench: Bench) -> Iterator[Row]:
     experiment = tree.finished(Path(tempfile.mkdtemp(dir=bench.folder)) / "tiny")
     Image.new("L", (8, 8), 99).save(experiment / "picture.png")
     draw, trials = random.Random(int(bench.rng.integers(2**63))), bench.some(20, 5000)
-    wrong, slowest = [], 0.0
+    wrong: list[foreign.Trial] = []
+    slowest = largest = 0.0
     for _ in range(trials):
-        began = time.monotonic()
-        found = foreign.trial(experiment, draw)
-        slowest = max(slowest, time.monotonic() - began)
-        if found.code not in foreign.CODES:
+        found, seconds, megabytes = measured(lambda: foreign.trial(experiment, draw))
+        slowest, largest = max(slowest, seconds), max(largest, megabytes)
+        if found.code not in foreign.CODES or seconds > 5.0 or megabytes > 500.0:
             wrong.append(found)
-    figure = f"{len(wrong)} of {trials}, the slowest took {slowest:.1f} s"
-    claim = "a changed record that ends a command with a traceback"
+    figure = f"{len(wrong)} of {trials}; at most {slowest:.1f} s and {largest:.0f} MB"
+    claim = "a changed record that ends a command with a traceback, or takes above 5 s or 500 MB"
     yield Row(claim, figure + "".join(f"; {one}" for one in wrong[:3]), not wrong)
+
+
+def measured(call: Callable[[], foreign.Trial]) -> tuple[foreign.Trial, float, float]:
+    """Return what a call returns, its seconds, and how many MB it took at its peak."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what the process holds
+    before, began = _megabytes("VmRSS"), time.monotonic()
+    found = call()
+    return found, time.monotonic() - began, _megabytes("VmHWM") - before
+
+
+def _megabytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {

@@ -149,7 +149,7 @@ def test_the_page_names_nothing_of_the_network_and_runs_its_own_scripts_only(htm
     found = Page(html)
     assert len(found.scripts) == 1 and len(html) < LARGEST
     policy = next(a["content"] for t, a in found.tags if a.get("http-equiv"))
-    assert "default-src 'none'" in policy and "http" not in policy
+    assert "default-src 'none'" in policy and "http" not in policy and "eval" not in policy
     for script in (*found.scripts, found.blocks["library"]):
         assert page.source(script) in policy
     assert len(found.tags) > 100
@@ -158,6 +158,18 @@ def test_the_page_names_nothing_of_the_network_and_runs_its_own_scripts_only(htm
             value = attributes.get(name) or "#"
             assert value.startswith(("#", "data:image/png;")), (tag, name, value)
         assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_the_page_carries_the_notices_of_its_programs(html: str) -> None:
+    text = Page(html).text
+    for owner in ("Interactive Data Lab", "Mike Bostock", "Mapbox", "Joachim Wester"):
+        assert owner in text
+    for licence in (
+        "Redistributions in binary form",
+        "this permission notice appear",
+        "sublicense",
+    ):
+        assert licence in text
 
 
 def _rename(folder: Path, classes: list[str]) -> None:

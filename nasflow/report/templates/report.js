@@ -66,7 +66,7 @@
       const { view } = await vegaEmbed(
         element,
         { ...spec, datasets, width: "container", autosize: { type: "fit-x", contains: "padding" } },
-        { actions: false, renderer: "canvas", config: theme(), tooltip: { theme: dark.matches ? "dark" : "light" } },
+        { actions: false, renderer: "canvas", ast: true, config: theme(), tooltip: { theme: dark.matches ? "dark" : "light" } },
       );
       views.set(element, view);
       const chapter = element.closest("[data-focus]");
