@@ -391,6 +391,9 @@ def records(bench: Bench) -> Iterator[Row]:
     experiment = tree.finished(Path(tempfile.mkdtemp(dir=bench.folder)) / "tiny")
     Image.new("L", (8, 8), 99).save(experiment / "picture.png")
     draw, trials = random.Random(int(bench.rng.integers(2**63))), bench.some(20, 5000)
+    for name in foreign.READERS:  # imports, and the programs of the report, which take seconds once
+        assert foreign.code_of(name, experiment) == 0, name
+    (experiment / "page.html").unlink()
     wrong: list[foreign.Trial] = []
     slowest = largest = 0.0
     for _ in range(trials):

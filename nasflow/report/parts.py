@@ -86,8 +86,8 @@ def data_block(data: Any) -> str:
 def library() -> str:
     """Bundle vega-embed and all it needs as one script, which sets `vegaEmbed` on the window.
 
-    vl-convert makes the bundle from files of its own, without a network, in 3 to 5 s. The notices of
-    these programs are in templates/licences.txt."""
+    vl-convert makes the bundle from files of its own, without a network, in 3 to 5 s. The notices
+    of these programs are in templates/licences.txt."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
