@@ -15,7 +15,8 @@ from nasflow.config.files import CHECKPOINT
 from nasflow.data.image_facts import stem_of
 from nasflow.records import summaries
 from nasflow.records.summaries import Json
-from nasflow.storage.files import consistent, read
+from nasflow.storage.contents import read
+from nasflow.storage.files import consistent
 
 
 def show(*, path: Path, all: bool = False, json: bool = False) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nasflow.storage.files import read_json, verified
+from nasflow.storage.contents import check_sha256
+from nasflow.storage.files import read_json
 from nasflow.storage.tables import read_table
 
 CURVE = 120  # points of a curve, at most
@@ -90,7 +91,7 @@ def table(folder: Path, status: Mapping[str, Any], name: str) -> pa.Table:
     Raises:
         CorruptFile: if the file is missing, damaged, or not the one that the status names.
     """
-    verified(folder / name, status["files"][name])
+    check_sha256(folder / name, status["files"][name])
     return read_table(folder / name)
 
 

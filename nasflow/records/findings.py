@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from nasflow.storage.files import CorruptFile, read, verified
+from nasflow.storage.contents import check_sha256, read
+from nasflow.storage.files import CorruptFile
 
 T = TypeVar("T")
 RERUN = "rerun the stage that writes it"
@@ -65,20 +66,29 @@ class Findings:
             broken, _, reason = str(error).partition(": ")
             self.tell(broken, reason)
         except ERRORS as error:
-            self.tell(path, f"{type(error).__name__}: {error}; {RERUN}")
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            self.tell(path, f"{reason}; {RERUN}")
         return None
 
-    def whole(self, path: Path, sha256: str | None) -> bytes | None:
-        """Check a file against its digest, or only that it exists when no digest is known.
+    def whole(self, path: Path, sha256: str | None) -> bool:
+        """Check a file against its digest, or only that it can be read when no digest is known.
 
         Args:
             path: the file to read.
             sha256: the expected SHA-256 in hexadecimal, or None when it is not known.
 
         Returns:
-            The content of the file, or None when the file is broken or missing.
+            False when the file is broken or missing.
         """
-        return self.read(path, lambda p: verified(p, sha256) if sha256 else read(p))
+
+        def reader(path: Path) -> bool:
+            if sha256:
+                check_sha256(path, sha256)
+            else:
+                read(path)
+            return True
+
+        return bool(self.read(path, reader))
 
     def expect(self, path: Path, **facts: tuple[object, object]) -> None:
         """Record a file as broken when a fact about it is not the expected one.

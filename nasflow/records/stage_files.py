@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from nasflow.records.findings import Findings
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.storage.files import verified
+from nasflow.storage.contents import check_sha256
 from nasflow.storage.manifest import facts as manifest_facts
 from nasflow.storage.manifest import paths
 from nasflow.storage.tables import read_table
@@ -50,14 +50,14 @@ def check_network(findings: Findings, stem: Path, status: Json) -> Centre | None
     architecture, tensors, manifest = paths(stem)
     names = (architecture.name, tensors.name)
     expected = status.get("files", {}).get(manifest.name)
-    if expected is not None and findings.whole(manifest, expected) is None:
+    if expected is not None and not findings.whole(manifest, expected):
         return None
     facts = findings.read(manifest, lambda path: manifest_facts(path, *names))
     if facts is None:
         return None
     files = facts[2]
     for path in (architecture, tensors):
-        findings.read(path, lambda path: verified(path, files[path.name]))
+        findings.read(path, lambda path: check_sha256(path, files[path.name]))
     found = findings.read(manifest, lambda _: read_checkpoint(stem))
     if found is None:
         return None
@@ -78,7 +78,7 @@ def check_table(findings: Findings, path: Path, status: Json) -> pa.Table | None
     """
 
     def reader(path: Path) -> pa.Table:
-        verified(path, status["files"][path.name])
+        check_sha256(path, status["files"][path.name])
         return read_table(path)
 
     return findings.read(path, reader)

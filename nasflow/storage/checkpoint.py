@@ -17,7 +17,8 @@ from safetensors.torch import save
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.architecture_file import LARGEST
 from nasflow.network.network import Network, Tensors
-from nasflow.storage.files import CorruptFile, verified, write
+from nasflow.storage.contents import verified
+from nasflow.storage.files import CorruptFile, write
 from nasflow.storage.manifest import facts, paths, write_manifest
 from nasflow.storage.tensor_file import tensors as read_tensors
 

@@ -10,13 +10,13 @@ import hashlib
 import json
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nasflow.printable import printable
+from nasflow.storage.contents import read
 from nasflow.storage.record import CorruptFile as CorruptFile
 from nasflow.storage.record import record
 from nasflow.storage.shapes import check_shape
@@ -109,47 +109,6 @@ def read_json(path: Path, kind: str | None = None) -> Any:
         data = {key: value for key, value in data.items() if key != SEAL}
     check_shape(path, data, kind)
     return record(path, data)
-
-
-def read(path: Path, most: int | None = None) -> bytes:
-    """Read a regular file that nasflow wrote.
-
-    A pipe would never end and a device could fill the memory; a symbolic link may lead to either,
-    or to a file of the user's that is none of the results. So none of them is opened.
-
-    Args:
-        path: the file.
-        most: the largest number of bytes that is allowed; None allows any.
-
-    Returns:
-        The content of the file.
-
-    Raises:
-        CorruptFile: if the file is missing, is no regular file, is too large or cannot be read.
-    """
-    rerun = "rerun the stage that writes it"
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
-                raise CorruptFile(f"{path}: no regular file; remove it and {rerun}")
-            if most is not None and facts.st_size > most:
-                raise CorruptFile(
-                    f"{path}: {facts.st_size} bytes; expected at most {most}; {rerun}"
-                )
-            with open(handle, "rb", closefd=False) as file:
-                return file.read() if most is None else file.read(most)
-        finally:
-            os.close(handle)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CorruptFile(f"{path}: missing; {rerun}") from error
-    except OSError as error:
-        if path.is_symlink():
-            raise CorruptFile(f"{path}: a symbolic link; expected the file itself") from error
-        raise CorruptFile(f"{path}: cannot be read ({error.strerror}); {rerun}") from error
-    except ValueError as error:  # a zero byte in the path
-        raise CorruptFile(f"{path}: cannot be read ({error}); {rerun}") from error
 
 
 @contextmanager
@@ -250,30 +209,6 @@ def check_schema(path: Path, found: object, known: int) -> None:
             f"{path}: schema {printable(str(found))[:50]}; this nasflow reads schema {reads}; "
             "read it with the nasflow that wrote it"
         )
-
-
-def verified(path: Path, sha256: str, most: int | None = None) -> bytes:
-    """Read a file whose sha256 is known.
-
-    Args:
-        path: the file.
-        sha256: the expected sha256, in hexadecimal.
-        most: the largest number of bytes that is allowed; None allows any.
-
-    Returns:
-        The content of the file.
-
-    Raises:
-        CorruptFile: if the file is missing, is no regular file or has another sha256.
-    """
-    content = read(path, most)
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise CorruptFile(
-            f"{path}: sha256 {found[:12]}, expected {printable(sha256[:12])}; "
-            "rerun the stage that writes it"
-        )
-    return content
 
 
 def _seal(body: bytes) -> bytes:

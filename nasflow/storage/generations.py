@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from safetensors import numpy as arrays_of
 from safetensors import torch as tensors_of
 
-from nasflow.storage.files import CorruptFile, verified, write
+from nasflow.storage.contents import verified
+from nasflow.storage.files import CorruptFile, write
 from nasflow.storage.own_files import DRAFT, own_folder, remove
 from nasflow.training.snapshot import Snapshot
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.architecture_file import LARGEST
-from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.storage.contents import verified
+from nasflow.storage.files import CorruptFile, read_json, write, write_json
 from nasflow.storage.shapes import MANIFEST
 
 

@@ -15,7 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from nasflow.storage.files import CorruptFile, read_json, verified, write, write_json
+from nasflow.storage.contents import verified
+from nasflow.storage.files import CorruptFile, read_json, write, write_json
 from nasflow.storage.tensor_file import tensors as read_tensors
 from nasflow.training.batches import Split
 

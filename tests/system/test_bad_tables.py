@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from bad_input import Case, Make, one_line, parameter, shards
 
-from nasflow.storage.files import verified
+from nasflow.storage.contents import verified
 from nasflow.storage.tables import PARTICLES, SCHEMAS, read_table, write_table
 
 ROW: dict[str, Any] = dict.fromkeys(PARTICLES.names, 1) | {"restarted": False}

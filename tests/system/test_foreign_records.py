@@ -32,7 +32,8 @@ from nasflow.command.survey import survey
 from nasflow.data.image_facts import facts_of, read_facts
 from nasflow.records.verify import check
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.storage.files import CorruptFile, read_json, verified, write_json
+from nasflow.storage.contents import verified
+from nasflow.storage.files import CorruptFile, read_json, write_json
 from nasflow.storage.record import MissingKey
 from nasflow.storage.tables import HISTORY, VERSION, read_table, write_table
 from nasflow.storage.tensor_file import tensors
