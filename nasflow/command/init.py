@@ -18,10 +18,11 @@ from nasflow.command.sizing import PORTFOLIO, Shape, lengths, shape, training_se
 from nasflow.command.survey import Survey, survey
 from nasflow.config import files as config_file
 from nasflow.config.kinds import Precision
+from nasflow.place import root
 from nasflow.printable import printable, shown
 from nasflow.storage.files import write
 
-WORKFLOW = Path(__file__).resolve().parents[2] / "workflow" / "Snakefile"
+WORKFLOW = root() / "workflow" / "Snakefile"
 PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
 PLENTY = 1000.0  # passes over the images, assumed on a GPU
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time

@@ -17,9 +17,10 @@ import yaml
 from nasflow.config.compare import merged
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import ConfigError, parse
+from nasflow.place import root
 from nasflow.printable import printable, shown
 
-DEFAULT = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
+DEFAULT = root() / "config" / "config.yaml"
 CHECKPOINT = (".architecture.json", ".safetensors", ".json")
 LARGEST = 1_000_000  # the most bytes of a file
 MOST = 100_000  # the most values of a file, after each alias is replaced by what it stands for

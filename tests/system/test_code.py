@@ -17,6 +17,7 @@ ROOMS = [
     "version",
     "randomness",
     "printable",
+    "place",
     "config",
     "particles",
     "architecture",
