@@ -1,7 +1,7 @@
 """Puts the top-level folders of the program into the wheel, as `nasflow/shipped`.
 
-Everything else about the package stands in pyproject.toml. In the repository, and after `pip install
---editable`, nasflow reads these folders where they are (nasflow.place).
+Everything else about the package stands in pyproject.toml. In the repository, and after
+`pip install --editable`, nasflow reads these folders where they are (nasflow.place).
 """
 
 from __future__ import annotations

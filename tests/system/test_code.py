@@ -78,6 +78,7 @@ COVERED_BY = {
     "network.skips": "network/test_morphisms.py",
     "network.width": "network/test_morphisms.py",
     "particles.dynamics": "particles/test_ideal.py",
+    "place": "system/test_wheel.py",
     "printable": "system/test_bad_config.py",
     "randomness": "data/test_datasets.py",
     "records.findings": "records/test_verify.py",
