@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasflow.data import encoded
+from nasflow.data.large import limits
 from nasflow.data.pictures import FORMATS, GREY
 
 LOOKED_AT = 2000  # most headers that are read, of evenly spaced files
@@ -104,7 +105,7 @@ def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
         raise ValueError(f"{found.names[index]}: no regular file; expected a picture; remove it")
     try:
         stream = content if isinstance(content, Path) else io.BytesIO(content)
-        with Image.open(stream, formats=FORMATS) as picture:
+        with limits(), Image.open(stream, formats=FORMATS) as picture:
             return picture.height, picture.width, 1 if picture.mode in GREY else 3
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise ValueError(
