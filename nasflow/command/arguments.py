@@ -23,8 +23,8 @@ FIRST = (
 
 # What the exit codes of a command mean, where those of `nasflow --help` do not say it.
 EXITS = {
-    "predict": "exit codes: 0 all images were predicted; 1 some could not be read (each is named on\n"
-    "  stderr), the others were predicted; 2 wrong arguments, or none could be read"
+    "predict": "exit codes: 0 all images were predicted; 1 some could not be read (each is named\n"
+    "  on stderr), the others were predicted; 2 wrong arguments, or none could be read"
 }
 
 
@@ -92,8 +92,8 @@ def overview() -> str:
     lines += [
         "",
         "exit codes: 0 done; 1 an exported network computes something else, or predict could not",
-        "  read some images; 2 bad input; 3 a damaged file; 75 stopped, or another process works on",
-        "  it: try again",
+        "  read some images; 2 bad input; 3 a damaged file; 75 stopped, or another process works",
+        "  on it: try again",
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Pictures of very many pixels, where they are resized anyway: read one at a time, in little memory.
+"""Pictures of very many pixels are read where they are resized anyway, with bounded memory.
 
 Pillow refuses a picture of more than 179 million pixels and warns from 89 million on, because a
 small file can hold a picture that fills the memory. Here the limit is LARGEST, and only one such
@@ -59,7 +59,9 @@ def reduced(picture: Image.Image, kind: str, size: int) -> Image.Image:
 
     turned = picture.getexif().get(ORIENTATION)
     with _ALONE:
-        picture.draft(None, (GAP * size, GAP * size))  # a JPEG only; its sides stay at least so long
+        picture.draft(
+            None, (GAP * size, GAP * size)
+        )  # a JPEG only; its sides stay at least so long
         width, height = picture.size
         factor = max(1, min(width, height) // (GAP * size))
         small = Image.new(kind, (-(-width // factor), -(-height // factor)))

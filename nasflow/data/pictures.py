@@ -200,8 +200,8 @@ def _problem(error: Exception, encoded: bytes) -> str:
 
     if isinstance(error, _TooLargeError | Image.DecompressionBombError):
         return (
-            f"too large ({error}); expected at most {SIDE} x {SIDE}, or {large.LARGEST} pixels where"
-            " data.size resizes them"
+            f"too large ({error}); expected at most {SIDE} x {SIDE}, or {large.LARGEST} pixels"
+            " where data.size resizes them"
         )
     if isinstance(error, UnidentifiedImageError):
         return foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"

@@ -214,8 +214,8 @@ def _matches(pattern: str) -> Iterator[str]:
     The function glob would follow a link to a folder above it 40 times, and list the files in it 40
     times.
     """
-    first, several, rest = f"{pattern}/*".partition("**/") if pattern.endswith("**") else (
-        pattern.partition("**/")
+    first, several, rest = (
+        f"{pattern}/*".partition("**/") if pattern.endswith("**") else (pattern.partition("**/"))
     )
     if not several or (first and not first.endswith("/")):
         yield from glob.glob(pattern)

@@ -93,7 +93,7 @@ def below(top: Path, skipped: Skipped = lambda _: False) -> Iterator[Entry]:
         the kind SHUT, and a link to a folder that was entered before is one of the kind AGAIN.
     """
     seen: set[tuple[int, int]] = set()
-    links, folders = [], [top]
+    folders, links = [top], list[Path]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
