@@ -57,12 +57,13 @@ def reduced(picture: Image.Image, kind: str, size: int) -> Image.Image:
     """
     from PIL import Image
 
-    turned = picture.getexif().get(ORIENTATION)
     with _ALONE:
         picture.draft(
             None, (GAP * size, GAP * size)
         )  # a JPEG only; its sides stay at least so long
+        picture.load()  # a TIFF is turned upright here
         width, height = picture.size
+        turned = picture.getexif().get(ORIENTATION)
         factor = max(1, min(width, height) // (GAP * size))
         small = Image.new(kind, (-(-width // factor), -(-height // factor)))
         rows = factor * max(1, STRIP // (width * factor))
