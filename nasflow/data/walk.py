@@ -152,7 +152,9 @@ def pictures_below(top: Path) -> list[Candidate]:
             path,
             None if kind is Kind.FILE else f"{printable(str(path))}: {PROBLEMS[kind]}",
             lost=kind not in (Kind.UP, Kind.AGAIN),
-            note=path.parent in holders and path.suffix.casefold() not in ENDINGS,
+            note=kind is Kind.FILE
+            and path.parent in holders
+            and path.suffix.casefold() not in ENDINGS,
         )
         for path, kind, _ in found
     ]
