@@ -29,10 +29,11 @@ LITTER = frozenset(
         *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),  # files of Windows
         *("$recycle.bin", "system volume information"),  # folders of Windows
         *("__macosx", "icon\r", "network trash folder", "temporary items"),  # macOS
-        *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),  # network drives
+        *("@eadir", "@synoresource", "@recycle", "#recycle", "#snapshot"),  # network drives
         *("lost+found", "__pycache__", "picasa.ini", "zbthumbnail.info"),
     )
 )
+MARK = ":zone.identifier"  # the end of the notes that Windows makes about downloaded files
 # Endings of the formats that are read. Only `predict` asks for them, and only about a file that
 # lies beside folders: what has none of them, and is no picture, is a note.
 ENDINGS = frozenset(
@@ -87,7 +88,8 @@ class Candidate(NamedTuple):
 
 def litter(path: Path) -> bool:
     """Return True for what systems and programs leave in folders of pictures."""
-    return path.name.casefold() in LITTER
+    name = path.name.casefold()
+    return name in LITTER or name.endswith(MARK)
 
 
 def skipped(path: Path) -> bool:

@@ -18,6 +18,7 @@ from nasflow.data.listing import listing
 LITTER = (
     *("Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", ".DS_Store"),
     *("._000.png", ".directory", ".gitkeep", "Icon\r", "Picasa.ini"),
+    "000.png:Zone.Identifier",
 )
 LITTERED = ("@eaDir", "__MACOSX", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found", "#recycle")
 
