@@ -9,7 +9,6 @@ a second. A file that is replaced by another of the same size is therefore not n
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 from nasflow.config.data import Data
@@ -52,8 +51,11 @@ def _pictures(path: str, key: str) -> list[tuple[str, int]]:
     if not Path(path).is_dir():
         return []
     classes = walk.class_folders(Path(path), key)
-    files = [file for folder in classes for file in folder.files]
-    return [(os.path.relpath(file, path), walk.size(file)) for file in files]
+    return [
+        (f"{folder.name}/{file.name}", walk.size(file))
+        for folder in classes
+        for file in folder.files
+    ]
 
 
 def _shards(path: str) -> list[tuple[str, int]]:

@@ -57,8 +57,10 @@ def entries(folder: Path, skipped: Skipped = lambda _: False) -> list[Entry]:
     Raises:
         OSError: if the folder cannot be read.
     """
-    names = sorted(os.listdir(folder))
-    return [entry(path) for path in (folder / name for name in names) if not skipped(path)]
+    with os.scandir(folder) as found:
+        listed = sorted(((one.name, one) for one in found), key=lambda pair: pair[0])
+    pairs = ((folder / name, one) for name, one in listed)
+    return [_entry(path, one) for path, one in pairs if not skipped(path)]
 
 
 def entry(path: Path) -> Entry:
@@ -67,15 +69,27 @@ def entry(path: Path) -> Entry:
         mode = os.lstat(path).st_mode
     except OSError:
         return Entry(path, Kind.SHUT, False)
-    if not stat.S_ISLNK(mode):
-        return Entry(path, _kind(mode), False)
+    return _behind(path) if stat.S_ISLNK(mode) else Entry(path, _kind(mode), False)
+
+
+def _entry(path: Path, listed: os.DirEntry[str]) -> Entry:
+    """Say what an entry is; files and folders need no call of the system for it."""
+    if listed.is_file(follow_symlinks=False):
+        return Entry(path, Kind.FILE, False)
+    if listed.is_dir(follow_symlinks=False):
+        return Entry(path, Kind.FOLDER, False)
+    return entry(path)
+
+
+def _behind(link: Path) -> Entry:
+    """Say what a link leads to."""
     try:
-        found = _kind(os.stat(path).st_mode)
+        found = _kind(os.stat(link).st_mode)
     except PermissionError:
-        return Entry(path, Kind.SHUT, True)
+        return Entry(link, Kind.SHUT, True)
     except OSError:  # there is no such file, or the link leads to itself
-        return Entry(path, Kind.NOWHERE, True)
-    return Entry(path, Kind.UP if found is Kind.FOLDER and _leads_up(path) else found, True)
+        return Entry(link, Kind.NOWHERE, True)
+    return Entry(link, Kind.UP if found is Kind.FOLDER and _leads_up(link) else found, True)
 
 
 def below(top: Path, skipped: Skipped = lambda _: False) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image_files import noise, parquet, png, save_png
@@ -148,10 +149,10 @@ def test_a_folder_that_cannot_be_read_is_one_line(
 ) -> None:
     top = folder(tmp_path / "photos")
 
-    def refuse(path: Path) -> list[str]:
+    def refuse(path: Path) -> Any:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(ValueError, match=r"data\.train: '.*photos' cannot be read \(Permission d"):
         listing(data(top))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,14 +54,14 @@ def test_a_folder_that_cannot_be_read_is_told(
 ) -> None:
     (tmp_path / "shut").mkdir()
     (tmp_path / "a.png").write_text("x")
-    listdir = os.listdir
+    scandir = os.scandir
 
-    def refuse(path: Path) -> list[str]:
+    def refuse(path: Path) -> Any:
         if Path(path).name == "shut":
             raise PermissionError(13, "Permission denied")
-        return listdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     assert {one.path.name: one.kind for one in below(tmp_path)} == {
         "a.png": Kind.FILE,
         "shut": Kind.SHUT,
