@@ -36,9 +36,8 @@ def listing(data: Data) -> str | None:
     for part, path in paths.items() if data.source in ("folder", "parquet") else ():
         if path is None:
             continue
-        files = sorted(
-            _pictures(path, f"data.{part}") if data.source == "folder" else _shards(path)
-        )
+        found = _pictures if data.source == "folder" else _shards
+        files = sorted(found(path, f"data.{part}"))
         if not files:
             return None
         for name, size in files:
@@ -52,12 +51,12 @@ def _pictures(path: str, key: str) -> list[tuple[str, int]]:
         return []
     classes = walk.class_folders(Path(path), key)
     return [
-        (f"{folder.name}/{file.name}", walk.size(file))
+        (f"{folder.name}/{file.name}", walk.size(file, key))
         for folder in classes
         for file in folder.files
     ]
 
 
-def _shards(path: str) -> list[tuple[str, int]]:
+def _shards(path: str, key: str) -> list[tuple[str, int]]:
     """Paths and sizes in bytes of Parquet files."""
-    return [(file, walk.size(file)) for file in walk.parquet_files(path)]
+    return [(file, walk.size(file, key)) for file in walk.parquet_files(path)]

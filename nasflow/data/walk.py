@@ -44,8 +44,8 @@ ENDINGS = frozenset(
 )
 PROBLEMS = {
     Kind.SPECIAL: "no regular file; expected a picture; remove it",
-    Kind.NOWHERE: "a link that leads nowhere; mend or remove it",
-    Kind.UP: "a link that leads back to a folder above it; remove it",
+    Kind.NOWHERE: "a link that leads nowhere; expected what it names; mend or remove it",
+    Kind.UP: "a link that leads back to a folder above it; expected another one; remove it",
     Kind.AGAIN: "leads to a folder that is read already; nothing is read twice",
     Kind.SHUT: "cannot be read; allow it with chmod, or remove it",
 }
@@ -162,8 +162,12 @@ def pictures_below(top: Path) -> list[Candidate]:
     ]
 
 
-def size(file: str | Path) -> int:
+def size(file: str | Path, key: str) -> int:
     """Return the size of a file in bytes; links are followed.
+
+    Args:
+        file: the file.
+        key: the key of the configuration that leads to it, for the message.
 
     Raises:
         ValueError: if the file is gone or cannot be looked at; the message is one line.
@@ -172,7 +176,7 @@ def size(file: str | Path) -> int:
         return os.stat(file).st_size
     except OSError as error:
         raise ValueError(
-            f"{printable(str(file))}: cannot be read ({error.strerror}); mend or remove it"
+            f"{key}: {printable(str(file))}: cannot be read ({error.strerror}); mend or remove it"
         ) from error
 
 
@@ -197,7 +201,7 @@ def _refuse(refused: list[Entry], key: str) -> None:
             f"{key}: {shown(str(path))} is a folder in a class folder; expected images;"
             f" point {key} at the folder of the class folders{more}"
         )
-    raise ValueError(f"{printable(str(path))}: {PROBLEMS[kind]}{more}")
+    raise ValueError(f"{key}: {printable(str(path))}: {PROBLEMS[kind]}{more}")
 
 
 def _refuse_parts(folders: list[Path], top: Path, key: str) -> None:
