@@ -1,8 +1,9 @@
 """The program `nasflow COMMAND ...`; nasflow.command.commands lists the commands.
 
-Exit codes: 0 done; 1 the exported network computes something else; 2 bad input or no memory left;
-3 a file is damaged or does not fit the others; 75 the stage was stopped by a signal, or another
-process works on it: try again. An error of the user's is reported in one line, without a traceback.
+Exit codes: 0 done; 1 the exported network computes something else, or `predict` could not read some
+of the images; 2 bad input or no memory left; 3 a file is damaged or does not fit the others; 75 the
+stage was stopped by a signal, or another process works on it: try again. An error of the user's is
+reported in one line, without a traceback.
 """
 
 from __future__ import annotations

@@ -21,6 +21,12 @@ FIRST = (
     ("nasflow show results/digits/nasgd/seed_0", "print what the search found, and how"),
 )
 
+# What the exit codes of a command mean, where those of `nasflow --help` do not say it.
+EXITS = {
+    "predict": "exit codes: 0 all images were predicted; 1 some could not be read (each is named\n"
+    "  on stderr), the others were predicted; 2 wrong arguments, or none could be read"
+}
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports wrong use in one line."""
@@ -63,7 +69,7 @@ def parser(name: str, command: Command) -> Parser:
     result = Parser(
         prog=f"nasflow {name}",
         description=command.summary[0].upper() + command.summary[1:] + ".",
-        epilog=_examples(command.examples),
+        epilog="\n\n".join(text for text in (_examples(command.examples), EXITS.get(name)) if text),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="nasflow resume SNAKEMAKE'S ARGUMENTS" if command.passes else None,
     )
@@ -85,9 +91,10 @@ def overview() -> str:
     lines += ["", _examples(FIRST)]
     lines += [
         "",
-        "exit codes: 0 done; 1 an exported network computes something else; 2 bad input;",
+        "exit codes: 0 done; 1 an exported network computes something else, or predict could not",
+        "  read some images; 2 bad input; 3 a damaged file; 75 stopped, or another process works",
+        "  on it: try again",
     ]
-    lines += ["  3 a damaged file; 75 stopped, or another process works on it: try again"]
     return "\n".join(lines)
 
 

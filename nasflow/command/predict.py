@@ -2,31 +2,53 @@
 
 Images are treated as in the training: decoded and resized by nasflow.data.pictures, and normalised
 with the mean and std of the training images. Each is given to the network once, not mirrored.
+
+A picture that cannot be read does not cost the others: it is named in one line on stderr, and the
+others are predicted.
 """
 
 from __future__ import annotations
 
 import csv
 import json as texts
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nasflow.command.terminal import Cell, percent, say, styled, table
-from nasflow.data import pictures
+from nasflow.data import pictures, walk
 from nasflow.data.image_facts import facts_of, stem_of
+from nasflow.data.walk import Candidate
 from nasflow.network.deployable import Deployable
 from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import consistent
+from nasflow.storage.folders import Kind, entry
 
 BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
+
+
+class Predicted(NamedTuple):
+    """What became of the candidates.
+
+    Attributes:
+        files: the pictures that were predicted, in the order of the candidates.
+        found: the probabilities of all classes for each of them, (n, classes).
+        problems: one line for each candidate that was not, in their order.
+        lost: whether a picture is among the latter.
+    """
+
+    files: list[Path]
+    found: Probabilities
+    problems: list[str]
+    lost: bool
 
 
 def predict(
@@ -37,7 +59,7 @@ def predict(
     csv: bool = False,
     json: bool = False,
     data: Path | None = None,
-) -> None:
+) -> int:
     """Print one line per image, the most likely class first.
 
     Args:
@@ -48,8 +70,12 @@ def predict(
         json: whether to print JSON.
         data: data.json of the training, where it is not found.
 
+    Returns:
+        The exit code: 0 when all images were predicted, 1 when some could not be read or do not
+        fit the network, 2 when this holds for all of them.
+
     Raises:
-        ValueError: if an image cannot be read or does not fit the network.
+        ValueError: if an argument is wrong, or there are no images.
     """
     stem = stem_of(network)
     with consistent(stem):
@@ -60,56 +86,100 @@ def predict(
         raise ValueError(f"--top: {top}; expected 1 to {len(classes)}, the classes there are")
     if csv and json:
         raise ValueError("--csv, --json: both given; give one of them")
-    files = list(picture_files(images))
-    found = probabilities(module, files)
+    files, found, problems, lost = predicted(module, list(candidates(images)))
+    for problem in problems:
+        print(f"nasflow: {problem}", file=sys.stderr)
+    if not files:
+        if problems:
+            return 2
+        raise ValueError(f"{shown(str(images[0]))}: no picture there; expected pictures")
     if csv:
         _csv(files, classes, found)
     elif json:
         print(texts.dumps([_record(f, classes, p) for f, p in zip(files, found, strict=True)]))
     else:
         say([_table(files, classes, found, top)])
+    return 1 if lost else 0
 
 
-def picture_files(places: Sequence[Path]) -> Iterator[Path]:
-    """List the files: each file as given, and all files below a folder.
+def candidates(places: Sequence[Path]) -> Iterator[Candidate]:
+    """List the files: each file as given, and all files below a folder, sorted by name.
 
-    The files of a folder are sorted by name; hidden files are left out.
-
-    Raises:
-        ValueError: if a place does not exist or is empty.
+    The module `nasflow.data.walk` says which files of a folder count. A file or folder that is
+    given by name is read even if it is hidden.
     """
     for place in places:
-        if not place.exists():
-            raise ValueError(f"{shown(str(place))}: no such file or folder; expected pictures")
-        if not place.is_dir():
-            yield place
+        kind = entry(place).kind
+        if walk.litter(place):  # a pattern of the shell, such as pictures/*, names it too
             continue
-        inside = sorted(p for p in place.rglob("*") if p.is_file() and not _hidden(p, place))
-        if not inside:
-            raise ValueError(f"{shown(str(place))}: an empty folder; expected pictures")
-        yield from inside
+        if not os.path.lexists(place):
+            problem = "no such file or folder; expected pictures"
+            yield Candidate(place, f"{shown(str(place))}: {problem}")
+        elif kind in (Kind.FOLDER, Kind.UP):
+            inside = walk.pictures_below(place)
+            yield from inside
+            if not inside:
+                problem = "a folder without pictures; expected pictures"
+                yield Candidate(place, f"{shown(str(place))}: {problem}")
+        elif kind is Kind.FILE:
+            yield Candidate(place)
+        else:
+            yield Candidate(place, f"{printable(str(place))}: {walk.PROBLEMS[kind]}")
 
 
-def probabilities(module: Deployable, files: Sequence[Path]) -> Probabilities:
-    """Compute the probabilities of all classes.
+def predicted(module: Deployable, given: Sequence[Candidate]) -> Predicted:
+    """Compute the probabilities of all classes for each picture that can be read.
 
     Args:
         module: the network with its normalisation.
-        files: the image files.
+        given: the candidates.
 
     Returns:
-        An array (n, classes), in the order of the files.
+        The pictures, their probabilities, and what is wrong with the other candidates.
+
+    Raises:
+        ValueError: if the network takes no pictures.
     """
     channels = module.architecture.image.width
     if channels not in (1, 3):
         raise ValueError(f"the network takes {channels} channels; pictures have 1 or 3")
     torch.set_num_threads(1)
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(files), BATCH):
-            batch = read_pictures(files[start : start + BATCH], module)
-            parts.append(module(torch.from_numpy(batch).permute(0, 3, 1, 2)).numpy())
-    return np.concatenate(parts)
+    files, parts, problems, lost = [], [], [], False
+    for start in range(0, len(given), BATCH):
+        batch = given[start : start + BATCH]
+        arrays = []
+        for one, read in zip(batch, _each(batch, module), strict=True):
+            if not isinstance(read, str):
+                files.append(one.path)
+                arrays.append(read)
+            elif not one.note:
+                problems.append(read)
+                lost |= one.lost
+        if arrays:
+            with torch.inference_mode():
+                parts.append(module(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)).numpy())
+    found = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+    return Predicted(files, found, problems, lost)
+
+
+def _each(batch: Sequence[Candidate], module: Deployable) -> Iterator[pictures.Images | str]:
+    """Read each candidate, (height, width, channels), or say in one line why it cannot be read."""
+    readable = [one.path for one in batch if one.problem is None]
+    try:
+        arrays = read_pictures(readable, module) if readable else ()
+        read: Iterator[pictures.Images] | None = iter(arrays)
+    except ValueError:  # one of them is the reason; each is read alone
+        read = None
+    for one in batch:
+        if one.problem is not None:
+            yield one.problem
+        elif read is not None:
+            yield next(read)
+        else:
+            try:
+                yield _one(printable(str(one.path)), one.path, module)[0]
+            except ValueError as error:
+                yield str(error)
 
 
 def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
@@ -183,7 +253,3 @@ def _csv(files: Sequence[Path], classes: Sequence[str], found: Probabilities) ->
     for file, row in zip(files, found, strict=True):
         chances = (f"{p:.6f}" for p in row)
         writer.writerow([printable(str(file)), names[int(row.argmax())], *chances])
-
-
-def _hidden(path: Path, top: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(top).parts)

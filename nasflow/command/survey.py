@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasflow.data import encoded
+from nasflow.data.large import LARGEST, limits
 from nasflow.data.pictures import FORMATS, GREY
 
 LOOKED_AT = 2000  # most headers that are read, of evenly spaced files
@@ -104,10 +105,16 @@ def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
         raise ValueError(f"{found.names[index]}: no regular file; expected a picture; remove it")
     try:
         stream = content if isinstance(content, Path) else io.BytesIO(content)
-        with Image.open(stream, formats=FORMATS) as picture:
-            return picture.height, picture.width, 1 if picture.mode in GREY else 3
+        with limits(), Image.open(stream, formats=FORMATS) as picture:
+            size = picture.height, picture.width, 1 if picture.mode in GREY else 3
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise ValueError(
             f"{found.names[index]}: no picture ({' '.join(str(error).split())}); "
             f"expected one of {', '.join(FORMATS)}; replace or remove it"
         ) from error
+    if size[0] * size[1] > LARGEST:
+        raise ValueError(
+            f"{found.names[index]}: too large ({size[1]} x {size[0]} pixels); expected at most "
+            f"{LARGEST} pixels; replace or remove it"
+        )
+    return size

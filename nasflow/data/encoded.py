@@ -7,7 +7,6 @@ what was found, and a remedy.
 
 from __future__ import annotations
 
-import glob
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,20 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.data import pictures
+from nasflow.data import pictures, walk
 from nasflow.printable import printable, shown
 
 IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
 UNPACKED = 1_000_000_000  # bytes of the columns of a Parquet file in memory; see _table
 BATCH = 128  # rows of a Parquet file that are read at once
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # entries that operating systems make
-# Names of folders that suggest a part of a data set and not a class.
-PARTS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test", "testing"),
-}
 
 
 class Encoded(NamedTuple):
@@ -50,8 +42,7 @@ class Encoded(NamedTuple):
 def folder(path: str, key: str) -> Encoded:
     """List the pictures of a folder that holds one folder for each class.
 
-    Hidden entries and LITTER are skipped, and so are files beside the class folders. Everything
-    else in a class folder must be a picture.
+    The module `walk` says which files count, and what is refused.
 
     Args:
         path: the folder of the class folders.
@@ -62,19 +53,17 @@ def folder(path: str, key: str) -> Encoded:
 
     Raises:
         ValueError: if the folder is missing, has no class folders, holds parts of a data set
-            instead of classes, or has a folder inside a class folder.
+            instead of classes, or something that `walk.class_folders` refuses.
     """
     top = Path(path)
     if not top.is_dir():
         raise ValueError(f"{key}: {shown(path)} is no folder; expected a folder of class folders")
-    classes = [entry for entry in _visible(top) if entry.is_dir()]
+    classes = walk.class_folders(top, key)
     if not classes:
         raise ValueError(
             f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
         )
-    _refuse_parts(classes, path, key)
-    pairs = [(file, label) for label, entry in enumerate(classes) for file in _visible(entry)]
-    _refuse_nested([file for file, _ in pairs], key)
+    pairs = [(file, label) for label, entry in enumerate(classes) for file in entry.files]
     return Encoded(
         [printable(str(file)) for file, _ in pairs],
         [file for file, _ in pairs],
@@ -97,7 +86,7 @@ def parquet(path: str, key: str) -> Encoded:
         ValueError: if no file is there, if one is no such Parquet file or is too large in memory,
             or if the files disagree about the names of the classes.
     """
-    files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+    files = walk.parquet_files(path)
     if not files:
         raise ValueError(
             f"{key}: {shown(path)} is no file and matches none; expected a file or a glob"
@@ -112,37 +101,6 @@ def parquet(path: str, key: str) -> Encoded:
         np.concatenate([part.labels for part in parts]),
         parts[0].classes,
     )
-
-
-def _refuse_parts(folders: list[Path], path: str, key: str) -> None:
-    """Refuse a folder of parts, such as train and test, and say what to write instead."""
-    called = {name: part for part, names in PARTS.items() for name in names}
-    part = {f.name: called[f.name.lower()] for f in folders if f.name.lower() in called}
-    if len(part) == len(folders) and "train" in part.values():
-        keys = ", ".join(f"{name}: {Path(path) / folder}" for folder, name in part.items())
-        raise ValueError(
-            f"{key}: {shown(path)} holds {', '.join(part)}, which are parts and not classes;"
-            f" write {printable(keys)} under data"
-        )
-
-
-def _refuse_nested(files: list[Path], key: str) -> None:
-    for file in files:
-        if file.is_dir():
-            raise ValueError(
-                f"{key}: {shown(str(file))} is a folder in a class folder; expected images;"
-                f" point {key} at the folder of the class folders"
-            )
-
-
-def _visible(directory: Path) -> list[Path]:
-    """The entries of a folder, sorted by name, without hidden ones and LITTER."""
-    entries = (
-        entry
-        for entry in directory.iterdir()
-        if not entry.name.startswith(".") and entry.name not in LITTER
-    )
-    return sorted(entries, key=lambda entry: entry.name)
 
 
 def _parquet_file(file: Path, key: str) -> Encoded:

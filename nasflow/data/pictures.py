@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nasflow.data import large
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -34,7 +35,7 @@ Images = npt.NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 GREY = ("1", "L", "LA", "La")  # modes that become one channel
-LARGEST = 50_000_000  # pixels of a picture, as its header states them
+WHOLE = 50_000_000  # pixels of a picture; larger ones are read by the module `large`
 SIDE = 1024  # pixels of a side where pictures are not resized; also the limit of data.size
 HEAVIEST = 200_000_000  # bytes of the file of a picture
 BLOCK = 256  # pictures per task: one future costs as much as decoding a 32 x 32 JPEG
@@ -85,9 +86,7 @@ def decoded(names: Sequence[str], contents: Sequence[bytes | Path], size: int | 
 
     Image.init()  # registers the formats; several threads must not do it at once
     blocks = [slice(start, start + BLOCK) for start in range(0, len(names), BLOCK)]
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        # LARGEST is lower than the number of pixels at which Pillow warns.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with large.limits(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         tasks = pool.map(partial(_block, names, contents, size), blocks)
         found = [picture for block in tasks for picture in block]
     _refuse([one for one in found if isinstance(one, ValueError)])
@@ -182,12 +181,14 @@ def _open(name: str, content: bytes | Path, size: int | None) -> _Picture:
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
             mode, (width, height) = picture.mode, picture.size
-            if width * height > LARGEST or (size is None and max(width, height) > SIDE):
+            if width * height > large.LARGEST or (size is None and max(width, height) > SIDE):
                 raise _TooLargeError(f"{width} x {height} pixels")
             if not mode.startswith(("I", "F")):
-                ImageOps.exif_transpose(picture, in_place=True)
                 kind = "L" if mode in GREY else "RGB"
-                return _Picture(_pixels(picture.convert(kind), size), mode)
+                huge = width * height > WHOLE
+                found = large.reduced(picture, kind, size) if size and huge else picture
+                ImageOps.exif_transpose(found, in_place=True)
+                return _Picture(_pixels(found.convert(kind), size), mode)
     except Exception as error:  # Pillow's readers raise errors of any class on broken bytes
         raise ValueError(f"{name}: {_problem(error, encoded)}") from error
     raise ValueError(f"{name}: mode {mode}; expected 8 bits per channel; convert it to 8 bits")
@@ -199,8 +200,8 @@ def _problem(error: Exception, encoded: bytes) -> str:
 
     if isinstance(error, _TooLargeError | Image.DecompressionBombError):
         return (
-            f"too large ({error}); expected at most {SIDE} x {SIDE}, or {LARGEST} pixels where"
-            " data.size resizes them"
+            f"too large ({error}); expected at most {SIDE} x {SIDE}, or {large.LARGEST} pixels"
+            " where data.size resizes them"
         )
     if isinstance(error, UnidentifiedImageError):
         return foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"

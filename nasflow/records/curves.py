@@ -12,6 +12,7 @@ started + seconds * step / steps of its stage.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import pyarrow as pa
 
 from nasflow.storage.contents import check_sha256
 from nasflow.storage.files import read_json
+from nasflow.storage.places import NUMBER
 from nasflow.storage.tables import read_table
 
 CURVE = 120  # points of a curve, at most
@@ -203,13 +205,14 @@ def rounds(search: Path) -> dict[int, Path]:
 
 def is_number(text: str) -> bool:
     """Whether the end of a folder's name, such as `round_12`, is a number as nasflow writes it."""
-    return text.isascii() and text.isdecimal() and len(text) < 20
+    return re.fullmatch(NUMBER, text) is not None
 
 
 def span(search: Path) -> tuple[int, int]:
     """Return when the first finished stage began and the last one ended, in ms since 1970."""
-    names = ("pretrain/status.json", "search/round_*/status.json", "final/status.json")
-    times = [stage_time(read_json(path)) for name in names for path in search.glob(name)]
+    ends = (search / stage / "status.json" for stage in ("pretrain", "final"))
+    paths = [*(path for path in ends if path.exists()), *rounds(search).values()]
+    times = [stage_time(read_json(path)) for path in paths]
     return min(t.at(0) for t in times), max(t.at(t.steps) for t in times)
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
 from nasflow.records.offspring import offspring
+from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.manifest import read_architecture
 
@@ -110,12 +111,8 @@ class Story(NamedTuple):
 
 def searches(results: Path) -> list[tuple[str, int]]:
     """Return (algorithm, seed) of every search in an experiment's folder, sorted."""
-    found = [
-        p
-        for p in results.glob("*/seed_*")
-        if p.is_dir() and curves.is_number(p.name.removeprefix("seed_"))
-    ]
-    return sorted((p.parent.name, int(p.name.removeprefix("seed_"))) for p in found)
+    found = places.searches(results)
+    return [(path.parent.name, int(path.name.removeprefix("seed_"))) for path in found]
 
 
 def story(results: Path, algorithm: str, seed: int) -> Story:

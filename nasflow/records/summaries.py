@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.manifest import read_architecture
 
@@ -38,9 +39,8 @@ def experiment(folder: Path) -> Json:
 
 def searches(folder: Path) -> list[Path]:
     """Return the folders of the searches in a folder, sorted by algorithm and seed."""
-    places = (*folder.glob("*/seed_*"), *folder.glob("seed_*"))
-    found = [path for path in places if path.is_dir()]
-    return sorted(found, key=lambda path: (path.parent.name, _number(path)))
+    own = [path for path in places.folders(folder) if places.SEED.fullmatch(path.name)]
+    return sorted([*places.searches(folder), *own], key=lambda p: (p.parent.name, _number(p)))
 
 
 def search(folder: Path) -> Json:
@@ -52,7 +52,8 @@ def search(folder: Path) -> Json:
     Returns:
         The records of each stage; None for a stage that has not ended.
     """
-    rounds = sorted(folder.glob("search/round_*"), key=_number)
+    named = (path for path in folder.glob("search/round_*") if places.ROUND.fullmatch(path.name))
+    rounds = sorted(named, key=_number)
     ended = [round_(path) for path in rounds if (path / STATUS).is_file()]
     summary, metrics = (
         _record(folder / "search/summary.json"),

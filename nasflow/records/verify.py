@@ -6,7 +6,8 @@ checkpoint, and the manifest holds the sha256 of the architecture and of the ten
 metrics.json and the files.json of a comparison or of a suite hold the sha256 of the files beside
 them; a report ends with its own sha256. Between stages, the winner of one round must be the network
 that the next round started from. `.resume`, `.lock`, logs and the tables of seconds and memory
-(`benchmarks`) are not checked.
+(`benchmarks`) are not checked. Links to folders are followed. Copies that people keep beside
+results (module `storage.places`) are named, and not checked.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from nasflow.printable import printable
 from nasflow.records.findings import Findings
 from nasflow.records.search_files import check_search
 from nasflow.storage.files import MIRRORED, read_json, read_page
+from nasflow.storage.folders import Kind, below
+from nasflow.storage.places import Found, found, tell
 from nasflow.storage.splits import SPLITS, read_split
 
 
@@ -37,11 +40,13 @@ def verify(*, results: Path, verbose: bool = False) -> int:
     Raises:
         ValueError: if the folder holds no results.
     """
-    findings = check(results)
+    place = found(results)
+    tell(place)
+    findings = _check(results, place)
     for broken, reason in sorted(findings.broken.items()):
         print(printable(f"{broken}: {reason}"))
     if verbose:
-        for path in _unknown(results, findings.seen):
+        for path in _unknown(results, findings.seen, place):
             print(printable(f"{path}: unknown, not checked"))
     count = len(findings.broken)
     print(f"nasflow: {len(findings.seen)} files checked, {count or 'none'} broken")
@@ -63,36 +68,28 @@ def check(results: Path) -> Findings:
     Raises:
         ValueError: if the folder holds no results.
     """
+    return _check(results, found(results))
+
+
+def _check(results: Path, place: Found) -> Findings:
     findings = Findings()
-    searches = _folders(results, "seed_*")
-    if results.name.startswith("seed_") and results.is_dir():
-        searches.append(results)
-    experiments = {search.parents[1] for search in searches}
-    experiments |= {path.parent for path in _folders(results, "data")}
-    if not experiments:
+    if not place.experiments and not place.searches:
         raise ValueError(
             f"verify: {results}; no results there, expected a folder such as results/digits"
         )
-    for experiment in sorted(experiments):
-        if experiment == results or results in experiment.parents:
-            _data(findings, experiment / "data")
-            if (experiment / "comparison").is_dir():
-                _named(findings, experiment / "comparison", COMPARISON)
-            _report(findings, experiment / "report.html")
-    for search in searches:
+    for experiment in place.experiments:
+        _data(findings, experiment / "data")
+        if (experiment / "comparison").is_dir():
+            _named(findings, experiment / "comparison", COMPARISON)
+        _report(findings, experiment / "report.html")
+    for search in place.searches:
         check_search(findings, search)
-    for sitting in sorted(results.rglob("sitting.json")):
-        findings.read(sitting, read_json)
-    for record in sorted(results.rglob("files.json")):
-        if any(record.parent.glob("*/sitting.json")):
-            _named(findings, record.parent, SUITE)
+    for folder in place.sets:
+        findings.read(folder / "sitting.json", read_json)
+    for suite in sorted({folder.parent for folder in place.sets if folder != results}):
+        if os.path.lexists(suite / "files.json"):
+            _named(findings, suite, SUITE)
     return findings
-
-
-def _folders(results: Path, pattern: str) -> list[Path]:
-    """The folders below `results` that fit the pattern, sorted, without those that MLflow made."""
-    found = (path for path in results.rglob(pattern) if path.is_dir())
-    return sorted(path for path in found if MIRRORED not in path.relative_to(results).parts)
 
 
 def _data(findings: Findings, folder: Path) -> None:
@@ -120,9 +117,11 @@ def _report(findings: Findings, page: Path) -> None:
         findings.read(page, read_page)
 
 
-def _unknown(results: Path, seen: set[Path]) -> Iterator[Path]:
+def _unknown(results: Path, seen: set[Path], place: Found) -> Iterator[Path]:
     """The files that no check has read, and that do not stand in a folder of another kind."""
     own = {".resume", ".lock", "logs", "benchmarks", MIRRORED}
-    for path in sorted(results.rglob("*")):
-        if path.is_file() and path not in seen and not own & set(path.relative_to(results).parts):
+    copies = set(place.copies)
+    inside = below(results, lambda path: path.name in own or path in copies)
+    for path in sorted(one.path for one in inside if one.kind is Kind.FILE):
+        if path not in seen:
             yield path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
+from nasflow.storage import places
 from nasflow.storage.files import consistent, write, write_json, write_page
 
 
@@ -39,6 +40,8 @@ def report(*, results: Path, config: str = "", out: Path | None = None) -> None:
     """
     from nasflow.report.page import page  # imports altair
 
+    if not config:  # the searches are found by their names
+        places.tell(places.found(results))
     with consistent(results):
         made = page(results, json.loads(config or "null"))
     write_page(out or results / "report.html", made)

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nasflow.storage import places
+from nasflow.storage.files import MIRRORED
+from nasflow.storage.folders import below
 from nasflow.storage.lock import NAME, writer
 
 
@@ -32,7 +35,7 @@ def resume(arguments: Sequence[str]) -> int:
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     known.add_argument("-d", "--directory", type=Path, default=Path())
     folder = known.parse_known_args(arguments)[0].directory
-    for lock in (folder / ".snakemake" / NAME, *sorted(folder.glob(f"results/**/{NAME}"))):
+    for lock in (folder / ".snakemake" / NAME, *_locks(folder / "results")):
         if os.path.lexists(lock):
             with writer(lock.parent):
                 pass
@@ -41,3 +44,23 @@ def resume(arguments: Sequence[str]) -> int:
     if code := subprocess.run([*snakemake, "--unlock", *arguments]).returncode:
         return code
     os.execv(snakemake[0], [*snakemake, "--rerun-incomplete", *arguments])
+
+
+def _locks(results: Path) -> list[Path]:
+    """List the locks of the stages below a folder, also where a link leads to an experiment.
+
+    Copies of results are left alone, and so are their locks. What has the name of a
+    lock and is a folder, or a link to one, is not entered: it is listed, and `writer` refuses it.
+    """
+    place = places.found(results)
+    places.tell(place)
+    locks = []
+
+    def skipped(path: Path) -> bool:
+        if path.name == NAME:
+            locks.append(path)
+        return path.name.startswith(".") or path.name == MIRRORED or path in place.copies
+
+    for _ in below(results, skipped):
+        pass
+    return sorted(locks)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.printable import printable
+from nasflow.storage import places
 from nasflow.storage.files import write_json
 
 
@@ -68,5 +69,6 @@ def ui(*, uri: str) -> None:
 def _track_all(results: Path, uri: str) -> None:
     from nasflow.tracking import mirror
 
+    places.tell(places.found(results))
     for name, facts in mirror.track_all(results, uri=uri).items():
         print(printable(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip()))

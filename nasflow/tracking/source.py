@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.records import curves
+from nasflow.storage import places
 from nasflow.storage.files import read_json
 from nasflow.storage.own_files import content
 
@@ -99,7 +100,10 @@ class Source:
 
 def found(results: Path) -> Iterator[Source]:
     """Yield the finished stages of all searches: those with a status.json, each search in order."""
-    for search in sorted(results.absolute().glob("*/*/seed_*")):
+    top = results.absolute()
+    for search in places.found(top).searches:
+        if search.parents[2] != top:  # the sets of a suite have no mirror
+            continue
         place = (search.parent.parent.name, search.parent.name, int(search.name[len("seed_") :]))
         yield from found_in(search, *place)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,12 +34,13 @@ Predict = Callable[..., str]
 
 @pytest.fixture
 def predict(capsys: pytest.CaptureFixture[str]) -> Predict:
-    """Return what `nasflow predict` prints, or its complaint where `code` is not 0."""
+    """Return what `nasflow predict` prints, or its complaint where `code` is 2."""
 
     def run(*words: object, code: int = 0) -> str:
         assert main(["predict", *map(str, words)]) == code
         out, err = capsys.readouterr()
-        return out if code == 0 else err
+        assert code != 0 or not err
+        return {0: out, 1: out + err, 2: err}[code]
 
     return run
 
@@ -97,12 +100,108 @@ def test_other_sizes_are_resized_and_colour_is_refused(
         (["none.png"], "'none.png': no such file"),
         ([GOLDEN / "data", "--top", 9], "--top: 9; expected 1 to 3"),
         ([GOLDEN / "data", "--csv", "--json"], "--csv, --json: both given"),
-        ([GOLDEN / "data"], "data.json: no picture"),
+        ([GOLDEN / "data/data.json"], "data.json: no picture"),
+        (["Thumbs.db"], "'Thumbs.db': no picture there"),
     ],
 )
 def test_wrong_input_is_one_line(predict: Predict, words: list[object], problem: str) -> None:
     line = predict(NETWORK, *words, code=2)
     assert problem in line and line.count("\n") == 1
+
+
+def names(out: str) -> list[str]:
+    return [Path(row["image"]).name for row in csv.DictReader(io.StringIO(out))]
+
+
+def test_a_bad_picture_does_not_cost_the_others(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("nasflow.command.predict.BATCH", 4)
+    top = tmp_path / "pics"
+    top.mkdir()
+    good = sorted(pictures.glob("*/*.png"))[:12]
+    for i, file in enumerate(good):
+        shutil.copy(file, top / f"{2 * i:02}.png")
+    (top / "01.png").write_bytes(good[0].read_bytes()[:50])
+    (top / "03.txt").write_text("notes")
+    draw(top / "05.png", "RGB", 8, 8)
+    (top / "07.png").symlink_to("/nowhere")
+    os.mkfifo(top / "09.png")
+    (top / "11.png").write_bytes(b"")
+    assert main(["predict", str(NETWORK), str(top), "--csv"]) == 1
+    out, err = capsys.readouterr()
+    assert names(out) == [f"{2 * i:02}.png" for i in range(12)]
+    said = [line.partition(f"{top}/")[2] for line in err.splitlines()]
+    problems = {
+        "01.png": "corrupt picture",
+        "03.txt": "no picture",
+        "05.png": "3 channels; the network takes 1",
+        "07.png": "a link that leads nowhere",
+        "09.png": "no regular file",
+        "11.png": "no picture",
+    }
+    assert len(said) == len(problems)
+    for line, (name, problem) in zip(said, problems.items(), strict=True):
+        assert line.startswith(f"{name}: {problem}")
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    for i, file in enumerate(good):
+        shutil.copy(file, whole / f"{2 * i:02}.png")
+    assert main(["predict", str(NETWORK), str(whole), "--csv"]) == 0
+    assert capsys.readouterr() == (out.replace(str(top), str(whole)), "")
+
+
+def test_exit_code_1_means_that_some_were_predicted(predict: Predict, pictures: Path) -> None:
+    one = sorted((pictures / "a").iterdir())[0]
+    out = predict(NETWORK, "gone.png", one, "--json", code=1)
+    assert json.loads(out.splitlines()[0])[0]["image"] == str(one)
+    assert out.splitlines()[1:] == [
+        "nasflow: 'gone.png': no such file or folder; expected pictures"
+    ]
+    lines = predict(NETWORK, "gone.png", GOLDEN / "data/data.json", code=2).splitlines()
+    assert len(lines) == 2 and "gone.png" in lines[0] and "data.json: no picture" in lines[1]
+
+
+def test_litter_is_ignored_and_links_are_followed(
+    predict: Predict, pictures: Path, tmp_path: Path, capsys: Any
+) -> None:
+    top, one = tmp_path / "pics", sorted((pictures / "a").iterdir())[0]
+    for name in ("a", "@eaDir", "__MACOSX", ".cache"):
+        (top / name).mkdir(parents=True)
+    for name in ("@eaDir/x.png", "__MACOSX/._x.png", "a/Thumbs.db", "a/.DS_Store", "desktop.ini"):
+        (top / name).write_text("x")
+    (top / "README.md").write_text("a note beside the folders")
+    shutil.copy(one, top / ".cache/1.png")
+    shutil.copy(one, top / "a/2.png")
+    shutil.copy(one, top / "scan")
+    (top / "b").symlink_to("a")  # a second way to the same pictures
+    (top / "c").symlink_to(pictures / "c")
+    (top / "d.png").symlink_to(".cache/1.png")
+    found = names(predict(NETWORK, top / "a", top / "c", *top.glob("desktop.ini"), "--csv"))
+    assert found == ["2.png", *sorted(p.name for p in (pictures / "c").iterdir())]
+    (tmp_path / "linked").symlink_to("pics")
+    assert main(["predict", str(NETWORK), str(tmp_path / "linked"), "--csv"]) == 0
+    out, err = capsys.readouterr()
+    assert names(out) == [*found, "d.png", "scan"]
+    assert err == f"nasflow: {tmp_path}/linked/b: leads to a folder that is read already; " + (
+        "nothing is read twice\n"
+    )
+    (top / "loop").symlink_to("..")
+    assert main(["predict", str(NETWORK), str(top), "--csv"]) == 0
+    out, err = capsys.readouterr()
+    assert names(out) == [*found, "d.png", "scan"]
+    assert "pics/loop: a link that leads back to a folder above it" in err
+
+
+def test_a_folder_of_litter_has_no_pictures(predict: Predict, tmp_path: Path) -> None:
+    (tmp_path / "Thumbs.db").write_text("x")
+    assert f"'{tmp_path}': a folder without pictures" in predict(NETWORK, tmp_path, code=2)
+
+
+def test_the_help_tells_the_exit_codes(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", "--help"])
+    assert "1 some could not be read" in capsys.readouterr().out
 
 
 def test_a_network_taken_out_of_its_results_needs_its_facts(

@@ -12,6 +12,7 @@ from places import TESTS
 from tree import finished
 
 from nasflow.__main__ import main
+from nasflow.records import story
 from nasflow.records.verify import check
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.splits import read_split
@@ -105,6 +106,50 @@ def test_a_search_that_is_not_finished_is_whole(copied: Path) -> None:
     (copied / SEARCH / "search/round_2/status.json").unlink()
     (copied / SEARCH / "search/round_2/.resume").mkdir()
     assert not check(copied).broken
+
+
+def test_an_experiment_behind_a_link_is_checked(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top = tmp_path / "all"
+    top.mkdir()
+    (top / "two").symlink_to(copied)
+    network = copied / SEARCH / "final/network.safetensors"
+    network.write_bytes(network.read_bytes()[:-1] + b"x")
+    assert main(["verify", str(top), "-v"]) == 3
+    said = capsys.readouterr().out
+    assert f"{top / 'two' / SEARCH / 'final/network.safetensors'}: sha256" in said
+    assert "unknown" not in said
+
+
+@pytest.mark.parametrize(
+    ("source", "copy"),
+    [
+        (SEARCH, f"{SEARCH}_old"),
+        (f"{SEARCH}/search/round_1", f"{SEARCH}/search/round_1_bak"),
+        (f"{SEARCH}/search/round_2", f"{SEARCH}/search/round_02"),
+        ("nasgd", "nasgd (copy)"),
+        ("data", "data_old"),
+        ("nasgd", "backup/nasgd"),
+    ],
+)
+def test_a_copy_beside_results_is_named_once_and_left_alone(
+    source: str, copy: str, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = len(check(copied).seen)
+    shutil.copytree(copied / source, copied / copy)
+    shutil.rmtree(copied / copy / "final", ignore_errors=True)
+    assert main(["verify", str(copied), "-v"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"nasflow: {count} files checked, none broken\n"
+    named = copied / copy.removesuffix("/nasgd")
+    assert err == f"nasflow: {named}: a copy, by its name; it is left alone and not read\n"
+    for command in (["show", str(copied)], ["show", str(copied / SEARCH)]):
+        assert main(command) == 0
+    assert "(copy)" not in (said := capsys.readouterr().out) and said.count("├─ round 1") == 1
+    assert main(["report", str(copied), "--out", str(copied / "page.html")]) == 0
+    assert capsys.readouterr().err == err
+    assert story.searches(copied) == [("nasgd", 0)]
 
 
 def test_a_folder_without_results_is_refused(

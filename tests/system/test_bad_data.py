@@ -169,8 +169,8 @@ DATA = [
     Case(70, "duplicates between splits", "data.json counts them, nothing is refused"),
     Case(70, "objects in .npy", pictured("x.npy", pickle.dumps(Exploit())), [NO_NPY]),
     Case(70, "bomb", pictured("x.png", huge(60000, 60000)), ["x.png: too large", "60000"]),
-    Case(70, "pixels", pictured("x.png", huge(9000, 9000)), ["x.png: too large (9000 x 9000"]),
-    Case(70, "warned of", pictured("x.png", huge(12000, 9000)), ["too large (12000 x 9000"]),
+    Case(70, "pixels", pictured("x.png", huge(20000, 15000)), ["x.png: too large (20000 x 15000"]),
+    Case(70, "warned of", pictured("x.png", huge(15000, 14000)), ["too large (15000 x 14000"]),
     Case(70, "side", pictured("x.png", huge(1025, 8)), ["too large", "data.size resizes"]),
     Case(70, "picture in many rows", _repeated, ["a.parquet: more than", "split it"]),
     Case(70, "pipe for a picture", _special, ["pipe.png: no regular file"]),
@@ -214,5 +214,5 @@ def test_hostile_folders_and_files_run_nothing(folder: Path, capfd: Any) -> None
 def test_a_large_picture_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("decoded"))
     for size in (None, 32):
-        with pytest.raises(ValueError, match=r"a: too large \(9000 x 9000 pixels\)"):
-            pictures.decode(["a"], [huge(9000, 9000)], size)
+        with pytest.raises(ValueError, match=r"a: too large \(20000 x 15000 pixels\)"):
+            pictures.decode(["a"], [huge(20000, 15000)], size)

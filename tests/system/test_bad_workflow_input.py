@@ -53,6 +53,21 @@ def test_snakemake_with_a_bad_file(
 
 
 @pytest.mark.workflow
+@pytest.mark.parametrize("link", ["photos/old", "photos/one/x.png"])
+def test_a_link_that_leads_nowhere_is_refused_before_anything_is_deleted(
+    link: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text("data: {source: folder, train: photos}\n")
+    (tmp_path / "photos/one").mkdir(parents=True)
+    (tmp_path / link).symlink_to("/nowhere")
+    result = snakemake(tmp_path, "--configfile", "mine.yaml")
+    said = [line for line in result.stdout.splitlines() if line.startswith("nasflow: ")]
+    assert len(said) == 1
+    assert said[0].startswith(f"nasflow: data.train: {link}: a link that leads nowhere; expected")
+    assert (result.returncode, "Traceback" in result.stdout) == (2, False), result.stdout
+
+
+@pytest.mark.workflow
 def test_snakemake_without_its_file(tmp_path: Path) -> None:
     """Snakemake 9.27 ends with a traceback of its own; `nasflow check` is case 42."""
     result = snakemake(tmp_path, "--configfile", "absent.yaml")

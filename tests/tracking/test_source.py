@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from mirrored import write_search
@@ -20,3 +21,18 @@ def test_a_title_and_the_files_name_the_stage(tmp_path: Path) -> None:
     names = {path.name for path in found[2].files}
     assert not names & {"tracking.json", "network.safetensors"}
     assert {"metrics.json", "history.parquet", "summary.txt", "network.json"} <= names
+
+
+def test_linked_searches_are_mirrored_and_copies_are_not(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    search = write_search(results, rounds=1)
+    keys = [stage.key for stage in source.found(results)]
+    for name in ("seed_0_old", "seed_0 (copy)", "seed_00"):
+        shutil.copytree(search, search.with_name(name))
+    shutil.copytree(search.parent, search.parent.with_name(f"{search.parent.name} (copy)"))
+    shutil.copytree(search / "search/round_1", search / "search/round_1_bak")
+    assert [stage.key for stage in source.found(results)] == keys
+    (tmp_path / "store").mkdir()
+    search.parents[1].rename(tmp_path / "store/moved")
+    search.parents[1].symlink_to(tmp_path / "store/moved")
+    assert [stage.key for stage in source.found(results)] == keys

@@ -123,9 +123,14 @@ def pictures(wildcards):
     """The digest of the names and sizes of the image files on disk.
 
     Where the files were deleted after `prepare` had run, it is the digest that `prepare` recorded,
-    so that the prepared data are kept.
+    so that the prepared data are kept. Where `prepare` would refuse the files, such as a link that
+    leads nowhere, Snakemake ends here with the same line, before it deletes any result.
     """
-    found = listing(EXPERIMENT.data)
+    try:
+        found = listing(EXPERIMENT.data)
+    except ValueError as error:
+        print(f"nasflow: {printable(str(error))}", file=sys.stderr)
+        sys.exit(2)
     if found is None and Path(f"{RESULTS}/data/data.json").exists():
         return json.loads(Path(f"{RESULTS}/data/data.json").read_text()).get("listing")
     return found
