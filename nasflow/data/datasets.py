@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.config.data import Data
-from nasflow.data import image_sources, inventory, pictures, split_file
+from nasflow.data import image_sources, inventory, split_file
 from nasflow.data.image_sources import Images, Labelled, Source
 from nasflow.data.labels import Labels, check_classes
 from nasflow.randomness import generator
@@ -28,6 +28,8 @@ Mask = npt.NDArray[np.bool_]
 
 # Keys of the configuration. The position of a key is the counter of its random draw.
 FRACTIONS = ("test_fraction", "validation_fraction")
+BYTES = 4_000_000  # of images that are counted together
+VALUES = np.arange(256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +93,11 @@ def load_splits(data: Data) -> Splits:
     found = _read(data)
     parts = _drawn(found, data) if data.split is None else _told(found, data.split)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
-    (train, y, _), (validation, y_k, _), (test, y_test, _) = parts
-    return Splits(
-        data.source, found.classes, train, y, validation, y_k, test, y_test, names, found.modes
-    )
+    images, modes = found.decoded(np.concatenate([part.rows for part in parts]))
+    ends = np.cumsum([len(part.rows) for part in parts])
+    train, validation, test = np.split(images, ends[:2])  # views: nothing is copied
+    y, y_k, y_test = (part.labels for part in parts)
+    return Splits(data.source, found.classes, train, y, validation, y_k, test, y_test, names, modes)
 
 
 def describe(splits: Splits) -> dict[str, Any]:
@@ -161,7 +164,7 @@ def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> Mas
 
 
 def _read(data: Data) -> Source:
-    """Read the source of the images, which are resized where data.size is given."""
+    """List the images of the source; they are resized where data.size is given."""
     if data.source in ("folder", "parquet"):
         if data.train is None:
             raise ValueError(
@@ -171,18 +174,8 @@ def _read(data: Data) -> Source:
             data.source, data.train, data.validation, data.test, data.size
         )
     if data.source == "digits":
-        found = image_sources.digits()
-    else:
-        found = image_sources.from_torchvision(data.source, Path(data.root), data.download)
-    if data.size is None:
-        return found
-    train, test = (part and _resized(part, data.size) for part in (found.train, found.test))
-    assert train is not None
-    return Source(train, None, test, found.classes)
-
-
-def _resized(part: Labelled, size: int) -> Labelled:
-    return part._replace(images=pictures.resize(part.images, size))
+        return image_sources.digits(data.size)
+    return image_sources.from_torchvision(data.source, Path(data.root), data.download, data.size)
 
 
 def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
@@ -226,7 +219,7 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
 def _taken(whole: Labelled, rows: npt.NDArray[np.int64]) -> Labelled:
     """The images of these rows."""
     names = tuple(whole.names[row] for row in rows)
-    return Labelled(whole.images[rows], whole.labels[rows], names)
+    return Labelled(whole.rows[rows], whole.labels[rows], names)
 
 
 def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
@@ -246,11 +239,13 @@ def _moments(images: Images) -> tuple[list[float], list[float]]:
     """The mean and the standard deviation of each channel, on the scale 0..1."""
     channels = images.shape[3]
     first, second = [0] * channels, [0] * channels  # Python integers do not overflow
-    for start in range(0, len(images), 1024):
-        block = images[start : start + 1024].reshape(-1, channels).astype(np.int64)
+    block = max(1, BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), block):
+        part = images[start : start + block].reshape(-1, channels)
         for channel in range(channels):
-            first[channel] += int(block[:, channel].sum())
-            second[channel] += int((block[:, channel] ** 2).sum())
+            times = np.bincount(part[:, channel], minlength=256)  # of each value of a pixel
+            first[channel] += int(times @ VALUES)
+            second[channel] += int(times @ VALUES**2)
     n = images.size // channels
     mean = [s / (255 * n) for s in first]
     std = [
@@ -262,7 +257,7 @@ def _moments(images: Images) -> tuple[list[float], list[float]]:
 def _duplicates(splits: Splits) -> dict[str, int]:
     """Count the images of each later split whose pixels occur in an earlier one."""
     train, validation, test = (
-        [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+        [hashlib.blake2b(image, digest_size=16).digest() for image in images]
         for images in (splits.train_images, splits.validation_images, splits.test_images)
     )
     seen = set(train)
