@@ -44,8 +44,8 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
     if chosen.source in MIRRORED:
         return Changes(MIRRORED[chosen.source], True)
     if chosen.train is None:
-        part, decoded = digits().train, digits().decoded
-        told = symmetry.symmetry(decoded(part.rows).images, part.labels, shift)
+        part = digits().train
+        told = symmetry.symmetry(part.images, part.labels, shift)
     else:
         reader = {"folder": encoded.folder, "parquet": encoded.parquet}[chosen.source]
         found = reader(str(chosen.train), "--train")

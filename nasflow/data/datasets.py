@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from nasflow.config.data import Data
 from nasflow.data import image_sources, inventory, split_file
-from nasflow.data.image_sources import Images, Labelled, Source
 from nasflow.data.labels import Labels, check_classes
+from nasflow.data.listed import Listed, Part, Source, in_memory
+from nasflow.data.pictures import Images
 from nasflow.randomness import generator
 
 Mask = npt.NDArray[np.bool_]
@@ -91,6 +92,7 @@ def load_splits(data: Data) -> Splits:
         ValueError: if the input is unusable; the message is one line.
     """
     found = _read(data)
+    found = in_memory(found, data.size) if isinstance(found, Source) else found
     parts = _drawn(found, data) if data.split is None else _told(found, data.split)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
     images, modes = found.decoded(np.concatenate([part.rows for part in parts]))
@@ -163,8 +165,8 @@ def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> Mas
     return marked
 
 
-def _read(data: Data) -> Source:
-    """List the images of the source; they are resized where data.size is given."""
+def _read(data: Data) -> Source | Listed:
+    """The images of the source: those of a library, or a list of pictures on disk."""
     if data.source in ("folder", "parquet"):
         if data.train is None:
             raise ValueError(
@@ -174,11 +176,11 @@ def _read(data: Data) -> Source:
             data.source, data.train, data.validation, data.test, data.size
         )
     if data.source == "digits":
-        return image_sources.digits(data.size)
-    return image_sources.from_torchvision(data.source, Path(data.root), data.download, data.size)
+        return image_sources.digits()
+    return image_sources.from_torchvision(data.source, Path(data.root), data.download)
 
 
-def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
+def _drawn(found: Listed, data: Data) -> tuple[Part, Part, Part]:
     """Train, validation and test images; those that the source lacks are drawn from train."""
     train, validation, test = found.train, found.validation, found.test
     if test is None:
@@ -188,7 +190,7 @@ def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
     return train, validation, test
 
 
-def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
+def _told(found: Listed, path: str) -> tuple[Part, Part, Part]:
     """Train, validation and test images; a file tells which train images form which of them.
 
     Validation or test images that the source has of its own are used as they are.
@@ -216,13 +218,13 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
     return train, validation, test
 
 
-def _taken(whole: Labelled, rows: npt.NDArray[np.int64]) -> Labelled:
+def _taken(whole: Part, rows: npt.NDArray[np.int64]) -> Part:
     """The images of these rows."""
     names = tuple(whole.names[row] for row in rows)
-    return Labelled(whole.rows[rows], whole.labels[rows], names)
+    return Part(whole.rows[rows], whole.labels[rows], names)
 
 
-def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
+def _split(whole: Part, data: Data, key: str) -> tuple[Part, Part]:
     """The images that are left, and those that are held out by the fraction with that key."""
     fraction = getattr(data, key)
     rng = generator("split", data.split_seed, FRACTIONS.index(key))

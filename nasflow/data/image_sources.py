@@ -1,9 +1,8 @@
 """Where images come from: each source is read and checked here.
 
-A source gives names and labels of train images, and of validation and test images where it has
-them, and class names. Labels are int64 from 0; every class occurs in the train images. The images
-themselves, uint8 (n, height, width, channels), are decoded afterwards, in an order that is asked
-for: so the images of each split lie side by side, and none is copied when the splits are made.
+A source gives train images, validation and test images where it has them, and class names. Images
+are uint8 (n, height, width, channels), labels are int64 from 0; every class occurs in the train
+images. Pictures on disk are listed here and decoded later, in the order of the splits (`listed`).
 This is the only module that imports torchvision.
 
 Each library is imported by the reader that needs it (torchvision alone costs 6 s). Wrong input is
@@ -13,21 +12,22 @@ a ValueError of one line.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.data import capacity, encoded, pictures
-from nasflow.data.labels import Labels, check_classes, check_spelled, renumbered, whole
+from nasflow.data import encoded, pictures
+from nasflow.data.labels import check_classes, check_spelled, renumbered, whole
+from nasflow.data.listed import Labelled as Labelled
+from nasflow.data.listed import Listed, Part, Rows
+from nasflow.data.listed import Source as Source
 from nasflow.data.pictures import Decoded
 from nasflow.data.pictures import Images as Images
-
-Rows = npt.NDArray[np.int64]
 
 # The name of a source in the configuration, and that of its class in torchvision.
 TORCHVISION = {
@@ -37,58 +37,21 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 PARTS = ("train", "test")
-BLOCK = 256  # images that are resized and copied together
 
 
-class Labelled(NamedTuple):
-    """Names and labels of images that are not decoded yet.
-
-    Attributes:
-        rows: the number of each image among all images of its source, int64 (n,).
-        labels: int64 (n,), from 0.
-        names: the name of each image: the path of its file, the path and row of a Parquet file, or
-            the data set and its position there.
-    """
-
-    rows: Rows
-    labels: Labels
-    names: tuple[str, ...]
-
-
-class Source(NamedTuple):
-    """What a source holds.
-
-    Attributes:
-        train: the train images; every class occurs among them.
-        validation: the validation images, or None when the source has none of its own.
-        test: the test images, or None when the source has none of its own.
-        classes: the names of the labels 0, 1, ...
-        decoded: takes rows and returns the images in this order, each once, and how many pictures
-            on disk had each of Pillow's modes (L, RGB, ...). A data set that comes from a library
-            has no modes. It raises a ValueError for images that cannot be read.
-    """
-
-    train: Labelled
-    validation: Labelled | None
-    test: Labelled | None
-    classes: tuple[str, ...]
-    decoded: Callable[[Rows], Decoded]
-
-
-def digits(size: int | None = None) -> Source:
+def digits() -> Source:
     """Load the 1797 handwritten digits of scikit-learn: 8 x 8 pixels, grey.
 
-    Their values 0..16 are scaled to 0..255. The data set has no test set of its own. Where a size
-    is given, the images are resized to size x size.
+    Their values 0..16 are scaled to 0..255. The data set has no test set of its own.
     """
     from sklearn.datasets import load_digits
 
     found = load_digits()
     images = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
-    return _in_memory(labelled(images, found.target, "digits"), None, tuple("0123456789"), size)
+    return Source(labelled(images, found.target, "digits"), None, None, tuple("0123456789"))
 
 
-def from_torchvision(source: str, root: Path, download: bool, size: int | None = None) -> Source:
+def from_torchvision(source: str, root: Path, download: bool) -> Source:
     """Load a data set of torchvision.
 
     torchvision checks the MD5 sums of the files. For FashionMNIST it checks them only after a
@@ -98,7 +61,6 @@ def from_torchvision(source: str, root: Path, download: bool, size: int | None =
         source: the name of the data set, a key of TORCHVISION.
         root: the folder of the files.
         download: whether missing files are downloaded into `root`.
-        size: the width and height in pixels to which images are resized, or None to keep them.
 
     Returns:
         The train and test images, and the class names.
@@ -125,13 +87,13 @@ def from_torchvision(source: str, root: Path, download: bool, size: int | None =
     classes = tuple(getattr(train, "classes", "0123456789"))  # SVHN has no class names
     first, second = _arrays(train, f"{name} train"), _arrays(test, f"{name} test")
     check_classes(first.labels, classes, name)
-    return _in_memory(first, second, classes, size)
+    return Source(first, None, second, classes)
 
 
 def from_disk(
     source: str, train: str, validation: str | None, test: str | None, size: int | None
-) -> Source:
-    """Load pictures from folders or from Parquet files.
+) -> Listed:
+    """List pictures of folders or of Parquet files.
 
     All parts are decoded together, so that they have the same size and number of channels.
 
@@ -144,7 +106,8 @@ def from_disk(
         size: the width and height in pixels to which pictures are resized, or None to keep them.
 
     Returns:
-        The images of each part that has a path. The labels of all parts are numbered as in train.
+        The parts that have a path, with a function that decodes them. The labels of all parts are
+        numbered as in train.
 
     Raises:
         ValueError: if files or labels are unusable, or if a class of another part is not in train.
@@ -164,7 +127,7 @@ def from_disk(
     found, start = {}, 0
     for part, own in labels.items():
         rows = np.arange(start, start + len(own))
-        found[part] = Labelled(rows, own, tuple(parts[part].names))
+        found[part] = Part(rows, own, tuple(parts[part].names))
         start += len(own)
 
     def decoded(order: Rows) -> Decoded:
@@ -174,18 +137,10 @@ def from_disk(
         contents = chain.from_iterable(part.contents for part in parts.values())
         return pictures.decoded(names, contents, size, places)
 
-    return Source(found["train"], found.get("validation"), found.get("test"), classes, decoded)
+    return Listed(found["train"], found.get("validation"), found.get("test"), classes, decoded)
 
 
-class InMemory(NamedTuple):
-    """Images that a library gives, with their labels and names; see Labelled."""
-
-    images: Images
-    labels: Labels
-    names: tuple[str, ...]
-
-
-def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> InMemory:
+def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:
     """Check the images and labels that a library gives.
 
     Args:
@@ -206,41 +161,7 @@ def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> 
             f" each image; fetch the data set again"
         )
     names = tuple(f"{where}, image {index}" for index in range(len(images)))
-    return InMemory(images, whole(labels, names, where), names)
-
-
-def _in_memory(
-    train: InMemory, test: InMemory | None, classes: tuple[str, ...], size: int | None
-) -> Source:
-    """The source of a library's arrays; its images are copied, and resized, in the order asked."""
-    parts = [train] if test is None else [train, test]
-    first = len(train.names)
-    found = [
-        Labelled(np.arange(len(part.names)) + start, part.labels, part.names)
-        for part, start in zip(parts, (0, first), strict=False)
-    ]
-
-    def decoded(order: Rows) -> Decoded:
-        return Decoded(_ordered([part.images for part in parts], order, size), {})
-
-    return Source(found[0], None, found[1] if test is not None else None, classes, decoded)
-
-
-def _ordered(arrays: Sequence[Images], order: Rows, size: int | None) -> Images:
-    """The images of all arrays in this order, resized where a size is given."""
-    height, width, channels = arrays[0].shape[1:]
-    shape = (size or height, size or width, channels)
-    capacity.check(len(order), shape)
-    images, start = np.empty((len(order), *shape), dtype=np.uint8), 0
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-    for array in arrays:
-        for block in range(0, len(array), BLOCK):
-            part = array[block : block + BLOCK]
-            part = part if size is None else pictures.resize(part, size)
-            images[places[start + block : start + block + len(part)]] = part
-        start += len(array)
-    return images
+    return Labelled(images, whole(labels, names, where), names)
 
 
 def _refuse_old_folder(folder: Path) -> None:
@@ -274,7 +195,7 @@ def _safe_archives() -> Iterator[None]:
         tarfile.TarFile.extraction_filter = before
 
 
-def _arrays(part: Any, where: str) -> InMemory:
+def _arrays(part: Any, where: str) -> Labelled:
     """The images and labels of a torchvision data set, with the channels as the last axis."""
     images = np.asarray(part.data)
     if images.ndim == 3:  # FashionMNIST (n, h, w)
