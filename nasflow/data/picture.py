@@ -9,6 +9,7 @@ because Pillow would cut most of them to 8 bits without a word.
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data.metadata import stripped
+from nasflow.data.reader_warnings import overheard
 from nasflow.data.room import Room
 
 if TYPE_CHECKING:
@@ -84,6 +86,37 @@ def read(name: str, content: bytes | Path, size: int | None, room: Room) -> Pict
         return found
 
 
+def header(name: str, content: bytes | Path) -> tuple[int, int, int]:
+    """Read the size of a picture from its header, as `read` will return it without resizing.
+
+    Args:
+        name: its name, for messages.
+        content: its encoded bytes or the path of its file.
+
+    Returns:
+        Height, width and channels of the upright picture.
+
+    Raises:
+        ValueError: if it is no picture or has more than 8 bits per channel; the message is one
+            line and names the picture.
+    """
+    if isinstance(content, Path) and not content.is_file():  # opening a pipe would never end
+        raise ValueError(f"{name}: no regular file; expected a picture; remove it")
+    try:
+        return _extent(content if isinstance(content, Path) else io.BytesIO(content), None)
+    except MemoryError:
+        raise
+    except Exception as error:  # as in `read`
+        encoded = _bytes(name, content) if isinstance(content, Path) else content
+        plain = None if isinstance(error, _RefusedError) else stripped(encoded)
+        try:
+            if plain is not None:
+                return _extent(io.BytesIO(plain.content), plain.exif)
+        except Exception:  # the first error is told
+            pass
+        raise ValueError(f"{name}: {_problem(error, encoded)}") from error
+
+
 def pixels(picture: Image.Image, size: int | None) -> Images:
     """Return the pixels of a picture, resized where a size is given.
 
@@ -146,13 +179,12 @@ def _decoded(encoded: bytes, exif: bytes | None, size: int | None, room: Room) -
         mode, (width, height) = picture.mode, picture.size
         if width * height > LARGEST or (size is None and max(width, height) > SIDE):
             raise _RefusedError(_large(f"{width} x {height} pixels"))
-        if deep(picture):
-            kind = mode if mode.startswith(("I", "F")) else f"{mode} with 16 bits per channel"
-            raise _RefusedError(f"mode {kind}; expected 8 bits per channel; convert it to 8 bits")
+        _refuse_deep(picture)
         if picture.has_transparency_data:
             mode = TRANSPARENT.get(mode, mode)
         with room.taken(width * height):
-            picture.load()
+            with overheard() if getattr(picture, "use_load_libtiff", False) else nullcontext():
+                picture.load()
             method = _turn(picture, exif)
             if method is not None:
                 picture.im = picture.im.transpose(method)
@@ -160,6 +192,27 @@ def _decoded(encoded: bytes, exif: bytes | None, size: int | None, room: Room) -
             kind = "L" if mode in GREY else "RGB"
             plain = picture if picture.mode == kind else picture.convert(kind)
             return Picture(pixels(plain, size), mode)
+
+
+def _extent(stream: Path | io.BytesIO, exif: bytes | None) -> tuple[int, int, int]:
+    """Height, width and channels of a picture, from its header."""
+    from PIL import Image
+
+    with Image.open(stream, formats=FORMATS) as picture:
+        _refuse_deep(picture)
+        (width, height), channels = picture.size, 1 if picture.mode in GREY else 3
+        turns = Image.Transpose
+        sides = (turns.TRANSPOSE, turns.TRANSVERSE, turns.ROTATE_90, turns.ROTATE_270)
+        # Pillow gives the size of a TIFF as it is after turning.
+        turned = picture.format != "TIFF" and _turn(picture, exif) in sides
+        return (width, height, channels) if turned else (height, width, channels)
+
+
+def _refuse_deep(picture: Image.Image) -> None:
+    if deep(picture):
+        mode = picture.mode
+        kind = mode if mode.startswith(("I", "F")) else f"{mode} with 16 bits per channel"
+        raise _RefusedError(f"mode {kind}; expected 8 bits per channel; convert it to 8 bits")
 
 
 def _turn(picture: Image.Image, exif: bytes | None) -> Image.Transpose | None:
@@ -212,7 +265,7 @@ def _problem(error: Exception, encoded: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
         kind = next((name for head, name in SIGNATURES.items() if encoded.startswith(head)), None)
         if kind is not None:
-            return f"a {kind} that cannot be read; expected 8 bits per channel; convert it to PNG"
+            return f"a damaged or unusual {kind}; expected 8 bits per channel; convert it to PNG"
         return foreign(encoded) or f"no picture; expected one of {', '.join(FORMATS)}"
     return f"corrupt picture ({' '.join(str(error).split())}); replace or remove it"
 
