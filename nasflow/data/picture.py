@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data.metadata import stripped
-from nasflow.data.reader_warnings import overheard
+from nasflow.data.reader_warnings import Heard, overheard
 from nasflow.data.room import Room
 
 if TYPE_CHECKING:
@@ -102,19 +102,21 @@ def header(name: str, content: bytes | Path) -> tuple[int, int, int]:
     """
     if isinstance(content, Path) and not content.is_file():  # opening a pipe would never end
         raise ValueError(f"{name}: no regular file; expected a picture; remove it")
-    try:
-        return _extent(content if isinstance(content, Path) else io.BytesIO(content), None)
-    except MemoryError:
-        raise
-    except Exception as error:  # as in `read`
-        encoded = _bytes(name, content) if isinstance(content, Path) else content
-        plain = None if isinstance(error, _RefusedError) else stripped(encoded)
+    with Heard() as heard:  # warnings are told when the pictures are read
+        heard.current.name = name
         try:
-            if plain is not None:
-                return _extent(io.BytesIO(plain.content), plain.exif)
-        except Exception:  # the first error is told
-            pass
-        raise ValueError(f"{name}: {_problem(error, encoded)}") from error
+            return _extent(content if isinstance(content, Path) else io.BytesIO(content), None)
+        except MemoryError:
+            raise
+        except Exception as error:  # as in `read`
+            encoded = _bytes(name, content) if isinstance(content, Path) else content
+            plain = None if isinstance(error, _RefusedError) else stripped(encoded)
+            try:
+                if plain is not None:
+                    return _extent(io.BytesIO(plain.content), plain.exif)
+            except Exception:  # the first error is told
+                pass
+            raise ValueError(f"{name}: {_problem(error, encoded)}") from error
 
 
 def pixels(picture: Image.Image, size: int | None) -> Images:

@@ -21,6 +21,8 @@ from nasflow.printable import printable
 NAMED = 5  # at most this many pictures are told with their warning
 
 
+# Pillow says this when a palette loses its alpha channel, which the modes count.
+COUNTED = "Palette images with Transparency"
 LOG = logging.getLogger("PIL")
 _ALONE = Lock()
 
@@ -79,6 +81,7 @@ class Heard:
         LOG.addHandler(self._said)
         other = warnings.showwarning
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", message=COUNTED)
 
         def show(message: Warning | str, *rest: Any, **more: Any) -> None:
             if not self.note(str(message)):
