@@ -154,7 +154,7 @@ def _batches(file: Path, column: str) -> Iterator[Any]:
     limit, total = UNPACKED + 100 * file.stat().st_size, 0
     try:
         with parquet.ParquetFile(
-            file, page_checksum_verification=True, buffer_size=BUFFER
+            file, page_checksum_verification=True, buffer_size=BUFFER, pre_buffer=False
         ) as reader:
             rows = max(1, min(BATCH, BYTES * reader.metadata.num_rows // file.stat().st_size))
             for batch in reader.iter_batches(rows, columns=[column], use_threads=False):
