@@ -25,6 +25,17 @@ from nasflow.storage.interruption import Stopped
 from nasflow.storage.lock import Held
 from nasflow.storage.own_files import opened
 
+# What helps where memory ran out, by command. data.size makes the images smaller.
+ROOM = {
+    "prepare": "set a smaller data.size or give fewer images",
+    "init": "give fewer images or more memory",
+    "predict": "give fewer images at a time",
+    "pretrain": "lower pretrain.batch_size or data.size",
+    "search_round": "lower search.batch_size, search.n_neigh or data.size, or set"
+    " search.max_memory",
+    "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
+    "evaluate": "lower data.size, or give fewer test images",
+}
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
 
@@ -106,7 +117,7 @@ def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> 
 def _no_memory(name: str, message: str, log: Path | None) -> int:
     """Report that memory ran out, and return the exit code."""
     reason = (message.splitlines() or ["no memory left"])[0]
-    line = f"out of memory ({reason}); lower batch_size or n_neigh, or set search.max_memory"
+    line = f"out of memory ({reason}); {ROOM.get(name, 'give this process more memory')}"
     print(f"nasflow: {name}: {line}", file=sys.stderr)
     _note(log, f"{name} failed (2): {line}")
     return 2

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from nasflow.charts.charts import PARENT, WINNER, Figure, Row, figure, on, rounded
+from nasflow.printable import printable
 from nasflow.records.curves import thinned
 from nasflow.records.timeline import Look
 
@@ -175,9 +176,13 @@ def _cells(names: Sequence[str], most: int) -> list[alt.Chart]:
 
 
 def named(classes: Sequence[str]) -> list[str]:
-    """Return the class names; classes with the same name get their number behind it."""
-    times = Counter(classes)
-    return [name if times[name] == 1 else f"{name} ({i})" for i, name in enumerate(classes)]
+    """Return the class names; classes with the same name get their number behind it.
+
+    A control character is written as an escape: it would end the program that draws the pictures.
+    """
+    names = [printable(name) for name in classes]
+    times = Counter(names)
+    return [name if times[name] == 1 else f"{name} ({i})" for i, name in enumerate(names)]
 
 
 def _ink(most: int) -> Any:

@@ -50,7 +50,9 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         reader = {"folder": encoded.folder, "parquet": encoded.parquet}[chosen.source]
         found = reader(str(chosen.train), "--train")
         drawn = np.random.default_rng(0).permutation(len(found.names))[: symmetry.IMAGES]
-        names, contents = ([part[i] for i in drawn] for part in (found.names, found.contents))
+        names = [found.names[i] for i in drawn]
+        taken = {i: found.contents[i] for i in np.sort(drawn)}  # Parquet is read in its order
+        contents = [taken[i] for i in drawn]
         pixels = decode(names, contents, size)
         labels = np.unique(found.labels[drawn], return_inverse=True)[1].astype(np.int64)
         told = symmetry.symmetry(pixels, labels, shift)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from nasflow.command.survey import KNOWN
 from nasflow.config.kinds import Algorithm
+from nasflow.data.class_names import writable
 from nasflow.printable import shown
 
 OWN = ("folder", "parquet")  # sources of own images, which need --train
@@ -91,6 +92,11 @@ def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
     if source in OWN and given["train"] is None:
         raise ValueError(f"--train: missing; expected the images, since --data is {source}")
     for flag in ("train", "test"):
+        if given[flag] is not None and not writable(str(given[flag])):
+            raise ValueError(
+                f"--{flag}: {shown(given[flag])}; expected a name in UTF-8, which the configuration"
+                " can hold; rename the folder or file"
+            )
         if source not in OWN and given[flag] is not None:
             raise ValueError(f"--{flag}: {shown(given[flag])}; --data {source} has its own images")
     if chosen.cores < 1:

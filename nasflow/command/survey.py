@@ -6,16 +6,14 @@ image can be decoded is checked later, by `prepare`.
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nasflow.data import encoded
-from nasflow.data.large import LARGEST, limits
-from nasflow.data.pictures import FORMATS, GREY
+from nasflow.data.picture import header
 
 LOOKED_AT = 2000  # most headers that are read, of evenly spaced files
 # Of each built-in source: training images, test images (0: none of its own), (height, width,
@@ -98,23 +96,4 @@ def _classes(found: encoded.Encoded) -> dict[str, int]:
 
 def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
     """Height, width and channels of an image, as its header says."""
-    from PIL import Image
-
-    content: Any = found.contents[index]
-    if isinstance(content, Path) and not content.is_file():  # opening a pipe would never end
-        raise ValueError(f"{found.names[index]}: no regular file; expected a picture; remove it")
-    try:
-        stream = content if isinstance(content, Path) else io.BytesIO(content)
-        with limits(), Image.open(stream, formats=FORMATS) as picture:
-            size = picture.height, picture.width, 1 if picture.mode in GREY else 3
-    except Exception as error:  # Pillow's readers raise errors of many kinds
-        raise ValueError(
-            f"{found.names[index]}: no picture ({' '.join(str(error).split())}); "
-            f"expected one of {', '.join(FORMATS)}; replace or remove it"
-        ) from error
-    if size[0] * size[1] > LARGEST:
-        raise ValueError(
-            f"{found.names[index]}: too large ({size[1]} x {size[0]} pixels); expected at most "
-            f"{LARGEST} pixels; replace or remove it"
-        )
-    return size
+    return header(found.names[index], found.contents[index])

@@ -19,15 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.config.data import Data
-from nasflow.data import image_sources, inventory, pictures, split_file
-from nasflow.data.image_sources import Images, Labelled, Source
+from nasflow.data import image_sources, inventory, split_file
 from nasflow.data.labels import Labels, check_classes
+from nasflow.data.listed import Listed, Part, Source, in_memory
+from nasflow.data.pictures import Images
 from nasflow.randomness import generator
 
 Mask = npt.NDArray[np.bool_]
 
 # Keys of the configuration. The position of a key is the counter of its random draw.
 FRACTIONS = ("test_fraction", "validation_fraction")
+BYTES = 4_000_000  # of images that are counted together
+VALUES = np.arange(256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +92,14 @@ def load_splits(data: Data) -> Splits:
         ValueError: if the input is unusable; the message is one line.
     """
     found = _read(data)
+    found = in_memory(found, data.size) if isinstance(found, Source) else found
     parts = _drawn(found, data) if data.split is None else _told(found, data.split)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
-    (train, y, _), (validation, y_k, _), (test, y_test, _) = parts
-    return Splits(
-        data.source, found.classes, train, y, validation, y_k, test, y_test, names, found.modes
-    )
+    images, modes = found.decoded(np.concatenate([part.rows for part in parts]))
+    ends = np.cumsum([len(part.rows) for part in parts])
+    train, validation, test = np.split(images, ends[:2])  # views: nothing is copied
+    y, y_k, y_test = (part.labels for part in parts)
+    return Splits(data.source, found.classes, train, y, validation, y_k, test, y_test, names, modes)
 
 
 def describe(splits: Splits) -> dict[str, Any]:
@@ -160,8 +165,8 @@ def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> Mas
     return marked
 
 
-def _read(data: Data) -> Source:
-    """Read the source of the images, which are resized where data.size is given."""
+def _read(data: Data) -> Source | Listed:
+    """The images of the source: those of a library, or a list of pictures on disk."""
     if data.source in ("folder", "parquet"):
         if data.train is None:
             raise ValueError(
@@ -171,21 +176,11 @@ def _read(data: Data) -> Source:
             data.source, data.train, data.validation, data.test, data.size
         )
     if data.source == "digits":
-        found = image_sources.digits()
-    else:
-        found = image_sources.from_torchvision(data.source, Path(data.root), data.download)
-    if data.size is None:
-        return found
-    train, test = (part and _resized(part, data.size) for part in (found.train, found.test))
-    assert train is not None
-    return Source(train, None, test, found.classes)
+        return image_sources.digits()
+    return image_sources.from_torchvision(data.source, Path(data.root), data.download)
 
 
-def _resized(part: Labelled, size: int) -> Labelled:
-    return part._replace(images=pictures.resize(part.images, size))
-
-
-def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
+def _drawn(found: Listed, data: Data) -> tuple[Part, Part, Part]:
     """Train, validation and test images; those that the source lacks are drawn from train."""
     train, validation, test = found.train, found.validation, found.test
     if test is None:
@@ -195,7 +190,7 @@ def _drawn(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
     return train, validation, test
 
 
-def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
+def _told(found: Listed, path: str) -> tuple[Part, Part, Part]:
     """Train, validation and test images; a file tells which train images form which of them.
 
     Validation or test images that the source has of its own are used as they are.
@@ -223,13 +218,13 @@ def _told(found: Source, path: str) -> tuple[Labelled, Labelled, Labelled]:
     return train, validation, test
 
 
-def _taken(whole: Labelled, rows: npt.NDArray[np.int64]) -> Labelled:
+def _taken(whole: Part, rows: npt.NDArray[np.int64]) -> Part:
     """The images of these rows."""
     names = tuple(whole.names[row] for row in rows)
-    return Labelled(whole.images[rows], whole.labels[rows], names)
+    return Part(whole.rows[rows], whole.labels[rows], names)
 
 
-def _split(whole: Labelled, data: Data, key: str) -> tuple[Labelled, Labelled]:
+def _split(whole: Part, data: Data, key: str) -> tuple[Part, Part]:
     """The images that are left, and those that are held out by the fraction with that key."""
     fraction = getattr(data, key)
     rng = generator("split", data.split_seed, FRACTIONS.index(key))
@@ -246,11 +241,13 @@ def _moments(images: Images) -> tuple[list[float], list[float]]:
     """The mean and the standard deviation of each channel, on the scale 0..1."""
     channels = images.shape[3]
     first, second = [0] * channels, [0] * channels  # Python integers do not overflow
-    for start in range(0, len(images), 1024):
-        block = images[start : start + 1024].reshape(-1, channels).astype(np.int64)
+    block = max(1, BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), block):
+        part = images[start : start + block].reshape(-1, channels)
         for channel in range(channels):
-            first[channel] += int(block[:, channel].sum())
-            second[channel] += int((block[:, channel] ** 2).sum())
+            times = np.bincount(part[:, channel], minlength=256)  # of each value of a pixel
+            first[channel] += int(times @ VALUES)
+            second[channel] += int(times @ VALUES**2)
     n = images.size // channels
     mean = [s / (255 * n) for s in first]
     std = [
@@ -262,7 +259,7 @@ def _moments(images: Images) -> tuple[list[float], list[float]]:
 def _duplicates(splits: Splits) -> dict[str, int]:
     """Count the images of each later split whose pixels occur in an earlier one."""
     train, validation, test = (
-        [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+        [hashlib.blake2b(image, digest_size=16).digest() for image in images]
         for images in (splits.train_images, splits.validation_images, splits.test_images)
     )
     seen = set(train)

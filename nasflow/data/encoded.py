@@ -7,20 +7,16 @@ what was found, and a remedy.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from nasflow.data import pictures, walk
+from nasflow.data import class_names, parquet_file, walk
 from nasflow.printable import printable, shown
-
-IMAGE_COLUMNS = ("image", "img", "image.bytes", "img.bytes")
-UNPACKED = 1_000_000_000  # bytes of the columns of a Parquet file in memory; see _table
-BATCH = 128  # rows of a Parquet file that are read at once
-LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
 class Encoded(NamedTuple):
@@ -28,15 +24,44 @@ class Encoded(NamedTuple):
 
     Attributes:
         names: the name of each picture, for messages.
-        contents: each picture, as its encoded bytes or as the path of its file.
+        contents: each picture, as its encoded bytes or as the path of its file. Those of Parquet
+            files are read when they are asked for; ask for them in their order.
         labels: the labels as they were found, (n,); they have not been checked.
         classes: the names of the classes, or None when the source has none.
+        spelled: whether the labels were texts, which are now numbers of the sorted texts.
     """
 
     names: list[str]
-    contents: list[bytes | Path]
+    contents: Sequence[bytes | Path]
     labels: npt.NDArray[Any]
     classes: tuple[str, ...] | None
+    spelled: bool = False
+
+
+class _Joined(Sequence[bytes]):
+    """The pictures of several Parquet files, one file after the other."""
+
+    def __init__(self, parts: list[parquet_file.Pictures]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(self._parts)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        number = int(np.searchsorted(self._ends, row, side="right"))
+        part = self._parts[number]
+        return part[row - int(self._ends[number]) + len(part)]
 
 
 def folder(path: str, key: str) -> Encoded:
@@ -53,7 +78,8 @@ def folder(path: str, key: str) -> Encoded:
 
     Raises:
         ValueError: if the folder is missing, has no class folders, holds parts of a data set
-            instead of classes, or something that `walk.class_folders` refuses.
+            instead of classes, has something that `walk.class_folders` refuses, or if the name
+            of a class is no UTF-8 or the same as another one in another Unicode form.
     """
     top = Path(path)
     if not top.is_dir():
@@ -64,6 +90,7 @@ def folder(path: str, key: str) -> Encoded:
             f"{key}: {shown(path)} has no class folders; put the images of each class in a folder"
         )
     pairs = [(file, label) for label, entry in enumerate(classes) for file in entry.files]
+    class_names.check([entry.name for entry in classes], f"{key}: {shown(path)}")
     return Encoded(
         [printable(str(file)) for file, _ in pairs],
         [file for file, _ in pairs],
@@ -91,124 +118,37 @@ def parquet(path: str, key: str) -> Encoded:
         raise ValueError(
             f"{key}: {shown(path)} is no file and matches none; expected a file or a glob"
         )
-    parts = [_parquet_file(Path(file), key) for file in files]
+    parts = [parquet_file.read(Path(file), key) for file in files]
     for file, part in zip(files, parts, strict=True):
-        if part.classes != parts[0].classes:
+        if class_names.keys(part.classes or ()) != class_names.keys(parts[0].classes or ()):
             raise ValueError(f"{file}: class names differ from those in {files[0]}; relabel one")
-    return Encoded(
-        [name for part in parts for name in part.names],
-        [content for part in parts for content in part.contents],
+        if (part.labels.dtype == object) != (parts[0].labels.dtype == object):
+            raise ValueError(
+                f"{file}: labels are texts in one of {files[0]} and this file, and numbers in the"
+                " other; expected the same kind in all files"
+            )
+    found = Encoded(
+        [
+            f"{_named(f)}, row {row}"
+            for f, p in zip(files, parts, strict=True)
+            for row in range(len(p.labels))
+        ],
+        _Joined([part.pictures for part in parts]),
         np.concatenate([part.labels for part in parts]),
         parts[0].classes,
     )
+    return _numbered(found) if found.labels.dtype == object else found
 
 
-def _parquet_file(file: Path, key: str) -> Encoded:
-    import pyarrow
-    from pyarrow import parquet
-
-    _refuse_other(file, key)
-    try:
-        schema = parquet.read_schema(file)
-        image = _column(file, schema.names, IMAGE_COLUMNS)
-        label = _column(file, schema.names, LABEL_COLUMNS)
-        table = _table(file, [image, label])
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{file}: no readable Parquet file ({reason}); replace it") from error
-    return Encoded(
-        [f"{file}, row {row}" for row in range(table.num_rows)],
-        _contents(table.column(image), f"{file}, column '{image}'"),
-        _labels(table.column(label), f"{file}, column '{label}'"),
-        _class_names(schema.metadata, label),
-    )
+def _numbered(found: Encoded) -> Encoded:
+    """Number labels that are texts: classes are the sorted texts, in one Unicode form each."""
+    texts = class_names.keys(found.labels)
+    classes = tuple(sorted(set(texts)))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = np.array([numbers[text] for text in texts], dtype=np.int64)
+    return found._replace(labels=labels, classes=classes, spelled=True)
 
 
-def _refuse_other(file: Path, key: str) -> None:
-    """Refuse what cannot be a Parquet file: a folder, a pipe, a page that a server has sent."""
-    if file.is_dir():
-        raise ValueError(f"{key}: '{file}' is a folder; expected files; write '{file}/*.parquet'")
-    if not file.is_file():
-        raise ValueError(f"{file}: no regular file; expected a Parquet file")
-    with file.open("rb") as stream:
-        problem = pictures.foreign(stream.read(200))
-    if problem:
-        raise ValueError(f"{file}: {problem}")
-
-
-def _table(file: Path, columns: list[str]) -> Any:
-    """Read columns batch by batch, and refuse them when they need far more memory than their file.
-
-    Pictures are compressed already, so their columns need about as many bytes as the file. But a
-    Parquet dictionary may hold a picture once and use it in a billion rows.
-    """
-    import pyarrow
-    from pyarrow import parquet
-
-    limit, total, batches = UNPACKED + 100 * file.stat().st_size, 0, []
-    with parquet.ParquetFile(file, page_checksum_verification=True) as reader:
-        for batch in reader.iter_batches(BATCH, columns=columns):
-            total += batch.nbytes
-            if total > limit:
-                raise ValueError(
-                    f"{file}: more than {limit} bytes once unpacked; expected at most {UNPACKED}"
-                    " plus a hundred times the size of the file; split it"
-                )
-            batches.append(batch)
-        schema = batches[0].schema if batches else reader.read(columns=columns).schema
-    return pyarrow.Table.from_batches(batches, schema)
-
-
-def _column(file: Path, names: list[str], candidates: tuple[str, ...]) -> str:
-    """The first of the candidates that is the name of a column."""
-    for name in candidates:
-        if name in names:
-            return name
-    raise ValueError(
-        f"{file}: columns {', '.join(names)}; expected one of {', '.join(candidates)};"
-        f" rename the column"
-    )
-
-
-def _contents(column: Any, where: str) -> list[bytes | Path]:
-    """The encoded pictures of a column, which holds bytes or structs of bytes and a path."""
-    from pyarrow import compute, types
-
-    kind = column.type
-    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        column = compute.struct_field(column, "bytes")
-    if not (types.is_binary(column.type) or types.is_large_binary(column.type)):
-        raise ValueError(
-            f"{where}: type {kind}; expected encoded images, binary or struct of bytes and path"
-        )
-    _refuse_null(column, where, "no bytes; embed the images in the file")
-    contents: list[bytes | Path] = column.to_pylist()
-    return contents
-
-
-def _labels(column: Any, where: str) -> npt.NDArray[Any]:
-    """The labels of a column of whole numbers, (n,)."""
-    from pyarrow import types
-
-    if not types.is_integer(column.type):
-        raise ValueError(
-            f"{where}: labels of type {column.type}; expected whole numbers; number the classes"
-        )
-    _refuse_null(column, where, "no label; remove the row")
-    return np.asarray(column.to_numpy())
-
-
-def _refuse_null(column: Any, where: str, problem: str) -> None:
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise ValueError(f"{where}, row {row}: {problem}")
-
-
-def _class_names(metadata: dict[bytes, bytes] | None, label: str) -> tuple[str, ...] | None:
-    """The class names in the metadata that Hugging Face's `datasets` writes, or None."""
-    try:
-        document = json.loads((metadata or {})[b"huggingface"])
-        names = document["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return tuple(map(str, names)) if isinstance(names, list) and names else None
+def _named(file: str) -> str:
+    """The name of a file for messages and split.csv; bytes that are not UTF-8 are escaped."""
+    return file if class_names.writable(file) else printable(file)

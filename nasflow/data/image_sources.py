@@ -2,7 +2,8 @@
 
 A source gives train images, validation and test images where it has them, and class names. Images
 are uint8 (n, height, width, channels), labels are int64 from 0; every class occurs in the train
-images. This is the only module that imports torchvision.
+images. Pictures on disk are listed here and decoded later, in the order of the splits (`listed`).
+This is the only module that imports torchvision.
 
 Each library is imported by the reader that needs it (torchvision alone costs 6 s). Wrong input is
 a ValueError of one line.
@@ -13,16 +14,20 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nasflow.data import encoded, pictures
-from nasflow.data.labels import Labels, check_classes, renumbered, whole
-
-Images = pictures.Images
+from nasflow.data.labels import check_classes, check_spelled, renumbered, whole
+from nasflow.data.listed import Labelled as Labelled
+from nasflow.data.listed import Listed, Part, Rows
+from nasflow.data.listed import Source as Source
+from nasflow.data.pictures import Decoded
+from nasflow.data.pictures import Images as Images
 
 # The name of a source in the configuration, and that of its class in torchvision.
 TORCHVISION = {
@@ -32,40 +37,6 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 PARTS = ("train", "test")
-
-
-class Labelled(NamedTuple):
-    """Images with their labels and names.
-
-    Attributes:
-        images: uint8 (n, height, width, channels).
-        labels: int64 (n,), from 0.
-        names: the name of each image: the path of its file, the path and row of a Parquet file, or
-            the data set and its position there.
-    """
-
-    images: Images
-    labels: Labels
-    names: tuple[str, ...]
-
-
-class Source(NamedTuple):
-    """What a source holds.
-
-    Attributes:
-        train: the train images; every class occurs among them.
-        validation: the validation images, or None when the source has none of its own.
-        test: the test images, or None when the source has none of its own.
-        classes: the names of the labels 0, 1, ...
-        modes: how many pictures on disk had each of Pillow's modes (L, RGB, ...); empty for a data
-            set that comes from a library.
-    """
-
-    train: Labelled
-    validation: Labelled | None
-    test: Labelled | None
-    classes: tuple[str, ...]
-    modes: dict[str, int] = {}  # noqa: RUF012
 
 
 def digits() -> Source:
@@ -121,8 +92,8 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
 
 def from_disk(
     source: str, train: str, validation: str | None, test: str | None, size: int | None
-) -> Source:
-    """Load pictures from folders or from Parquet files.
+) -> Listed:
+    """List pictures of folders or of Parquet files.
 
     All parts are decoded together, so that they have the same size and number of channels.
 
@@ -135,7 +106,8 @@ def from_disk(
         size: the width and height in pixels to which pictures are resized, or None to keep them.
 
     Returns:
-        The images of each part that has a path. The labels of all parts are numbered as in train.
+        The parts that have a path, with a function that decodes them. The labels of all parts are
+        numbered as in train.
 
     Raises:
         ValueError: if files or labels are unusable, or if a class of another part is not in train.
@@ -144,20 +116,28 @@ def from_disk(
     where = f"data.train: '{train}'"
     parts = {"train": reader(train, "data.train")}
     labels = {"train": whole(parts["train"].labels, parts["train"].names, where)}
+    check_spelled(parts["train"], where)
     classes = check_classes(labels["train"], parts["train"].classes, where)
     for part, path in (("validation", validation), ("test", test)):
         if path is not None:
             parts[part] = reader(path, f"data.{part}")
-            labels[part] = renumbered(parts[part], classes, f"data.{part}: '{path}'")
-    names = [name for part in parts.values() for name in part.names]
-    contents = [content for part in parts.values() for content in part.contents]
-    images, modes = pictures.decoded(names, contents, size)
+            labels[part] = renumbered(
+                parts[part], parts["train"], classes, f"data.{part}: '{path}'"
+            )
     found, start = {}, 0
     for part, own in labels.items():
-        rows = slice(start, start + len(own))
-        found[part] = Labelled(images[rows], own, tuple(names[rows]))
+        rows = np.arange(start, start + len(own))
+        found[part] = Part(rows, own, tuple(parts[part].names))
         start += len(own)
-    return Source(found["train"], found.get("validation"), found.get("test"), classes, modes)
+
+    def decoded(order: Rows) -> Decoded:
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        names = [name for part in parts.values() for name in part.names]
+        contents = chain.from_iterable(part.contents for part in parts.values())
+        return pictures.decoded(names, contents, size, places)
+
+    return Listed(found["train"], found.get("validation"), found.get("test"), classes, decoded)
 
 
 def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:
@@ -181,7 +161,7 @@ def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> 
             f" each image; fetch the data set again"
         )
     names = tuple(f"{where}, image {index}" for index in range(len(images)))
-    return Labelled(np.ascontiguousarray(images), whole(labels, names, where), names)
+    return Labelled(images, whole(labels, names, where), names)
 
 
 def _refuse_old_folder(folder: Path) -> None:

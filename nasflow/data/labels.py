@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nasflow.data import class_names
 from nasflow.data.encoded import Encoded
+from nasflow.printable import shown
+
+LARGEST = 2**40  # labels above it are no numbers of classes
 
 Labels = npt.NDArray[np.int64]
 
@@ -43,6 +47,12 @@ def whole(labels: npt.NDArray[Any], names: Sequence[str], where: str) -> Labels:
             f"{names[wrong[0]]}: label {labels[wrong[0]]}; expected 0 or more;"
             f" remove the unlabelled images or number the classes from 0"
         )
+    wrong = np.flatnonzero(labels > LARGEST)
+    if len(wrong):
+        raise ValueError(
+            f"{names[wrong[0]]}: label {labels[wrong[0]]}; expected numbers of classes, such as 0,"
+            " 1, 2; number the classes from 0 without gaps"
+        )
     return labels.astype(np.int64)
 
 
@@ -58,9 +68,10 @@ def check_classes(labels: Labels, names: tuple[str, ...] | None, where: str) -> 
         The class names. Without names they are the numbers of the classes.
 
     Raises:
-        ValueError: if there are fewer than two classes, if a class has no train image, or if a
-            label has no name.
+        ValueError: if there are fewer than two classes, if a class has no train image, if a
+            label has no name, or if two classes have the same name.
     """
+    class_names.check(names or (), where)
     present = np.unique(labels)
     count = len(names) if names else int(present[-1]) + 1
     if present[-1] >= count:
@@ -69,7 +80,7 @@ def check_classes(labels: Labels, names: tuple[str, ...] | None, where: str) -> 
         raise ValueError(f"{where}: {count} class; expected 2 or more; add another class")
     if len(present) < count:
         absent = next(i for i in range(count) if i >= len(present) or present[i] != i)
-        called = f" ('{names[absent]}')" if names else ""
+        called = f" ({shown(names[absent])})" if names else ""
         raise ValueError(
             f"{where}: no train image of class {absent}{called}; expected some of each of the"
             f" {count} classes; add images or number the classes without gaps"
@@ -77,11 +88,31 @@ def check_classes(labels: Labels, names: tuple[str, ...] | None, where: str) -> 
     return names or tuple(map(str, range(count)))
 
 
-def renumbered(part: Encoded, classes: tuple[str, ...], where: str) -> Labels:
+def check_spelled(part: Encoded, where: str) -> None:
+    """Refuse train labels that are texts and no classes: each of them is there only once.
+
+    Args:
+        part: the train images, with their labels as they were found.
+        where: the name of the source, for messages.
+
+    Raises:
+        ValueError: if the labels are more than two texts, and no two of them are the same.
+    """
+    if part.spelled and part.classes and len(part.classes) == len(part.names) > 2:
+        raise ValueError(
+            f"{where}: {len(part.names)} images with {len(part.classes)} different texts as labels;"
+            " expected several images of each class; take a column with the classes"
+        )
+
+
+def renumbered(part: Encoded, train: Encoded, classes: tuple[str, ...], where: str) -> Labels:
     """Number the labels of another part as in train: by class name where the part has names.
+
+    Names are compared in one Unicode form.
 
     Args:
         part: the validation or test images, with their labels as they were found.
+        train: the train images.
         classes: the class names of train.
         where: the name of the part, for messages.
 
@@ -89,19 +120,28 @@ def renumbered(part: Encoded, classes: tuple[str, ...], where: str) -> Labels:
         The labels, int64 (n,), which are positions in `classes`.
 
     Raises:
-        ValueError: if a label is no whole number from 0, or if its class is not in train.
+        ValueError: if a label is no whole number from 0, if its class is not in train, or if the
+            labels are numbers without names where those of train are names.
     """
     labels = whole(part.labels, part.names, where)
-    names = part.classes or classes
-    unknown = next((name for name in names if name not in classes), None)
-    if unknown is not None:
+    if train.spelled and not part.classes:
         raise ValueError(
-            f"{where}: class '{unknown}' is not in data.train; remove it or add it there"
+            f"{where}: labels are numbers without names, but names in data.train; expected the"
+            " same kind; give both as names"
         )
+    names = class_names.keys(part.classes or classes)
+    numbers = {name: number for number, name in enumerate(class_names.keys(classes))}
+    unknown = next((i for i, name in enumerate(names) if name not in numbers), None)
+    if unknown is not None:
+        called = (part.classes or classes)[unknown]
+        raise ValueError(
+            f"{where}: class {shown(called)} is not in data.train; remove it or add it there"
+        )
+    class_names.check(part.classes or (), where)
     over = np.flatnonzero(labels >= len(names))
     if len(over):
         raise ValueError(
             f"{part.names[over[0]]}: label {labels[over[0]]}, but data.train has {len(classes)}"
             f" classes; remove the image or add its class to data.train"
         )
-    return np.array([classes.index(name) for name in names], dtype=np.int64)[labels]
+    return np.array([numbers[name] for name in names], dtype=np.int64)[labels]

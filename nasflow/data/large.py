@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 LARGEST = 200_000_000  # pixels; phones have cameras of up to 200 million
 GAP = 2  # a picture is reduced to at least so many times the wanted side, and resized after that
 STRIP = 4_000_000  # pixels that are reduced at once, where a row of squares has no more
-ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was turned
 _ALONE = threading.Lock()
 
 
@@ -43,27 +42,28 @@ def limits() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def reduced(picture: Image.Image, kind: str, size: int) -> Image.Image:
+def reduced(
+    picture: Image.Image, kind: str, size: int, turn: Callable[[], Image.Transpose | None]
+) -> Image.Image:
     """Make a small copy of a picture, by the means of squares of pixels.
 
     Args:
         picture: an opened picture, of which no pixel has been decoded; it is closed.
         kind: the mode of the copy, L or RGB.
         size: the side to which it will be resized.
+        turn: says how the decoded picture is to be turned.
 
     Returns:
-        A picture of the mode `kind`, turned as the original is, with sides of at least GAP x size
-        pixels where those of the original are so long.
+        A picture of the mode `kind`, upright, with sides of at least GAP x size pixels where those
+        of the original are so long.
     """
     from PIL import Image
 
     with _ALONE:
-        picture.draft(
-            None, (GAP * size, GAP * size)
-        )  # a JPEG only; its sides stay at least so long
+        picture.draft(None, (GAP * size, GAP * size))  # a JPEG only; its sides stay so long
         picture.load()  # a TIFF is turned upright here
         width, height = picture.size
-        turned = picture.getexif().get(ORIENTATION)
+        method = turn()
         factor = max(1, min(width, height) // (GAP * size))
         small = Image.new(kind, (-(-width // factor), -(-height // factor)))
         rows = factor * max(1, STRIP // (width * factor))
@@ -71,6 +71,4 @@ def reduced(picture: Image.Image, kind: str, size: int) -> Image.Image:
             strip = picture.crop((0, top, width, min(height, top + rows)))
             small.paste(strip.convert(kind).reduce(factor), (0, top // factor))
         picture.close()  # its pixels are freed before the next one is decoded
-    if turned:
-        small.getexif()[ORIENTATION] = turned
-    return small
+    return small if method is None else small.transpose(method)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from nasflow.data import class_names
 from nasflow.printable import printable, shown
 
 SPLITS = ("train", "validation", "test")
@@ -34,16 +36,20 @@ def text(splits: Mapping[str, Rows]) -> bytes:
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
+    quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for split, rows in splits.items():
-        writer.writerows((image, name, split) for image, name in rows)
+        for image, name in rows:
+            # Python's writer does not quote "\r", at which its reader would end the line.
+            (quoting if "\r" in image + name else writer).writerow((image, name, split))
     return stream.getvalue().encode()
 
 
 def told(path: str, images: Sequence[str], elsewhere: Sequence[str]) -> npt.NDArray[np.str_]:
     """Read from a file which split each image is in.
 
-    The file must list every image. It may also list images of the other parts, and no others.
+    The file must list every image. It may also list images of the other parts, and no others. A
+    name may be in another Unicode form than that of the image.
 
     Args:
         path: a CSV file with the columns image and split, as data.split names it.
@@ -58,7 +64,7 @@ def told(path: str, images: Sequence[str], elsewhere: Sequence[str]) -> npt.NDAr
             unknown one.
     """
     where = f"data.split: {shown(path)}"
-    split = _read(path, where)
+    split = _in_forms(_read(path, where), [*images, *elsewhere])
     missing = [image for image in images if image not in split]
     if missing:
         raise ValueError(
@@ -90,6 +96,21 @@ def _read(path: str, where: str) -> dict[str, str]:
     return _unique(rows, where)
 
 
+def _in_forms(split: dict[str, str], images: Sequence[str]) -> dict[str, str]:
+    """Rename what the file lists in another Unicode form, where it is clear which image is meant.
+
+    An image that is listed as it is called keeps its name.
+    """
+    if all(map(str.isascii, split)):
+        return split
+    forms = Counter(map(class_names.key, split))
+    called = {class_names.key(image): image for image in images if image not in split}
+    return {
+        called.get(class_names.key(name), name) if forms[class_names.key(name)] == 1 else name: part
+        for name, part in split.items()
+    }
+
+
 def _unique(rows: Sequence[tuple[int, str, str]], where: str) -> dict[str, str]:
     """Map each image to its split, from rows of (line, image, split); no image may come twice."""
     split: dict[str, str] = {}
@@ -98,6 +119,8 @@ def _unique(rows: Sequence[tuple[int, str, str]], where: str) -> dict[str, str]:
             raise ValueError(
                 f"{where}, line {line}: split {shown(name)}; expected {', '.join(SPLITS)}"
             )
+        if not image:
+            raise ValueError(f"{where}, line {line}: no image; expected its name; remove the line")
         if image in split:
             raise ValueError(
                 f"{where}, line {line}: {shown(image)} is listed once more; remove one of its lines"

@@ -1,4 +1,7 @@
-"""The stage that reads the images once, and compiles the kernels once."""
+"""The stage that reads the images once, and compiles the kernels once.
+
+torch alone takes some 500 MB. It is loaded when the images are written and no longer in memory.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from pathlib import Path
 from nasflow.config.data import Data
 from nasflow.config.reading import parse
 from nasflow.data import inventory, split_file
+from nasflow.data.datasets import describe, load_splits
 from nasflow.data.listing import listing
-from nasflow.network.network import compile_kernels
-from nasflow.storage.splits import write_splits
+from nasflow.storage.split_files import write_splits
 
 
 def prepare(*, config: str, out: Path) -> None:
@@ -23,9 +26,14 @@ def prepare(*, config: str, out: Path) -> None:
         config: the section data as JSON.
         out: folder to write.
     """
-    from nasflow.data.datasets import describe, load_splits  # imports what the source needs
+    _write(parse(Data, json.loads(config), "data"), out)
+    from nasflow.network.network import compile_kernels  # loads torch, as the module says
 
-    section = parse(Data, json.loads(config), "data")
+    compile_kernels()
+
+
+def _write(section: Data, out: Path) -> None:
+    """Write the files of the data; afterwards no image is in memory."""
     splits = load_splits(section)
     facts = describe(splits) | {"listing": listing(section)}
     arrays = {
@@ -36,4 +44,3 @@ def prepare(*, config: str, out: Path) -> None:
     write_splits(out, arrays, facts, {"split.csv": split_file.text(splits.table)})
     for line in inventory.lines(facts):
         print(f"nasflow: data: {line}", file=sys.stderr)
-    compile_kernels()

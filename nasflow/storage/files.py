@@ -28,7 +28,7 @@ LARGEST = 8_000_000  # bytes of a JSON record; parsed, the worst of them need so
 MIRRORED = "mlartifacts"  # the folder of MLflow's files; it lies beside the experiments
 
 
-def write(path: Path, content: bytes) -> str:
+def write(path: Path, *content: bytes | memoryview) -> str:
     """Write a file so that it is whole or absent, even after a crash or a power cut.
 
     The content goes to a temporary file in the same folder, which is synced to the disk and then
@@ -36,16 +36,19 @@ def write(path: Path, content: bytes) -> str:
 
     Args:
         path: the file; an older one is replaced.
-        content: the bytes of the file.
+        content: the bytes of the file, in one part or in several.
 
     Returns:
         The sha256 of the content, in hexadecimal.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    digest = hashlib.sha256()
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
+                digest.update(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -56,7 +59,7 @@ def write(path: Path, content: bytes) -> str:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return hashlib.sha256(content).hexdigest()
+    return digest.hexdigest()
 
 
 def write_json(path: Path, data: Any) -> str:

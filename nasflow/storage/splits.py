@@ -1,7 +1,8 @@
 """The prepared images on disk, in three splits: train, validation and test.
 
 Each split is a file such as train.safetensors, with its images and labels. data.json holds the
-sha256 of these files and the facts that a network must know about the images.
+sha256 of these files and the facts that a network must know about the images. A split is in memory
+once: its tensors are views of the bytes that were read.
 """
 
 from __future__ import annotations
@@ -10,39 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from nasflow.storage.contents import verified
-from nasflow.storage.files import CorruptFile, read_json, write, write_json
-from nasflow.storage.tensor_file import tensors as read_tensors
+from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.split_files import write_splits as write_splits
+from nasflow.storage.tensor_file import in_place
 from nasflow.training.batches import Split
 
 SPLITS = ("train", "validation", "test")
-
-
-def write_splits(
-    folder: Path,
-    arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    facts: Mapping[str, Any],
-    beside: Mapping[str, bytes] | None = None,
-) -> None:
-    """Write the splits, and data.json last.
-
-    Args:
-        folder: the folder of the data; it is made where it is missing.
-        arrays: maps the name of each split to its images, uint8 (n, height, width, channels), and
-            labels, int64 (n,).
-        facts: what data.json says besides its schema and the digests; plain data.
-        beside: maps the names of other files for the folder to their content.
-    """
-    files = {name: write(folder / name, content) for name, content in (beside or {}).items()}
-    for name, (images, labels) in arrays.items():
-        content = save({"images": np.ascontiguousarray(images), "labels": labels.astype(np.int64)})
-        files[f"{name}.safetensors"] = write(folder / f"{name}.safetensors", content)
-    write_json(folder / "data.json", {"schema": 1, **facts, "files": files})
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -103,7 +81,7 @@ def read_split(folder: Path, name: str, device: str) -> Split:
     facts = read_facts(folder)
     file = f"{name}.safetensors"
     try:
-        tensors = read_tensors(folder / file, verified(folder / file, facts["files"][file]))
+        tensors = in_place(folder / file, verified(folder / file, facts["files"][file]))
         images, labels = tensors["images"], tensors["labels"]
         mean, std = (torch.tensor(facts[key], dtype=torch.float32) for key in ("mean", "std"))
         shape, classes = _image(facts), len(facts["classes"])

@@ -103,7 +103,6 @@ class Batches:
     shift: int = 0
     cutout: int = 0
     alternate: bool = False
-    _padded: Tensor = field(init=False)
     _epoch: int = field(init=False, default=-1)
     _order: Tensor = field(init=False)
 
@@ -112,8 +111,6 @@ class Batches:
             raise ValueError(
                 f"batch size {self.size}; expected at most the split's {len(self.split)} images"
             )
-        s = self.shift  # width of a black border, from which zeros enter a shifted image
-        self._padded = torch.nn.functional.pad(self.split.images, (0, 0, s, s, s, s))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -136,7 +133,9 @@ class Batches:
             self._order = shuffled.to(self.split.images.device)
             self._epoch = epoch
         index = self._order[place * self.size : (place + 1) * self.size]
-        images = self.split.images[index] if not self.shift else self._padded[index]
+        images = self.split.images[index]
+        if s := self.shift:  # a black border of this width, from which zeros enter a shifted image
+            images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
         return self._augment(images, index, step), self.split.labels[index]
 
     def _augment(self, images: Tensor, index: Tensor, step: int) -> Tensor:

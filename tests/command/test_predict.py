@@ -239,7 +239,8 @@ def test_pixels_are_those_that_prepare_makes(modes: tuple[str, str], tmp_path: P
         draw(tmp_path / label / "1.png", mode, 20 + i, 30, seed=i)
         for i, (label, mode) in enumerate(zip("ab", modes, strict=True))
     ]
-    prepared = from_disk("folder", str(tmp_path), None, None, 12).train.images
+    found = from_disk("folder", str(tmp_path), None, None, 12)
+    prepared = found.decoded(found.train.rows).images
     read = read_pictures(files, deployable((prepared.shape[3], 12, 12)))
     assert np.array_equal(read, prepared)
 

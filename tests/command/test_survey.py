@@ -26,7 +26,7 @@ def test_headers_are_enough_for_a_survey(tmp_path: Path, monkeypatch: pytest.Mon
     (train / "x" / "4.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"4\.png: no picture"):
         survey("folder", train, None)
-    monkeypatch.setattr("nasflow.command.survey.LARGEST", 199)
+    monkeypatch.setattr("nasflow.data.large.LARGEST", 199)
     (train / "x" / "4.png").unlink()
     with pytest.raises(ValueError, match=r"0\.png: too large \(20 x 10 pixels\); expected at most"):
         survey("folder", train, None)

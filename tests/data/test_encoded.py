@@ -65,7 +65,8 @@ GOOD = [png(image) for image in noise(6)]
         (GOOD[:0], np.zeros(0, dtype=np.int64), ["data.train", "no images"]),
         (GOOD, [0, 1, 0, -1, 0, 1], ["a.parquet, row 3", "label -1", "0 or more"]),
         (GOOD, [0.0, 1.0] * 3, ["a.parquet, column 'label'", "type double", "whole numbers"]),
-        (GOOD, ["cat", "dog"] * 3, ["column 'label'", "type string", "number the classes"]),
+        (GOOD, ["cat", "", "dog"] * 2, ["column 'label', row 1", "an empty label"]),
+        (GOOD, list("abcdef"), ["6 images with 6 different texts as labels"]),
         (GOOD, [0, 1, None, 1, 0, 1], ["column 'label', row 2", "no label"]),
         (GOOD, [0, 2] * 3, ["data.train", "no train image of class 1", "3 classes"]),
         (GOOD, [0, 10**12] * 3, ["no train image of class 1"]),
@@ -81,7 +82,7 @@ def test_a_wrong_parquet_file_is_refused_by_row_or_column(
     contents: Sequence[bytes | None], labels: Any, words: list[str], tmp_path: Path
 ) -> None:
     path = parquet(tmp_path / "a.parquet", contents, labels)
-    refused(Data(source="parquet", train=path), *words)
+    refused(Data(source="parquet", train=path, validation_fraction=0.4), *words)
 
 
 def test_parquet_files_that_are_none_are_refused(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_class_names_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_unusable_folders_are_refused(tmp_path: Path) -> None:
     train = tmp_path / "train"
-    data = Data(source="folder", train=str(train))
+    data = Data(source="folder", train=str(train), validation_fraction=0.5)
     refused(data, "data.train", "is no folder")
     train.mkdir()
     refused(data, "no class folders")

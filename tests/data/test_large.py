@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nasflow.command.survey import survey
-from nasflow.data import large, pictures
+from nasflow.data import large, picture, pictures
 
 SIZE = 16
 
@@ -48,10 +48,10 @@ def test_a_large_picture_looks_as_if_it_were_decoded_whole(
     kind: str, mode: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exif = Image.Exif()
-    exif[large.ORIENTATION] = 6
+    exif[picture.ORIENTATION] = 6
     content = encode(photo(703, 411, mode), kind, exif=exif, **options)
     expected = pictures.decode(["a"], [content], SIZE).astype(int)
-    monkeypatch.setattr(pictures, "WHOLE", 100)
+    monkeypatch.setattr(picture, "WHOLE", 100)
     monkeypatch.setattr(large, "STRIP", 20_000)  # several strips
     found = pictures.decode(["a"], [content], SIZE)
     assert np.abs(found - expected).max() <= 6
@@ -63,7 +63,7 @@ def test_narrow_pictures_are_read_too(
 ) -> None:
     content = encode(photo(*extent), "PNG")
     expected = pictures.decode(["a"], [content], SIZE).astype(int)
-    monkeypatch.setattr(pictures, "WHOLE", 10)
+    monkeypatch.setattr(picture, "WHOLE", 10)
     assert np.abs(pictures.decode(["a"], [content], SIZE) - expected).max() <= 4
 
 

@@ -37,7 +37,7 @@ from bad_input import (
 from PIL import ImageFile
 
 from nasflow.__main__ import main
-from nasflow.data import encoded, pictures
+from nasflow.data import parquet_file, pictures
 from nasflow.storage.splits import write_splits
 
 
@@ -106,7 +106,7 @@ def _repeated(folder: Path) -> Callable[[], object]:
 
     def call() -> int:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(encoded, "UNPACKED", 10_000_000)
+            patch.setattr(parquet_file, "UNPACKED", 10_000_000)
             return main(reads(folder, source="parquet", train=str(folder / "a.parquet")))
 
     return call

@@ -64,6 +64,7 @@ COVERED_BY = {
     "config.section": "config/test_reading.py",
     "config.training": "config/test_experiment.py",
     "data.labels": "data/test_image_sources.py",
+    "data.listed": "data/test_image_sources.py",
     "kernels.batch_norm_kernels": "kernels/test_batch_norm.py",
     "flow": "system/test_library.py",
     "kernels.line": "kernels/test_batch_norm.py",
