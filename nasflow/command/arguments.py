@@ -87,7 +87,8 @@ def overview() -> str:
         "",
         "exit codes: 0 done; 1 an exported network computes something else; 2 bad input;",
     ]
-    lines += ["  3 a damaged file; 75 stopped, or another process works on it: try again"]
+    lines += ["  3 a damaged file; 75 stopped, or another process works on it: try again;"]
+    lines += ["  130 interrupted (Ctrl-C)"]
     return "\n".join(lines)
 
 

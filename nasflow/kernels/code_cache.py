@@ -32,7 +32,7 @@ UNKEPT = (
 _told: set[str] = set()  # the folders of which a line has told that they cannot be written
 
 
-class CodeCache(FunctionCache):  # type: ignore[misc]
+class CodeCache(FunctionCache):
     """numba's cache of one function, which never fails: its worst case is that it keeps nothing."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -61,7 +61,7 @@ class CodeCache(FunctionCache):  # type: ignore[misc]
                 print(UNKEPT.format(self.cache_path, reason), file=sys.stderr)
 
 
-class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+class CheckedFiles(IndexDataCacheFile):
     """The files of one function, each with the sha256 of its content at its end."""
 
     @contextmanager

@@ -29,7 +29,7 @@ def compiled(function: Any) -> Any:
 
     The compiled function releases the interpreter lock while it runs.
     """
-    result = njit(nogil=True, error_model="numpy")(function)
+    result: Any = njit(nogil=True, error_model="numpy")(function)
     try:
         result._cache = CodeCache(function)  # as `cache=True` does with numba's own cache
     except (RuntimeError, OSError):  # there is no folder that can be written
