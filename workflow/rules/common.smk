@@ -66,7 +66,8 @@ VERSIONS = {
 def experiment(files):
     """Read and validate the configuration; on errors print one line for each and exit with 2."""
     try:
-        return config_file.experiment([file for file in map(Path, files) if file.is_file()], config)
+        there = [file for file in map(Path, files) if file.is_file()]
+        return config_file.experiment(there, config, workflow.config_settings.config)
     except ConfigError as error:
         lines = (f"nasflow: {printable(line)}" for line in str(error).split("\n"))
         print(*lines, sep="\n", file=sys.stderr)
