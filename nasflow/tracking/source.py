@@ -14,6 +14,7 @@ from nasflow.records import curves
 from nasflow.storage.files import read_json
 from nasflow.storage.own_files import content
 
+SEED = "seed_"  # the name of a search's folder is this and a number
 LAYOUT = b"2"  # part of the digest; raise it where names or curves change: all runs are replaced
 # The files of a stage that are mirrored. Of other files in its folder nothing is copied.
 FILES = (
@@ -98,10 +99,28 @@ class Source:
 
 
 def found(results: Path) -> Iterator[Source]:
-    """Yield the finished stages of all searches: those with a status.json, each search in order."""
-    for search in sorted(results.absolute().glob("*/*/seed_*")):
-        place = (search.parent.parent.name, search.parent.name, int(search.name[len("seed_") :]))
+    """Yield the finished stages of all searches: those with a status.json, each search in order.
+
+    Args:
+        results: a folder of results, of an experiment, of an algorithm or of a search. A copy such
+            as `seed_0_old` is no search.
+    """
+    results = results.absolute()
+    below = next((found for k in range(3, -1, -1) if (found := _searches(results, k))), [])
+    for search in below:
+        place = (search.parent.parent.name, search.parent.name, int(search.name[len(SEED) :]))
         yield from found_in(search, *place)
+
+
+def _searches(folder: Path, depth: int) -> list[Path]:
+    """List the folders of searches that lie so many levels below a folder."""
+    found = folder.glob("/".join("*" * (depth - 1)) + "/" * (depth > 1) + f"{SEED}*")
+    every = sorted(found) if depth else [folder]
+    return [path for path in every if _is_search(path)]
+
+
+def _is_search(path: Path) -> bool:
+    return path.name.startswith(SEED) and curves.is_number(path.name[len(SEED) :])
 
 
 def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterator[Source]:

@@ -42,6 +42,7 @@ from nasflow.data.listing import listing
 from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
+from nasflow.tracking.advice import advice
 
 # Raise a stage's number when its program computes other results than before: Snakemake notices a
 # changed command line, but not a changed program. The results of that stage and of all stages after
