@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from mirrored import write_search
@@ -20,3 +21,18 @@ def test_a_title_and_the_files_name_the_stage(tmp_path: Path) -> None:
     names = {path.name for path in found[2].files}
     assert not names & {"tracking.json", "network.safetensors"}
     assert {"metrics.json", "history.parquet", "summary.txt", "network.json"} <= names
+
+
+def test_a_folder_of_an_experiment_or_a_search_works_too_and_copies_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    results = tmp_path / "results"
+    search = write_search(results, rounds=1)
+    shutil.copytree(search, search.with_name("seed_0_old"))
+    shutil.copytree(search / "search/round_1", search / "search/round_1_bak")
+    keys = [one.key for one in source.found(results)]
+    assert len(keys) == 3
+    for folder in (results / "digits", results / "digits/nasgd", search):
+        assert [one.key for one in source.found(folder)] == keys
+    assert list(source.found(search / "search")) == []
+    assert list(source.found(tmp_path / "none")) == []
