@@ -43,7 +43,7 @@ def _known() -> frozenset[str]:
     """The changes of the tables that the installed MLflow knows."""
     package = find_spec("mlflow")
     places = package.submodule_search_locations if package else None
-    files = (file for place in places or () for file in Path(place, CHANGES).glob("*_*.py"))
+    files = (file for place in places or () for file in Path(place, CHANGES).glob("[!_]*_*.py"))
     return frozenset(file.name.partition("_")[0] for file in files)
 
 

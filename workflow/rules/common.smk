@@ -26,7 +26,7 @@ import nasflow
 # Snakemake has put the folders of its Snakefiles there, too; that of the clone's is ROOT. Processes
 # that Snakemake starts (`python -m snakemake` of a cluster job) get no current folder either.
 sys.path[:] = [place for place in sys.path if place not in (ROOT, f"{ROOT}/workflow")]
-os.environ["PYTHONSAFEPATH"] = "1"
+os.environ.update(PYTHONSAFEPATH="1")
 
 from nasflow.config import files as config_file
 from nasflow.config.compare import FILES as COMPARISON
