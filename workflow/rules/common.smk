@@ -42,6 +42,7 @@ from nasflow.data.listing import listing
 from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
+from nasflow.storage.own_files import obstacle
 from nasflow.tracking.advice import advice
 
 # Raise a stage's number when its program computes other results than before: Snakemake notices a
@@ -85,6 +86,10 @@ PLAN = f"{SEARCH}/search/plan.json"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 SETS = EXPERIMENT.suite.sets
 GPU = int(EXPERIMENT.device.startswith("cuda"))
+
+if blocked := obstacle(map(Path, (f"{RESULTS}/data", *SEARCHES))):
+    print(f"nasflow: {printable(blocked)}", file=sys.stderr)
+    sys.exit(2)
 
 
 wildcard_constraints:
