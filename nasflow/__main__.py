@@ -66,7 +66,6 @@ def _main(arguments: list[str]) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torch would warn about each connection that closes when a run on several machines ends.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ["PYTHONSAFEPATH"] = "1"  # no process that this one starts imports from its folder
     name, log, began = arguments[0] if arguments else "", None, time.monotonic()
     ending.harden(lasting=name in COMMANDS and COMMANDS[name].group == SNAKEMAKE)
     try:

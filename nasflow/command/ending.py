@@ -104,7 +104,9 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 def harden(*, lasting: bool) -> None:
-    """Make the standard streams of the program take any text, and outlast their readers.
+    """Protect the program from its surroundings: the current folder, and its standard streams.
+
+    The streams take any text, and outlast their readers.
 
     A name that the encoding of the terminal does not have is written with escapes. A message that
     nobody can read any more raises no error.
@@ -115,6 +117,7 @@ def harden(*, lasting: bool) -> None:
     """
     if not is_program():
         return
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process that this one starts imports from its folder
     if sys.stdout is None:  # the shell has closed it: `>&-`
         sys.stdout = _nowhere()
     if sys.stderr is None:
