@@ -4,6 +4,26 @@
 `__all__`. A name is loaded when it is first used, so that the import alone takes no torch.
 """
 
+import sys as _sys
+
+
+def _leave_the_current_folder() -> None:
+    """Take the current folder off the path of imports where this is `python -m nasflow`.
+
+    Python looks for modules there first, so that a file `queue.py` in it would be run. It is taken
+    off before anything else is imported. Here `-m` is the first word of sys.argv only while the
+    package of the program is imported.
+    """
+    safe = getattr(_sys.flags, "safe_path", False)
+    if safe or _sys.argv[:1] != ["-m"] or len(_sys.orig_argv) < len(_sys.argv):
+        return
+    module = _sys.orig_argv[-len(_sys.argv)].removeprefix("-m")
+    if module.split(".")[0] == "nasflow":
+        del _sys.path[0]
+
+
+_leave_the_current_folder()
+
 from importlib import import_module as _load
 from typing import TYPE_CHECKING, Any
 

@@ -1,12 +1,17 @@
 """The program `nasflow COMMAND ...`; nasflow.command.commands lists the commands.
 
-Exit codes: 0 done; 1 the exported network computes something else, or `predict` could not read some
-of the images; 2 bad input or no memory left; 3 a file is damaged or does not fit the others; 75 the
-stage was stopped by a signal, or another process works on it: try again. An error of the user's is
-reported in one line, without a traceback.
+Exit codes: 0 done; 1 the exported network computes something else, `predict` could not read some
+of the images, or `track --all` left a stage pending; 2 bad input, no memory or no disk space left,
+a file that cannot be read or written; 3 a file is damaged or does not fit the others; 75 the stage
+was stopped by a signal, or another process works on it: try again; 130 interrupted (Ctrl-C). An
+error of the user's or of the system is reported in one line, without a traceback.
 """
 
 from __future__ import annotations
+
+from nasflow.command import ending
+
+ending.at_once()  # the imports below take up to a second, in which Ctrl-C may come
 
 import contextlib
 import importlib
@@ -18,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.command.arguments import read
-from nasflow.command.commands import COMMANDS
+from nasflow.command.commands import COMMANDS, SNAKEMAKE
 from nasflow.printable import printable
 from nasflow.storage.files import CorruptFile
 from nasflow.storage.interruption import Stopped
@@ -51,23 +56,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after help, the version or a complaint about the arguments.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    name, options = read(arguments)
-    log = options.pop("log", None)
-    given = {key: value for key, value in options.items() if value is not None}
+    with ending.interruptible() as interrupt:
+        try:
+            code = _main(list(sys.argv[1:] if arguments is None else arguments))
+        except SystemExit as end:  # after help, or a complaint about the arguments
+            if end.code or not (error := ending.flush()):
+                raise
+            code = _failed("", ValueError(ending.explained("standard output", error)), None)
+        except BaseException:
+            ending.flush()
+            if not interrupt.came:
+                raise
+            print("nasflow: interrupted", file=sys.stderr)
+            code = ending.INTERRUPTED
+    return ending.INTERRUPTED if interrupt.came and code else code
+
+
+def _main(arguments: list[str]) -> int:
+    """Run one command; Ctrl-C raises KeyboardInterrupt, or another error within an import."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torch would warn about each connection that closes when a run on several machines ends.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    began = time.monotonic()
+    name, log, began = arguments[0] if arguments else "", None, time.monotonic()
+    ending.harden(lasting=name in COMMANDS and COMMANDS[name].group == SNAKEMAKE)
     try:
+        name, options = read(arguments)
+        log = options.pop("log", None)
+        given = {key: value for key, value in options.items() if value is not None}
         _check(log)
         code = _run(name, given, arguments)
-        sys.stdout.flush()
+        if error := ending.flush():
+            raise error
     except tuple(CODES) as error:
         return _failed(name, error, log)
     except BrokenPipeError:  # `nasflow show ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ending.flush()
         return 0
+    except OSError as error:
+        ending.flush()
+        return _failed(name, ValueError(ending.explained(name, error)), log)
     except (MemoryError, RuntimeError) as error:
         return _starved(name, error, log)
     _note(log, f"{name} done in {time.monotonic() - began:.1f} s")
@@ -132,10 +159,11 @@ def _check(log: Path | None) -> None:
 def _note(log: Path | None, line: str) -> None:
     """Append a line to the log file, if there is one."""
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # Of a log that is a link, `_check` has told the user.
-        with contextlib.suppress(ValueError), open(log, "a", opener=opened) as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
+        # Of a log that is a link, `_check` has told the user. A full disk costs a line of the log.
+        with contextlib.suppress(ValueError, OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with open(log, "a", opener=opened) as file:
+                file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
 
 
 if __name__ == "__main__":

@@ -91,9 +91,9 @@ def overview() -> str:
     lines += ["", _examples(FIRST)]
     lines += [
         "",
-        "exit codes: 0 done; 1 an exported network computes something else, or predict could not",
-        "  read some images; 2 bad input; 3 a damaged file; 75 stopped, or another process works",
-        "  on it: try again",
+        "exit codes: 0 done; 1 an exported network computes something else, predict could not read",
+        "  some images, or track could not copy all; 2 bad input; 3 a damaged file; 75 stopped, or",
+        "  another process works on it: try again; 130 interrupted (Ctrl-C)",
     ]
     return "\n".join(lines)
 

@@ -83,6 +83,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "source": {"type": Path, "help": "folder of the stage"},
     "experiment": {"help": "name of the experiment"},
     "uri": {"help": "address of MLflow", "default": "sqlite:///results/mlflow.db"},
+    "port": {"type": int, "help": "port to listen on (default: 5000, or the next free one)"},
     "all": {"type": Path, "help": "copy everything under this folder of results to MLflow"},
 }
 COMPUTE = ("device", "threads")
@@ -243,9 +244,8 @@ COMMANDS: dict[str, Command] = {
         examples=(("nasflow track --all results", "copy all results again"),),
     ),
     "ui": stage(
-        "tracking.command",
-        "show MLflow's pages on http://127.0.0.1:5000",
-        "uri",
+        *("tracking.command", "show MLflow's pages on http://127.0.0.1:5000", "uri", "port"),
+        required=False,
         group=PEOPLE,
     ),
     "prepare": stage("stages.preparation", "read, check and split the images", "config", "out"),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,9 @@ from nasflow.training.batches import Split
 IMAGES = 64  # number of images in the check
 ALLOWED = 1e-4  # largest difference of probabilities; for logits it is times the largest logit
 ONNX = ("onnx", "onnxscript", "onnxruntime")
+# The operators of 2023, which all layers of a network can be written in: onnxruntime reads them
+# since 1.14, together with version 8 of the format (IR).
+OPSET = 18
 CHECK = """
 import sys
 sys.modules["nasflow"] = None  # importing it fails from here on
@@ -48,8 +52,8 @@ save_file({"out": out.contiguous()}, sys.argv[3])
 class Form(Protocol):
     """A function that writes a network in one format."""
 
-    def __call__(self, module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
-        """Write the module.
+    def __call__(self, module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> str:
+        """Write the module, and return what its reader must know besides, or "".
 
         Args:
             module: the network with its normalisation.
@@ -96,13 +100,13 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        FORMS[to][0](module, facts, draft, module.example(2, integers=uint8))
+        note = FORMS[to][0](module, facts, draft, module.example(2, integers=uint8))
         if not _alike(draft, to, trained, module, uint8):
             return 1
         os.replace(draft, out)
     takes = "uint8 0..255" if uint8 else "float32 0..1" + (" or uint8" if to == "python" else "")
     shape = " x ".join(map(str, module.example(1, integers=uint8).shape[1:]))
-    print(f"nasflow: {out}: images (n x {shape}) {takes}, normalised inside")
+    print(f"nasflow: {out}: images (n x {shape}) {takes}, normalised inside{note}")
     return 0
 
 
@@ -133,12 +137,15 @@ def _expected(network: Network, module: Deployable) -> Tensor:
     return logits.softmax(1) if module.probabilities else logits
 
 
-def write_pt2(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
+def write_pt2(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> str:
     """Write for torch.export: `torch.export.load(file).module()(images)` computes the output.
 
     The class names stand in the extra file images.json.
     """
-    torch.export.save(traced(module, like), to, extra_files={NAME: json.dumps(facts)})
+    content = BytesIO()  # torch itself raises no OSError where the disk is full
+    torch.export.save(traced(module, like), content, extra_files={NAME: json.dumps(facts)})
+    write(to, content.getvalue())
+    return ""
 
 
 def run_pt2(file: Path, images: Tensor) -> Tensor:
@@ -148,16 +155,33 @@ def run_pt2(file: Path, images: Tensor) -> Tensor:
     return result
 
 
-def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
+def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> str:
     """Write for ONNX: the input is `images`, the output is `probabilities` or `logits`.
 
-    The class names stand in the metadata.
+    The class names stand in the metadata. The returned note says which versions of ONNX the file
+    needs.
     """
     missing = [name for name in ONNX if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
             f"--to onnx: {', '.join(missing)} not installed; pip install {' '.join(missing)}"
         )
+    import onnx
+
+    model = _onnx_model(module, like)
+    # The least version of the format that this opset allows; torch writes a newer one, which
+    # runtimes of 2023 refuse.
+    model.ir_version = onnx.helper.find_min_ir_version_for(list(model.opset_import))
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input):
+        del part.metadata_props[:]  # of newer formats; torch keeps paths of this machine in it
+    onnx.helper.set_model_props(model, {NAME: json.dumps(facts)})
+    onnx.checker.check_model(model, full_check=True)
+    write(to, model.SerializeToString())
+    return f"; ONNX IR {model.ir_version}, opset {model.opset_import[0].version}"
+
+
+def _onnx_model(module: Deployable, like: Tensor) -> Any:
+    """Trace a network as a message of ONNX, with the operators of the opset OPSET."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with traceable(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -166,12 +190,12 @@ def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor
             (like,),
             input_names=["images"],
             output_names=["probabilities" if module.probabilities else "logits"],
+            opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
-    program.model.metadata_props[NAME] = json.dumps(facts)
-    program.save(to)
+    return program.model_proto
 
 
 def run_onnx(file: Path, images: Tensor) -> Tensor:
@@ -182,11 +206,12 @@ def run_onnx(file: Path, images: Tensor) -> Tensor:
     return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-def write_python(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> None:
+def write_python(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> str:
     """Write a folder with model.py, model.safetensors and images.json."""
     write(to / "model.py", standalone.source(module).encode())
     write(to / "model.safetensors", save(module.state_dict()))
     write_json(to / NAME, {"schema": 1, **facts})
+    return ""
 
 
 def run_python(folder: Path, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import yaml
 
 from nasflow.config.compare import merged
 from nasflow.config.experiment import Experiment
+from nasflow.config.options import source, typed
 from nasflow.config.reading import ConfigError, parse
 from nasflow.place import root
 from nasflow.printable import printable, shown
@@ -47,43 +48,49 @@ def check(*, files: Sequence[Path]) -> None:
     print(f"{', '.join(map(str, files))}: no problem found, experiment {found.experiment}")
 
 
-def experiment(files: Sequence[Path], config: Mapping[str, Any]) -> Experiment:
+def experiment(
+    files: Sequence[Path], config: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> Experiment:
     """Build the experiment that a merged configuration describes.
 
     Args:
         files: the files of the configuration, whose text is checked first.
         config: the values of all files together.
+        given: what Snakemake's option `--config` gives; it is laid over the files.
 
     Returns:
         The experiment.
 
     Raises:
         ConfigError: if there is a problem; its text has one line for each, with the names of the
-            files. A file that the configuration names and that is missing is a problem, too.
+            files, or with `--config` where the value stands there. A file that the configuration
+            names and that is missing is a problem, too.
     """
     _refuse(files)
-    names = ", ".join(printable(str(file)) for file in files)
+    options = typed(given or {})
     try:
-        result = parse(Experiment, config)
+        result = parse(Experiment, merged(config, options))
+        _check_named_files(result)
     except ConfigError as error:
-        raise ConfigError("\n".join(f"{names}: {line}" for line in _lines(error))) from error
-    _check_named_files(result, names)
+        names = ", ".join(printable(str(file)) for file in files)
+        lines = (f"{source(line, options) or names}: {line}" for line in _lines(error))
+        raise ConfigError("\n".join(lines)) from error
     return result
 
 
-def _check_named_files(result: Experiment, names: str) -> None:
+def _check_named_files(result: Experiment) -> None:
     """Raise ConfigError where the network or the split that a configuration names is missing."""
     network = result.base.network
     missing = [network + end for end in CHECKPOINT if network and not Path(network + end).exists()]
     if missing:
         raise ConfigError(
-            f"{names}: base.network: {printable(str(network))}; no checkpoint there,"
+            f"base.network: {printable(str(network))}; no checkpoint there,"
             f" {printable(missing[0])} is missing"
         )
     split = result.data.split
     if split is not None and not Path(split).is_file():
         raise ConfigError(
-            f"{names}: data.split: {printable(split)}; no file there, expected a CSV such as"
+            f"data.split: {printable(split)}; no file there, expected a CSV such as"
             " results/digits/data/split.csv"
         )
 

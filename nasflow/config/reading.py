@@ -77,7 +77,7 @@ def _place(cls: type[Section], error: ErrorDetails) -> list[tuple[int, int]]:
     place = []
     model: Any = cls
     for part in error["loc"]:
-        fields = list(model.model_fields) if _is_section(model) else []
+        fields = list(model.model_fields) if is_section(model) else []
         if part not in fields:
             place.append((0, 0))
             break
@@ -113,35 +113,37 @@ def _field(cls: type[Section], path: Sequence[int | str]) -> Spec:
     """Describe what stands at a path: a section, a key, or an item of a list or mapping."""
     spec = Spec(cls, False, ())
     for part in path:
-        if _is_section(spec.kind):
+        if is_section(spec.kind):
             field = spec.kind.model_fields[part]
-            spec = _spec(field.annotation, field.metadata)
+            spec = spec_of(field.annotation, field.metadata)
         else:
             items = typing.get_args(spec.kind)
-            spec = _spec(
+            spec = spec_of(
                 items[1] if issubclass(typing.get_origin(spec.kind), Mapping) else items[0]
             )
     return spec
 
 
-def _spec(hint: Any, metadata: Sequence[Any] = ()) -> Spec:
+def spec_of(hint: Any, metadata: Sequence[Any] = ()) -> Spec:
+    """Describe what a value with this type hint may be."""
     if typing.get_origin(hint) is Annotated:
         inner, *more = typing.get_args(hint)
         parts = [item for part in more for item in getattr(part, "metadata", [part])]
-        return _spec(inner, [*metadata, *parts])
+        return spec_of(inner, [*metadata, *parts])
     if isinstance(hint, types.UnionType):
         kind = next(k for k in typing.get_args(hint) if k is not type(None))
         return Spec(kind, True, metadata)
     return Spec(hint, False, metadata)
 
 
-def _is_section(kind: Any) -> bool:
+def is_section(kind: Any) -> bool:
+    """Return True where a kind of values is a section, and no scalar, list or mapping."""
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _expected(spec: Spec, raw: Any) -> str:
     """Say what is allowed where `raw` was found."""
-    if _is_section(spec.kind):
+    if is_section(spec.kind):
         return "a mapping of keys"
     if typing.get_origin(spec.kind) is tuple:
         return "a list with at least one value"

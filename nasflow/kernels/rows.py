@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from nasflow.kernels.code_cache import CodeCache
 from nasflow.kernels.maps import Map, widen
 
 Channels = NDArray[np.float32]
@@ -28,10 +29,12 @@ def compiled(function: Any) -> Any:
 
     The compiled function releases the interpreter lock while it runs.
     """
+    result: Any = njit(nogil=True, error_model="numpy")(function)
     try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return njit(nogil=True, error_model="numpy")(function)
+        result._cache = CodeCache(function)  # as `cache=True` does with numba's own cache
+    except (RuntimeError, OSError):  # there is no folder that can be written
+        return result
+    return result
 
 
 @compiled

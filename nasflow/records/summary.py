@@ -83,7 +83,6 @@ def _run_lines(seconds: dict[str, float], folder: Path) -> list[str]:
         f"  seconds        {seconds['pretrain']:.0f} pretraining, {seconds['search']:.0f} search, "
         f"{seconds['final']:.0f} final training",
         f"  files          {folder}/metrics.json and network.*",
-        "  MLflow         nasflow ui, then open http://127.0.0.1:5000 and choose Model training",
     ]
 
 

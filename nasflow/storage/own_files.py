@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # What `nasflow.storage.files.write` names a file until it is complete.
@@ -74,6 +74,21 @@ def own_folder(path: Path) -> bool:
     if not stat.S_ISDIR(mode):
         raise refusal(path)
     return True
+
+
+def obstacle(folders: Iterable[Path]) -> str | None:
+    """Say what stands where a folder of results is or will be made, or return None.
+
+    Args:
+        folders: the folders; those above them are looked at, too.
+
+    Returns:
+        One line about the first file or broken link on the way.
+    """
+    for place in dict.fromkeys(part for one in folders for part in (*reversed(one.parents), one)):
+        if os.path.lexists(place) and not place.is_dir():
+            return f"{place}: no folder; expected a folder, or nothing, at this place; move it away"
+    return None
 
 
 def drafts(folder: Path) -> Iterator[Path]:

@@ -3,6 +3,8 @@ registered."""
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ def track(
     seed: int = 0,
     round: int = 0,
     out: Path | None = None,
-) -> None:
+) -> int:
     """Mirror the records of one stage, or of all stages of a results folder, to MLflow.
 
     Args:
@@ -36,12 +38,16 @@ def track(
         round: its number, for the kind `round`.
         out: the JSON file that takes the facts about the mirrored stage.
 
+    Returns:
+        0; or 1 if a stage of `all` is pending. A pending stage alone is no error, because no search
+        stops for its mirror.
+
     Raises:
-        ValueError: if neither `all` nor both of `source` and `out` are given.
+        ValueError: if neither `all` nor both of `source` and `out` are given, if the folder `all`
+            is missing or holds no finished stage, or if the URI cannot work.
     """
     if all is not None:
-        _track_all(all, uri)
-        return
+        return _track_all(all, uri)
     if source is None or out is None:
         raise ValueError(
             "track: neither --all nor both of --source and --out are given; expected one of the "
@@ -54,21 +60,39 @@ def track(
         where["round"] = round
     facts = getattr(mirror, f"track_{kind}")(source, uri=uri, **where)
     write_json(out, facts)
+    return 0
 
 
-def ui(*, uri: str) -> None:
-    """Serve the pages of MLflow on http://127.0.0.1:5000 until the user interrupts it."""
-    from nasflow.tracking.server import local, pages, serve
+def ui(*, uri: str, port: int | None = None) -> None:
+    """Serve the pages of MLflow on 127.0.0.1 until the user interrupts it.
 
-    for experiment, page in pages(local(uri), "http://127.0.0.1:5000"):
-        print(printable(f"nasflow: {experiment} is shown at {page}"))
-    print("nasflow: to see runs on other pages, choose Model training at the top left", flush=True)
-    serve(uri)
+    Args:
+        uri: the SQLite URI of the database.
+        port: the port to listen on; None takes 5000, or the next one that is free.
+    """
+    from nasflow.tracking.serving import serve
+
+    serve(uri, port)
 
 
-def _track_all(results: Path, uri: str) -> None:
+def _track_all(results: Path, uri: str) -> int:
+    """Mirror all stages, and say what was done; return 1 where something is left to do."""
     from nasflow.tracking import mirror
 
+    if not results.is_dir():
+        raise ValueError(f"--all: {results}; no such folder; expected one such as results")
     places.tell(places.found(results))
-    for name, facts in mirror.track_all(results, uri=uri).items():
+    every = mirror.track_all(results, uri=uri)
+    if not every:
+        raise ValueError(
+            f"--all: {results}; no finished stage there; expected a folder such as results or"
+            " results/digits"
+        )
+    for name, facts in every.items():
         print(printable(f"{facts['status']:9} {name} {facts['error'] or ''}".rstrip()))
+    count = Counter(facts["status"] for facts in every.values())
+    parts = (f"{count[status]} {status}" for status in ("logged", "unchanged", "pending"))
+    print(printable(f"nasflow: {', '.join(parts)}, at {uri}"))
+    if count["pending"]:
+        print("nasflow: what is pending is copied by the same command, later", file=sys.stderr)
+    return int(count["pending"] > 0)

@@ -1,5 +1,5 @@
-"""The MLflow server or database behind a tracking URI: whether it answers, which process may write,
-and how a server is started.
+"""The MLflow server or database behind a tracking URI: whether it answers, and which process may
+write. The module `serving` starts a server.
 
 This module does not import mlflow, which takes seconds: an absent server is noticed before that.
 """
@@ -9,24 +9,24 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import re
 import sqlite3
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import quote
 
 from nasflow.config.tracking import USERINFO, public
-from nasflow.printable import shown
+from nasflow.printable import printable, shown
 from nasflow.storage.files import MIRRORED
 from nasflow.storage.own_files import opened
+from nasflow.tracking.versions import new_database, old_server
 
 SQLITE = "sqlite:///"
-PAGE = "#/experiments/{}/runs?workflowType=machine_learning"
+MAKE = "`nasflow track --all results`"
 TURN = 30.0  # seconds to wait for another writer of nasflow
 ANSWER = 3.0  # seconds to wait for a server or a database at each attempt to read from it
 OWN_TABLES = {"alembic_version", "experiments", "runs"}  # in every database of MLflow
@@ -48,11 +48,18 @@ def database(uri: str) -> Path | None:
 
 
 def check(uri: str) -> None:
-    """Refuse a URI with a user name or a password: the facts of each stage name the URI.
+    """Refuse a URI that cannot work, and one with a user name or a password.
+
+    The facts of each stage name the URI, so that it must hold no secret.
 
     Raises:
-        ValueError: if the URI holds one of them.
+        ValueError: if it is neither the URI of a file nor of a server, or if it holds a secret.
     """
+    if not re.match(r"(sqlite:///|https?://).", uri):
+        scheme = printable(uri.partition(":")[0])  # what stands after it may hold a password
+        raise ValueError(
+            f"tracking.uri: {scheme}:...; expected sqlite:///FILE, http://SERVER or https://SERVER"
+        )
     if without := public(uri):
         raise ValueError(f"tracking.uri: {without}; {USERINFO}")
 
@@ -78,11 +85,13 @@ def absence(uri: str) -> str | None:
         path = database(uri)
         if path is None:
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER):
-                return None
+                pass
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/version", timeout=ANSWER) as answer:
+                return old_server(uri, answer.read(100).decode(errors="replace"))
         if path.exists():
             with closing(sqlite3.connect(path, timeout=ANSWER)) as connection:
                 connection.execute("BEGIN IMMEDIATE")
-                return _foreign(path, connection)
+                return _foreign(path, connection) or new_database(path, connection)
         return None
     except urllib.error.HTTPError as error:
         return f"{uri}: the server answers {error.code}" if error.code >= 500 else None
@@ -90,24 +99,8 @@ def absence(uri: str) -> str | None:
         return f"{uri}: {error}"
 
 
-def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
-    """List the experiments of a local database.
-
-    Args:
-        path: the database.
-        address: the address of the server that shows it, `http://HOST:PORT`.
-
-    Returns:
-        For each experiment its name and the address of the page with its searches.
-    """
-    with closing(_read_only(path)) as connection:
-        rows = connection.execute(
-            "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
-        ).fetchall()
-    return ((name, f"{address}/{PAGE.format(number)}") for name, number in rows)
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a database so that nothing can be written."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=ANSWER, uri=True)
 
 
@@ -121,6 +114,13 @@ def _foreign(path: Path, connection: sqlite3.Connection) -> str | None:
         f"{path}: a database of another program, with tables such as {shown(min(names))}; expected"
         " one of MLflow; name another file"
     )
+
+
+def _empty(path: Path, connection: sqlite3.Connection) -> str | None:
+    """Say that a database has no tables, as a file of 0 bytes."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return None
+    return f"{path}: an empty database; {MAKE} fills it"
 
 
 @contextmanager
@@ -155,52 +155,27 @@ def local(uri: str) -> Path:
     """Return the database of an SQLite URI.
 
     Raises:
-        ValueError: if the URI is that of a server, if there is no database yet, or if it is the
-            database of another program.
+        ValueError: if the URI is that of a server, if there is no database yet, if it is empty or
+            that of another program, or if a newer MLflow made it.
     """
     path = database(uri)
     check(uri)
     if path is None:
         raise ValueError(f"tracking.uri: {uri} is already a server; open it in a browser")
     if not path.exists():
-        raise ValueError(f"{path}: no such database yet; `nasflow track --all results` makes it")
+        raise ValueError(f"{path}: no such database yet; {MAKE} makes it")
     try:
-        with closing(_read_only(path)) as connection:
-            foreign = _foreign(path, connection)
+        with closing(read_only(path)) as connection:
+            problem = (
+                _foreign(path, connection)
+                or new_database(path, connection)
+                or _empty(path, connection)
+            )
     except sqlite3.Error as error:
-        raise ValueError(f"{path}: {error}; expected a database of MLflow") from error
-    if foreign:
-        raise ValueError(foreign)
+        raise ValueError(
+            f"{path}: {error}; expected a database of MLflow; move it away, and make a new one with"
+            f" {MAKE}"
+        ) from error
+    if problem:
+        raise ValueError(problem)
     return path
-
-
-def serve(uri: str, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
-    """Become MLflow's server, which shows a local database as web pages.
-
-    The server has no login, so leave it on the loopback address. To reach it under another name,
-    set MLFLOW_SERVER_ALLOWED_HOSTS=name:port, which MLflow asks for.
-
-    The server runs in the root folder. In the current folder, Python and uvicorn would import
-    modules from the files that lie there, such as a `queue.py`.
-
-    Args:
-        uri: the SQLite URI of the database.
-        host: the address to listen on.
-        port: the port to listen on.
-
-    Raises:
-        ValueError: if there is no database, as `local` says.
-    """
-    path = local(uri).absolute()
-    prepare_environment()
-    options = {
-        "--backend-store-uri": f"{SQLITE}{path}",
-        "--artifacts-destination": str(artifacts(path)),
-        "--host": host,
-        "--port": str(port),
-        "--workers": "1",
-    }
-    words = [word for option in options.items() for word in option]
-    os.environ["PYTHONSAFEPATH"] = "1"  # as -P, for the processes that the server starts
-    os.chdir("/")
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "mlflow", "server", *words])

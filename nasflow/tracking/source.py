@@ -15,6 +15,7 @@ from nasflow.storage import places
 from nasflow.storage.files import read_json
 from nasflow.storage.own_files import content
 
+SEED = "seed_"  # the name of a search's folder is this and a number
 LAYOUT = b"2"  # part of the digest; raise it where names or curves change: all runs are replaced
 # The files of a stage that are mirrored. Of other files in its folder nothing is copied.
 FILES = (
@@ -99,12 +100,17 @@ class Source:
 
 
 def found(results: Path) -> Iterator[Source]:
-    """Yield the finished stages of all searches: those with a status.json, each search in order."""
+    """Yield the finished stages of all searches: those with a status.json, each search in order.
+
+    Args:
+        results: a folder of results, of an experiment, of an algorithm or of a search. The sets of
+            a suite, and copies such as `seed_0_old`, are left out.
+    """
     top = results.absolute()
     for search in places.found(top).searches:
-        if search.parents[2] != top:  # the sets of a suite have no mirror
+        if len(search.relative_to(top).parts) > 3:
             continue
-        place = (search.parent.parent.name, search.parent.name, int(search.name[len("seed_") :]))
+        place = (search.parent.parent.name, search.parent.name, int(search.name[len(SEED) :]))
         yield from found_in(search, *place)
 
 

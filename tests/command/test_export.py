@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cases
+import numpy as np
 import pytest
 import torch
 from places import GOLDEN
 
+import nasflow
 from nasflow.__main__ import main
+from nasflow.architecture import templates
 from nasflow.command import export as module
 from nasflow.data.image_facts import facts_of
 from nasflow.network.deployable import Deployable
@@ -59,6 +63,49 @@ def test_onnx_takes_any_batch_and_carries_its_classes(tmp_path: Path) -> None:
     assert json.loads(kept)["classes"] == ["a", "b", "c"]
     images = torch.rand(5, 1, 8, 8).numpy()
     assert session.run(["probabilities"], {"images": images})[0].shape == (5, 3)
+
+
+# onnxruntime 1.16 of September 2023 reads these at most (its page "Compatibility").
+OLD_IR, OLD_OPSET = 9, 19
+
+
+def test_onnx_says_its_versions_and_holds_no_path_of_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    out = tmp_path / "net.onnx"
+    assert export("--to", "onnx", "--out", out) == 0
+    model = onnx.load(out)
+    (opset,) = model.opset_import
+    assert f"ONNX IR {model.ir_version}, opset {opset.version}" in capsys.readouterr().out
+    assert str(Path(module.__file__).parents[2]).encode() not in out.read_bytes()
+
+
+@pytest.mark.parametrize("uint8", [False, True])
+@pytest.mark.parametrize("name", ["chain7", "airbench", "resnet20", "varied", "morphed"])
+def test_every_layer_leaves_as_onnx_for_the_runtimes_of_three_years(
+    name: str, uint8: bool, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    rng = np.random.default_rng(0)
+    if name in ("varied", "morphed"):
+        network = cases.varied(3) if name == "varied" else cases.network(2, 9)
+    else:
+        network = nasflow.initialise(getattr(templates, name)((2, 9, 9), 5), rng)
+    exported, out = Deployable(network, cases.facts(network)), tmp_path / "net.onnx"
+    module.write_onnx(exported, {}, out, exported.example(2, integers=uint8))
+    onnx.checker.check_model(onnx.load(out), full_check=True)
+    assert onnx.load(out).ir_version <= OLD_IR
+    assert [(one.domain, one.version <= OLD_OPSET) for one in onnx.load(out).opset_import] == [
+        ("", True)
+    ]
+    images = exported.example(5, integers=uint8, seed=1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            module.run_onnx(out, images), exported(images), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(("wrong", "code"), [(0.0, 0), (1e-3, 1), (float("nan"), 1)])

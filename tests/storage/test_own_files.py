@@ -67,3 +67,21 @@ def test_of_a_link_only_the_link_is_removed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("photos")
     own_files.remove(tmp_path / "link")
     assert (tmp_path / "photos/a.jpg").exists() and not (tmp_path / "link").is_symlink()
+
+
+def test_what_stands_in_the_place_of_a_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = Path("results/mine/nasgd/seed_0")
+    assert own_files.obstacle([wanted]) is None
+    wanted.parent.mkdir(parents=True)
+    assert own_files.obstacle([wanted]) is None
+    wanted.write_text("a file")
+    assert own_files.obstacle([Path("results/mine/data"), wanted]) == (
+        f"{wanted}: no folder; expected a folder, or nothing, at this place; move it away"
+    )
+    Path("linked").symlink_to("results")
+    assert own_files.obstacle([Path("linked/mine/data")]) is None
+    Path("dangling").symlink_to("nowhere")
+    assert str(own_files.obstacle([Path("dangling/mine/data")])).startswith("dangling: no folder")

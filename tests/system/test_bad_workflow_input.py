@@ -91,3 +91,24 @@ def test_a_hostile_wildcard_belongs_to_no_rule(target: str, tmp_path: Path) -> N
     result = snakemake(tmp_path, "--", target)
     assert (result.returncode, "MissingRuleException" in result.stdout) == (1, True)
     assert not written(tmp_path)
+
+
+@pytest.mark.workflow
+def test_a_file_in_the_place_of_the_results_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    result = snakemake(tmp_path)
+    assert (result.returncode, "Traceback" in result.stdout) == (2, False), result.stdout
+    assert "nasflow: results: no folder; expected a folder, or nothing" in result.stdout
+    assert (tmp_path / "results").read_text() == "a file"
+
+
+@pytest.mark.workflow
+def test_numbers_inside_of_the_option_config_are_numbers(tmp_path: Path) -> None:
+    """Snakemake 9.27 hands them on as text."""
+    result = snakemake(tmp_path, "--config", "budget={rounds: 2}", "seeds=[1]", "--", "final_model")
+    assert result.returncode == 0, result.stdout
+    assert "results/digits/nasgd/seed_1/" in result.stdout
+    result = snakemake(tmp_path, "--config", "budget={rounds: two}", "--", "final_model")
+    assert result.returncode == 2
+    assert "nasflow: --config: budget.rounds: 'two'; expected a whole number" in result.stdout
+    assert "config.yaml: budget" not in result.stdout

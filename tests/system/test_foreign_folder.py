@@ -1,5 +1,7 @@
 """A folder with files of a stranger, in which the pipeline is started."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -38,6 +40,26 @@ def test_no_rule_and_no_resume_imports_a_module_from_the_current_folder(folder):
         assert (folder / PLAN).exists()
         assert not (folder / "PWNED").exists()
         (folder / PLAN).unlink()
+
+
+def test_a_script_in_the_clone_takes_the_place_of_no_module(tmp_path):
+    """Snakemake puts the folder of its Snakefile on the path of imports; the rules take it off."""
+    clone = tmp_path / "clone"
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in ("workflow", "config", "nasflow"):
+        shutil.copytree(ROOT / name, clone / name, symlinks=True, ignore=skipped)
+    shutil.copy(ROOT / "Snakefile", clone)
+    for name in ("random", "queue", "token", "difflib", "annotated_types", "pydantic", "numpy"):
+        (clone / f"{name}.py").write_text(EVIL)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "snakemake", "--cores", "1", "--dry-run", "--", "report"],
+        cwd=clone,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (clone / "PWNED").exists()
 
 
 def test_a_lock_of_snakemake_that_is_a_link_is_refused_in_one_line(folder):

@@ -22,7 +22,7 @@ from nasflow.data.image_facts import facts_of
 from nasflow.network.deployable import Deployable
 from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint
-from nasflow.tracking import mirror, server
+from nasflow.tracking import mirror, server, serving
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -46,7 +46,8 @@ def mirrors(results: Path) -> Counter[str]:
     """
     command = [sys.executable, "-m", "nasflow", "track", "--all", str(results)]
     done = subprocess.run([*command, "--uri", uri(results)], capture_output=True, text=True)
-    return Counter(line.split()[0] for line in done.stdout.splitlines())
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("nasflow:")]
+    return Counter(line.split()[0] for line in lines)
 
 
 def uri(results: Path) -> str:
@@ -57,7 +58,7 @@ def uri(results: Path) -> str:
 def address(mirrored: tuple[Path, dict[str, str]]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    code = "import sys; from nasflow.tracking import server as t; t.serve(sys.argv[1], port="
+    code = "import sys; from nasflow.tracking import serving as t; t.serve(sys.argv[1], port="
     command = [sys.executable, "-c", f"{code}{port})", uri(mirrored[0])]
     quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     with subprocess.Popen(command, **quiet) as process:
@@ -145,7 +146,7 @@ def test_the_pages_show_the_search_its_round_and_its_network(
         options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
         page = started.chromium.launch(**options).new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
-        (told,) = server.pages(mirrored[0] / "mlflow.db", address)
+        (told,) = serving.pages(mirrored[0] / "mlflow.db", address)
         page.goto(told[1])
         page.get_by_role("link", name="nasgd seed 0").click()
         page.get_by_text("test accuracy with").wait_for()

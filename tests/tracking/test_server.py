@@ -50,6 +50,40 @@ class Server(BaseHTTPRequestHandler):
         pass
 
 
+class Versioned(Server):
+    """A server of another version of MLflow."""
+
+    answer = "2.9.2"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer.encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "old"),
+    [("2.9.2", True), ("1.30.0\n", True), ("3.0.0", False), ("12.1", False), ("<html>", False)],
+)
+def test_an_old_server_is_told_in_one_line(answer: str, old: bool) -> None:
+    with serving(type("Handler", (Versioned,), {"answer": answer})) as where:
+        said = server.absence(where)
+    wanted = (
+        f"{where}: a server of MLflow {answer.strip()}; expected 3.0 or newer; upgrade the server"
+    )
+    assert said == (wanted if old else None)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://me:S3CRET@x/y", "", "sqlite:///", "results", "file:a"]
+)
+def test_a_uri_that_cannot_work_is_refused(uri: str, tmp_path: Path) -> None:
+    for call in (mirror.track_all, lambda _, where: server.local(where)):
+        with pytest.raises(ValueError, match="expected sqlite:///FILE, http://SERVER or") as error:
+            call(tmp_path, uri)
+        assert "S3CRET" not in str(error.value)
+
+
 @pytest.mark.parametrize("trouble", ["closed port", "no answer", "error 500", "hangs later"])
 def test_a_server_that_is_away_costs_seconds_and_no_exception(tmp_path: Path, trouble: str) -> None:
     folder = write_training(tmp_path / "results/digits/nasgd/seed_0/pretrain", "", STARTED, 0.9)
@@ -224,7 +258,7 @@ def test_a_server_takes_and_serves_what_the_files_say(results: Path) -> None:
     search = write_search(results.with_name("source"), rounds=1)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    code = "import sys; from nasflow.tracking import server as t; t.serve(sys.argv[1], port="
+    code = "import sys; from nasflow.tracking import serving as t; t.serve(sys.argv[1], port="
     command = [sys.executable, "-c", f"{code}{port})", uri(results)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as served:
         try:
@@ -243,21 +277,3 @@ def test_a_server_takes_and_serves_what_the_files_say(results: Path) -> None:
             served.terminate()
     shutil.copy(results / "mlflow.db", results / "copy.db")
     assert content(f"sqlite:///{results / 'copy.db'}") == over_http
-
-
-def test_the_server_takes_no_module_from_the_current_folder(
-    results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server imports what lies in its folder, so it starts in another one, with whole paths."""
-    calls: list[Any] = []
-    monkeypatch.chdir(results.parent)
-    monkeypatch.setenv("PYTHONSAFEPATH", "")
-    monkeypatch.setattr(server.os, "chdir", lambda path: calls.append(str(path)))
-    monkeypatch.setattr(server.os, "execv", lambda _, words: calls.append(words))
-    server.serve("sqlite:///results/mlflow.db")
-    folder, words = calls
-    assert folder == "/"
-    assert words[1:5] == ["-P", "-m", "mlflow", "server"]
-    assert f"sqlite:///{results / 'mlflow.db'}" in words
-    assert str(results / "mlartifacts") in words
-    assert server.os.environ["PYTHONSAFEPATH"] == "1"

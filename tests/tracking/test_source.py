@@ -36,3 +36,18 @@ def test_linked_searches_are_mirrored_and_copies_are_not(tmp_path: Path) -> None
     search.parents[1].rename(tmp_path / "store/moved")
     search.parents[1].symlink_to(tmp_path / "store/moved")
     assert [stage.key for stage in source.found(results)] == keys
+
+
+def test_a_folder_of_an_experiment_or_a_search_works_too_and_copies_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    results = tmp_path / "results"
+    search = write_search(results, rounds=1)
+    shutil.copytree(search, search.with_name("seed_0_old"))
+    shutil.copytree(search / "search/round_1", search / "search/round_1_bak")
+    keys = [one.key for one in source.found(results)]
+    assert len(keys) == 3
+    for folder in (results / "digits", results / "digits/nasgd", search):
+        assert [one.key for one in source.found(folder)] == keys
+    assert list(source.found(search / "search")) == []
+    assert list(source.found(tmp_path / "none")) == []

@@ -23,7 +23,10 @@ ROOT = os.path.abspath(f"{workflow.current_basedir}/../..")
 sys.path.insert(0, ROOT)
 import nasflow
 
-sys.path.remove(ROOT)
+# Snakemake has put the folders of its Snakefiles there, too; that of the clone's is ROOT. Processes
+# that Snakemake starts (`python -m snakemake` of a cluster job) get no current folder either.
+sys.path[:] = [place for place in sys.path if place not in (ROOT, f"{ROOT}/workflow")]
+os.environ.update(PYTHONSAFEPATH="1")
 
 from nasflow.config import files as config_file
 from nasflow.config.compare import FILES as COMPARISON
@@ -39,6 +42,8 @@ from nasflow.data.listing import listing
 from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
+from nasflow.storage.own_files import obstacle
+from nasflow.tracking.advice import advice
 
 # Raise a stage's number when its program computes other results than before: Snakemake notices a
 # changed command line, but not a changed program. The results of that stage and of all stages after
@@ -63,7 +68,8 @@ VERSIONS = {
 def experiment(files):
     """Read and validate the configuration; on errors print one line for each and exit with 2."""
     try:
-        return config_file.experiment([file for file in map(Path, files) if file.is_file()], config)
+        there = [file for file in map(Path, files) if file.is_file()]
+        return config_file.experiment(there, config, workflow.config_settings.config)
     except ConfigError as error:
         lines = (f"nasflow: {printable(line)}" for line in str(error).split("\n"))
         print(*lines, sep="\n", file=sys.stderr)
@@ -80,6 +86,10 @@ PLAN = f"{SEARCH}/search/plan.json"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 SETS = EXPERIMENT.suite.sets
 GPU = int(EXPERIMENT.device.startswith("cuda"))
+
+if blocked := obstacle(map(Path, (f"{RESULTS}/data", *SEARCHES))):
+    print(f"nasflow: {printable(blocked)}", file=sys.stderr)
+    sys.exit(2)
 
 
 wildcard_constraints:
