@@ -89,12 +89,28 @@ def load_splits(data: Data) -> Splits:
         ValueError: if the input is unusable; the message is one line.
     """
     found = _read(data)
-    parts = _drawn(found, data) if data.split is None else _told(found, data.split)
+    parts = divided(found, data)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
     (train, y, _), (validation, y_k, _), (test, y_test, _) = parts
     return Splits(
         data.source, found.classes, train, y, validation, y_k, test, y_test, names, found.modes
     )
+
+
+def divided(found: Source, data: Data) -> tuple[Labelled, Labelled, Labelled]:
+    """Split a source as the configuration says it.
+
+    Args:
+        found: the images, labels and names of the source.
+        data: the section `data` of the configuration.
+
+    Returns:
+        The train, validation and test images.
+
+    Raises:
+        ValueError: if a part would have no image, or if `data.split` does not fit the images.
+    """
+    return _drawn(found, data) if data.split is None else _told(found, data.split)
 
 
 def describe(splits: Splits) -> dict[str, Any]:

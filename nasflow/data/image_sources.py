@@ -11,7 +11,7 @@ a ValueError of one line.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 PARTS = ("train", "test")
+KEYS = {part: f"data.{part}" for part in ("train", "validation", "test")}
 
 
 class Labelled(NamedTuple):
@@ -140,15 +141,8 @@ def from_disk(
     Raises:
         ValueError: if files or labels are unusable, or if a class of another part is not in train.
     """
-    reader = encoded.folder if source == "folder" else encoded.parquet
-    where = f"data.train: '{train}'"
-    parts = {"train": reader(train, "data.train")}
-    labels = {"train": whole(parts["train"].labels, parts["train"].names, where)}
-    classes = check_classes(labels["train"], parts["train"].classes, where)
-    for part, path in (("validation", validation), ("test", test)):
-        if path is not None:
-            parts[part] = reader(path, f"data.{part}")
-            labels[part] = renumbered(parts[part], classes, f"data.{part}: '{path}'")
+    paths = {"train": train, "validation": validation, "test": test}
+    parts, labels, classes = described(source, paths)
     names = [name for part in parts.values() for name in part.names]
     contents = [content for part in parts.values() for content in part.contents]
     images, modes = pictures.decoded(names, contents, size)
@@ -158,6 +152,38 @@ def from_disk(
         found[part] = Labelled(images[rows], own, tuple(names[rows]))
         start += len(own)
     return Source(found["train"], found.get("validation"), found.get("test"), classes, modes)
+
+
+def described(
+    source: str, paths: Mapping[str, str | None], keys: Mapping[str, str] = KEYS
+) -> tuple[dict[str, encoded.Encoded], dict[str, Labels], tuple[str, ...]]:
+    """Find the pictures and the labels of all parts on disk, without decoding a picture.
+
+    Args:
+        source: `folder` or `parquet`.
+        paths: the path of each part (train, validation, test), or None where there is none.
+        keys: the key of the configuration that names each path, for messages.
+
+    Returns:
+        The pictures of each part, their labels, which are numbered as in train, and the classes.
+
+    Raises:
+        ValueError: if files or labels are unusable, or if a class of another part is not in train.
+    """
+    reader = encoded.folder if source == "folder" else encoded.parquet
+    parts: dict[str, encoded.Encoded] = {}
+    labels: dict[str, Labels] = {}
+    classes: tuple[str, ...] = ()
+    for part, path in paths.items():
+        if path is None:
+            continue
+        parts[part], where = reader(path, keys[part]), f"{keys[part]}: '{path}'"
+        if part == "train":
+            labels[part] = whole(parts[part].labels, parts[part].names, where)
+            classes = check_classes(labels[part], parts[part].classes, where)
+        else:
+            labels[part] = renumbered(parts[part], classes, where)
+    return parts, labels, classes
 
 
 def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:
