@@ -50,9 +50,10 @@ def fitted(section: S, name: str, train: int, validation: int) -> tuple[S, list[
             continue
         # The shards of a batch are equal parts of it.
         sizes[key] = images - images % shards if images >= shards else images
-        lines.append(
-            f"{name}.{key}: {size} is lowered to {sizes[key]}, as there are {images} images"
-        )
+        if getattr(section, "epochs", None) != 0.0:  # without an epoch there is no batch
+            lines.append(
+                f"{name}.{key}: {size}; lowered to {sizes[key]}, as {images} images are there"
+            )
     if wrong:
         raise ValueError("\n".join(wrong))
     return section.model_copy(update=sizes) if sizes else section, lines

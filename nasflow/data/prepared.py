@@ -18,6 +18,8 @@ from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.made import recorded
 
+WHOLE = "NASFLOW_EXPERIMENT"  # the workflow gives its stages the whole configuration there, as JSON
+
 
 def problems(experiment: Experiment, folder: Path) -> list[str]:
     """List what a changed configuration asks for and the prepared images do not allow.

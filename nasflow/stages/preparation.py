@@ -13,12 +13,10 @@ from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
 from nasflow.data import inventory, split_file
 from nasflow.data.listing import listing
-from nasflow.data.prepared import lowered
+from nasflow.data.prepared import WHOLE, lowered
 from nasflow.network.network import compile_kernels
 from nasflow.storage.made import beside, kept, made, recorded, write_made_data
 from nasflow.storage.splits import read_facts, write_splits
-
-EXPERIMENT = "NASFLOW_EXPERIMENT"  # the workflow puts the whole configuration there, as JSON
 
 
 def prepare(*, config: str, out: Path) -> None:
@@ -41,11 +39,10 @@ def prepare(*, config: str, out: Path) -> None:
     for line in inventory.lines(found) if found else ():
         print(f"nasflow: data: {line}", file=sys.stderr)
     compile_kernels()
-    if whole := os.environ.get(EXPERIMENT):
+    if whole := os.environ.get(WHOLE):
         counts = read_facts(out)["counts"]
         experiment = parse(Experiment, json.loads(whole))
-        for line in lowered(experiment, sum(counts["train"]), sum(counts["validation"])):
-            print(f"nasflow: {line}", file=sys.stderr)
+        lowered(experiment, sum(counts["train"]), sum(counts["validation"]))
 
 
 def _listed(section: Data, out: Path) -> bool:

@@ -158,7 +158,7 @@ def _run(task: Task, start: Checkpoint, setting: Setting, device: str, keeper: A
 
 def _fitting(task: Task, train: int, validation: int) -> Task:
     """Lower the batch sizes of a round to the number of images."""
-    search = fitting(task.sections.search, "search", train, validation)
+    search = fitting(task.sections.search, "search", train, validation, task.number == 1)
     sections = task.sections._replace(search=search)
     return task._replace(sections=sections, search=sections.of(task.algorithm))
 

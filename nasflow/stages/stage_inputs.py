@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ def stage(device: str) -> Iterator[str]:
         yield own
 
 
-def fitting(own: S, name: str, train: int, validation: int) -> S:
+def fitting(own: S, name: str, train: int, validation: int, told: bool = True) -> S:
     """Lower the batch sizes of a section to the number of images, and print what was lowered.
 
     Args:
@@ -81,11 +82,12 @@ def fitting(own: S, name: str, train: int, validation: int) -> S:
         name: its name.
         train: the number of training images.
         validation: the number of validation images.
+        told: whether anything is printed.
 
     Raises:
         ValueError: if a size above its default exceeds the number of images; it names the key.
     """
     found, lines = fitted(own, name, train, validation)
-    for line in lines:
+    for line in lines if told and os.environ.get("RANK", "0") == "0" else ():
         print(f"nasflow: {line}", file=sys.stderr)
     return found

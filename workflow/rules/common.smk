@@ -42,6 +42,7 @@ from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
 
+
 def experiment(files):
     """Read and validate the configuration; on errors print one line for each and exit with 2.
 

@@ -11,6 +11,7 @@ beside the old ones and replaces them when they are complete (`nasflow.storage.m
 from snakemake.jobs import Job
 
 from nasflow.config.kinds import FIXED
+from nasflow.data.prepared import WHOLE
 from nasflow.storage.made import KEEP, differs, made
 
 MAIN = workflow.is_main_process
@@ -43,8 +44,9 @@ async def _after_job(self, *arguments, error=False, **options):
 
 Job.remove_existing_output, Job.postprocess = _keep_existing_output, _after_job
 
+BEGUN = []  # not empty as soon as jobs may run
 if MAIN:
-    os.environ["NASFLOW_EXPERIMENT"] = json.dumps(plain(EXPERIMENT))
+    os.environ[WHOLE] = json.dumps(plain(EXPERIMENT))
 
 
 def keep_what_is_there():
@@ -54,6 +56,7 @@ def keep_what_is_there():
     stages to run (--force, --forcerun, --forceall), they compute.
     """
     if MAIN:
+        BEGUN.append(True)
         chosen = workflow.dag_settings
         forced = chosen.forceall or chosen.forcetargets or chosen.forcerun
         os.environ[KEEP] = "" if forced else "1"
@@ -73,7 +76,9 @@ def again(name):
         output = expand([f"{file}" for file in getattr(rules, name).output], **wildcards)
         why = _why(name, output, wildcards) if MAIN else ""
         if why and not workflow.dag.forcefiles.issuperset(output):
-            print(f"nasflow: {os.path.dirname(output[0])}: {why}; {name} runs again", file=sys.stderr)
+            print(
+                f"nasflow: {os.path.dirname(output[0])}: {why}; {name} runs again", file=sys.stderr
+            )
             workflow.dag.forcefiles.update(output)
         return []
 
@@ -84,7 +89,8 @@ def _why(name, output, wildcards):
     """Say why a stage must run again although Snakemake may not notice; "" where it need not."""
     missing = [file for file in output if not os.path.lexists(file)]
     if missing:
-        return f"{os.path.basename(missing[0])} is missing" if _begun(name, output, wildcards) else ""
+        found = not BEGUN and _was_there(name, output, wildcards)
+        return f"{os.path.basename(missing[0])} is missing" if found else ""
     if name not in MADE_FROM:
         return ""
     config, inputs, record = MADE_FROM[name]
@@ -93,7 +99,7 @@ def _why(name, output, wildcards):
     return differs(Path(record), made(name, config(wildcards), inputs))
 
 
-def _begun(name, output, wildcards):
+def _was_there(name, output, wildcards):
     """Return True where a stage was finished once, as its other files or later stages show."""
     if name == "prepare" and pictures(wildcards) is None:
         return False  # what is missing cannot be made again
