@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipeline import AFTER, RESULTS, SEARCH, edit, files_in, jobs, planned, snakemake
+from pipeline import AFTER, SEARCH, edit, files_in, jobs, planned, snakemake
 
 from nasflow.records.verify import verify
 
