@@ -148,9 +148,9 @@ COMMANDS: dict[str, Command] = {
         ),
     ),
     "check": Command(
-        "report each problem of a configuration in one line",
+        "report each problem of a configuration and of its pictures in one line",
         (argument("files", type=Path, nargs="+", help="files as for Snakemake's --configfile"),),
-        "nasflow.config.files",
+        "nasflow.command.checking",
         examples=(("nasflow check leaves/config.yaml", "before anything runs"),),
     ),
     "show": Command(

@@ -76,8 +76,8 @@ def shape(found: Survey, minutes: float) -> Shape:
         size = min(roomy, max(8, min(height, width)))
         height = width = size
     held = found.images if found.test else round(0.8 * found.images)
-    validation = max(1, round(0.1 * held))
-    train = held - validation
+    validation = found.counts.get("validation", max(1, round(0.1 * held)))
+    train = found.counts.get("train", held - validation)
     batch = BATCH if train >= LARGE else SMALL_BATCH
     while batch > 8 and train // batch < 10:
         batch //= 2

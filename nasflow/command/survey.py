@@ -1,21 +1,21 @@
-"""A quick look at images before `prepare`: how many there are, of which classes and sizes.
+"""A look at images before `prepare`: how many there are, of which classes and sizes.
 
-Only the headers of image files are read, and only of a sample where there are many. Whether every
-image can be decoded is checked later, by `prepare`.
+Only the headers of image files are read. Whether every image can be decoded is checked later, by
+`prepare`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.data import encoded
-from nasflow.data.picture import header
+from nasflow.config.data import Data
+from nasflow.config.kinds import Source
+from nasflow.data.rehearsal import rehearse
 
-LOOKED_AT = 2000  # most headers that are read, of evenly spaced files
+OPTIONS = {"train": "--train", "validation": "data.validation", "test": "--test"}
 # Of each built-in source: training images, test images (0: none of its own), (height, width,
 # channels), and classes.
 KNOWN: dict[str, tuple[int, int, tuple[int, int, int], int]] = {
@@ -34,8 +34,9 @@ class Survey(NamedTuple):
         images: number of images given for training.
         test: number of images given for testing; 0 where there is no own test set.
         size: height, width and channels of the median image.
-        uniform: whether all images of the sample have that size.
+        uniform: whether all images that were looked at have that size, once upright.
         classes: number of training images of each class.
+        counts: number of images in each split that `prepare` would make.
     """
 
     images: int
@@ -43,6 +44,7 @@ class Survey(NamedTuple):
     size: tuple[int, int, int]
     uniform: bool
     classes: dict[str, int]
+    counts: dict[str, int] = {}  # noqa: RUF012
 
 
 def survey(source: str, train: Path | None, test: Path | None) -> Survey:
@@ -54,7 +56,9 @@ def survey(source: str, train: Path | None, test: Path | None) -> Survey:
         test: own test images, or None.
 
     Raises:
-        ValueError: if there are no images, or one of the sample cannot be read.
+        ValueError: if `prepare` would refuse the images: there are none, the header of one cannot
+            be read, there are fewer than two classes, a class of the test images is not in train,
+            or there are too few images to hold some out.
     """
     if source in KNOWN:
         images, tested, size, classes = KNOWN[source]
@@ -62,38 +66,29 @@ def survey(source: str, train: Path | None, test: Path | None) -> Survey:
             images, tested, size, True, {str(c): images // classes for c in range(classes)}
         )
     assert train is not None
-    found = _read(source, train, "--train")
-    tested = len(_read(source, test, "--test").names) if test is not None else 0
-    sizes = [
-        _size(found, int(i))
-        for i in np.unique(np.linspace(0, len(found.names) - 1, LOOKED_AT).astype(int))
-    ]
-    height, width = (int(v) for v in np.median(np.array(sizes)[:, :2], axis=0))
-    uniform = len({size[:2] for size in sizes}) == 1
-    deepest = max(size[2] for size in sizes)
-    return Survey(len(found.names), tested, (height, width, deepest), uniform, _classes(found))
+    data = Data(source=Source(source), train=str(train), test=str(test) if test else None)
+    found = rehearse(data, OPTIONS)
+    sizes = np.array([header[1:] for header in found.headers])
+    height, width = (int(v) for v in np.median(sizes[:, :2], axis=0))
+    uniform = len(np.unique(sizes[:, :2], axis=0)) == 1
+    counts = np.bincount(found.labels["train"], minlength=len(found.classes)).tolist()
+    return Survey(
+        len(found.labels["train"]),
+        len(found.labels.get("test", ())),
+        (height, width, int(sizes[:, 2].max())),
+        uniform,
+        dict(zip(found.classes, counts, strict=True)),
+        found.counts,
+    )
 
 
-def _read(source: str, path: Path, key: str) -> encoded.Encoded:
-    found = {"folder": encoded.folder, "parquet": encoded.parquet}[source](str(path), key)
-    if not found.names:
-        raise ValueError(f"{key}: '{path}' has no images; expected some of each class")
-    return found
-
-
-def _classes(found: encoded.Encoded) -> dict[str, int]:
-    counts = Counter(found.labels.tolist())
-    most = max(len(found.names), len(found.classes or ()))
-    wrong = next((label for label in counts if not 0 <= label < most), None)
-    if wrong is not None:
-        raise ValueError(
-            f"{found.names[found.labels.tolist().index(wrong)]}: label {wrong}; expected 0 to "
-            f"{most - 1}, since every class needs an image; number the classes from 0"
-        )
-    names = found.classes or tuple(map(str, range(int(found.labels.max()) + 1)))
-    return {name: counts[label] for label, name in enumerate(names)}
-
-
-def _size(found: encoded.Encoded, index: int) -> tuple[int, int, int]:
-    """Height, width and channels of an image, as its header says."""
-    return header(found.names[index], found.contents[index])
+def counted(data: Data) -> dict[str, int]:
+    """Count the images of each split of a built-in source, as `prepare` splits it."""
+    images, tested, _, _ = KNOWN[data.source]
+    train = images if tested else images - round(data.test_fraction * images)
+    validation = round(data.validation_fraction * train)
+    return {
+        "train": train - validation,
+        "validation": validation,
+        "test": tested or images - train,
+    }

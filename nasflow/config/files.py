@@ -1,13 +1,14 @@
 """Configuration files: what is wrong with their text, and which experiment they describe.
 
-`nasflow check FILE ...` prints one line for each problem. The workflow makes the same checks after
-Snakemake has read the files. A file that Snakemake cannot read makes Snakemake itself end, with
-exit code 1.
+`nasflow check FILE ...` prints one line for each problem. It also looks at the pictures
+(`nasflow.command.checking`). The workflow makes the same checks of the files after Snakemake has
+read them. A file that Snakemake cannot read makes Snakemake itself end, with exit code 1.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,28 @@ def check(*, files: Sequence[Path]) -> None:
     Raises:
         ConfigError: if there is a problem; its text has one line for each of them.
     """
+    accept(files, read(files))
+
+
+def read(files: Sequence[Path]) -> Experiment:
+    """Read files as Snakemake would read them with `--configfile FILE ...`.
+
+    Args:
+        files: YAML or JSON files; later ones override earlier ones, and all override the defaults.
+
+    Raises:
+        ConfigError: if there is a problem; its text has one line for each of them.
+    """
     together: dict[str, Any] = {}
     every = [DEFAULT, *files] if DEFAULT.exists() else files
     _refuse(every)
     for file in every:
         together = merged(together, _load(file))
-    found = experiment(every, together)
+    return experiment(every, together)
+
+
+def accept(files: Sequence[Path], found: Experiment) -> None:
+    """Print that the files have no problem."""
     print(f"{', '.join(map(str, files))}: no problem found, experiment {found.experiment}")
 
 
@@ -79,7 +96,11 @@ def experiment(
 
 
 def _check_named_files(result: Experiment) -> None:
-    """Raise ConfigError where the network or the split that a configuration names is missing."""
+    """Raise ConfigError where the network or the split that a configuration names is not usable.
+
+    It must be there, and it must not be a file that the experiment writes itself, also where a link
+    leads there: a stage would replace its own input.
+    """
     network = result.base.network
     missing = [network + end for end in CHECKPOINT if network and not Path(network + end).exists()]
     if missing:
@@ -93,6 +114,13 @@ def _check_named_files(result: Experiment) -> None:
             f"data.split: {printable(split)}; no file there, expected a CSV such as"
             " results/digits/data/split.csv"
         )
+    own = Path("results") / result.experiment
+    for key, path, folder in (("data.split", split, own / "data"), ("base.network", network, own)):
+        if path and Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents:
+            raise ConfigError(
+                f"{key}: {printable(path)}; a file that experiment {result.experiment}"
+                " writes itself; expected one of another experiment, or a copy elsewhere"
+            )
 
 
 def problems(file: Path) -> list[str]:

@@ -104,7 +104,12 @@ class Search(Training):
         Equal.STEPS,
         "what siblings get alike: steps, counted FLOPs, or seconds (measured; results then vary)",
     )
-    validation_batch_size: int = key(32, "validation images per step (S_Y)", low=1, high=65536)
+    validation_batch_size: int = key(
+        32,
+        "validation images per step (S_Y); 32 or less is lowered to the number of images",
+        low=1,
+        high=65536,
+    )
     validation: Validation = choice(
         Validation.PAIRED, "the same Y_k (and X_k) for all siblings, or their own (the paper's)"
     )

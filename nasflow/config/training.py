@@ -20,7 +20,12 @@ def _weight_decay(default: float) -> Any:
 class Training(Section):
     """What every stage says about the training of its networks."""
 
-    batch_size: int = key(64, "training images per step (S_X)", low=2, high=65536)
+    batch_size: int = key(
+        64,
+        "training images per step (S_X); 64 or less is lowered to the number of images",
+        low=2,
+        high=65536,
+    )
     optimizer: Optimizer = choice(
         Optimizer.HEAVY_BALL,
         "heavy_ball is the rule of D.1, sgd has Nesterov momentum, muon orthogonalises its steps",

@@ -92,14 +92,30 @@ def load_splits(data: Data) -> Splits:
         ValueError: if the input is unusable; the message is one line.
     """
     found = _read(data)
-    found = in_memory(found, data.size) if isinstance(found, Source) else found
-    parts = _drawn(found, data) if data.split is None else _told(found, data.split)
+    listed = in_memory(found, data.size) if isinstance(found, Source) else found
+    parts = divided(listed, data)
     names = {split: part.names for split, part in zip(split_file.SPLITS, parts, strict=True)}
-    images, modes = found.decoded(np.concatenate([part.rows for part in parts]))
+    images, modes = listed.decoded(np.concatenate([part.rows for part in parts]))
     ends = np.cumsum([len(part.rows) for part in parts])
     train, validation, test = np.split(images, ends[:2])  # views: nothing is copied
     y, y_k, y_test = (part.labels for part in parts)
     return Splits(data.source, found.classes, train, y, validation, y_k, test, y_test, names, modes)
+
+
+def divided(found: Listed, data: Data) -> tuple[Part, Part, Part]:
+    """Split a source as the configuration says it.
+
+    Args:
+        found: the labels and names of the source.
+        data: the section `data` of the configuration.
+
+    Returns:
+        The train, validation and test images.
+
+    Raises:
+        ValueError: if a part would have no image, or if `data.split` does not fit the images.
+    """
+    return _drawn(found, data) if data.split is None else _told(found, data.split)
 
 
 def describe(splits: Splits) -> dict[str, Any]:

@@ -12,7 +12,7 @@ a ValueError of one line.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data import encoded, pictures
-from nasflow.data.labels import check_classes, check_spelled, renumbered, whole
+from nasflow.data.labels import Labels, check_classes, check_spelled, renumbered, whole
 from nasflow.data.listed import Labelled as Labelled
 from nasflow.data.listed import Listed, Part, Rows
 from nasflow.data.listed import Source as Source
@@ -37,6 +37,7 @@ TORCHVISION = {
     "svhn": "SVHN",
 }
 PARTS = ("train", "test")
+KEYS = {part: f"data.{part}" for part in ("train", "validation", "test")}
 
 
 def digits() -> Source:
@@ -112,18 +113,24 @@ def from_disk(
     Raises:
         ValueError: if files or labels are unusable, or if a class of another part is not in train.
     """
-    reader = encoded.folder if source == "folder" else encoded.parquet
-    where = f"data.train: '{train}'"
-    parts = {"train": reader(train, "data.train")}
-    labels = {"train": whole(parts["train"].labels, parts["train"].names, where)}
-    check_spelled(parts["train"], where)
-    classes = check_classes(labels["train"], parts["train"].classes, where)
-    for part, path in (("validation", validation), ("test", test)):
-        if path is not None:
-            parts[part] = reader(path, f"data.{part}")
-            labels[part] = renumbered(
-                parts[part], parts["train"], classes, f"data.{part}: '{path}'"
-            )
+    paths = {"train": train, "validation": validation, "test": test}
+    return listed(*described(source, paths), size)
+
+
+def listed(
+    parts: Mapping[str, encoded.Encoded],
+    labels: Mapping[str, Labels],
+    classes: tuple[str, ...],
+    size: int | None,
+) -> Listed:
+    """Join the parts that `described` has found.
+
+    Args:
+        parts: the pictures of each part.
+        labels: their labels, numbered as in train.
+        classes: the names of the classes.
+        size: the width and height in pixels to which pictures are resized, or None to keep them.
+    """
     found, start = {}, 0
     for part, own in labels.items():
         rows = np.arange(start, start + len(own))
@@ -138,6 +145,39 @@ def from_disk(
         return pictures.decoded(names, contents, size, places)
 
     return Listed(found["train"], found.get("validation"), found.get("test"), classes, decoded)
+
+
+def described(
+    source: str, paths: Mapping[str, str | None], keys: Mapping[str, str] = KEYS
+) -> tuple[dict[str, encoded.Encoded], dict[str, Labels], tuple[str, ...]]:
+    """Find the pictures and the labels of all parts on disk, without decoding a picture.
+
+    Args:
+        source: `folder` or `parquet`.
+        paths: the path of each part (train, validation, test), or None where there is none.
+        keys: the key of the configuration that names each path, for messages.
+
+    Returns:
+        The pictures of each part, their labels, which are numbered as in train, and the classes.
+
+    Raises:
+        ValueError: if files or labels are unusable, or if a class of another part is not in train.
+    """
+    reader = encoded.folder if source == "folder" else encoded.parquet
+    parts: dict[str, encoded.Encoded] = {}
+    labels: dict[str, Labels] = {}
+    classes: tuple[str, ...] = ()
+    for part, path in paths.items():
+        if path is None:
+            continue
+        parts[part], where = reader(path, keys[part]), f"{keys[part]}: '{path}'"
+        if part == "train":
+            labels[part] = whole(parts[part].labels, parts[part].names, where)
+            check_spelled(parts[part], where)
+            classes = check_classes(labels[part], parts[part].classes, where)
+        else:
+            labels[part] = renumbered(parts[part], parts["train"], classes, where)
+    return parts, labels, classes
 
 
 def labelled(images: npt.NDArray[Any], labels: npt.NDArray[Any], where: str) -> Labelled:

@@ -23,6 +23,7 @@ from nasflow.records.findings import Findings
 from nasflow.records.search_files import check_search
 from nasflow.storage.files import MIRRORED, read_json, read_page
 from nasflow.storage.folders import Kind, below
+from nasflow.storage.made import MADE_DATA
 from nasflow.storage.places import Found, found, tell
 from nasflow.storage.splits import SPLITS, read_split
 
@@ -98,6 +99,8 @@ def _data(findings: Findings, folder: Path) -> None:
         for name in SPLITS:
             file = folder / f"{name}.safetensors"
             findings.read(file, lambda path: read_split(path.parent, path.stem, "cpu"))
+        if os.path.lexists(folder / MADE_DATA):
+            findings.read(folder / MADE_DATA, read_json)
         named = facts.get("files", {}) if isinstance(facts, dict) else {}
         for name in named.keys() - {f"{split}.safetensors" for split in SPLITS}:
             findings.whole(folder / name, named[name])

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nasflow.config.batch_sizes import fitted_experiment
 from nasflow.config.experiment import Experiment
 from nasflow.data.datasets import FRACTIONS, Splits, describe, stratified
 from nasflow.randomness import generator
-from nasflow.stages.stage_inputs import check_batch
 from nasflow.training.batches import Split
 
 
@@ -41,7 +41,8 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
         The training and validation images, and the facts about them.
 
     Raises:
-        ValueError: if the arrays do not fit each other, or a batch is larger than its split.
+        ValueError: if the arrays do not fit each other, or a batch size above its
+            default is larger than its split.
     """
     pixels, data = as_pixels(images), experiment.data
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
@@ -61,7 +62,7 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
         Split(torch.from_numpy(part), torch.from_numpy(own), mean, std).to(experiment.device)
         for part, own in parts[:2]
     )
-    _check_batches(experiment, len(train), len(validation))
+    fitted_experiment(experiment, len(train), len(validation))
     return Images(train, validation, facts)
 
 
@@ -78,11 +79,3 @@ def as_pixels(images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
             "(n, height, width, channels), 0 to 255"
         )
     return np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[..., None])
-
-
-def _check_batches(experiment: Experiment, images: int, held: int) -> None:
-    search = experiment.search
-    check_batch("pretrain.batch_size", experiment.pretrain.batch_size, images)
-    check_batch("search.batch_size", search.batch_size, images)
-    check_batch("search.validation_batch_size", search.validation_batch_size, held)
-    check_batch("final.batch_size", experiment.final.batch_size, images)

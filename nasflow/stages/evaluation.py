@@ -16,6 +16,7 @@ from nasflow.search.status import size
 from nasflow.stages.stage_inputs import section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
+from nasflow.storage.made import beside
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
@@ -80,12 +81,13 @@ def evaluate(
         "seconds": _seconds(before, found, final, taken),
     }
     text = summary_text(metrics, found, facts, trained.architecture, out.parent)
-    files = {
-        "predictions.parquet": write_table(out.with_name("predictions.parquet"), tested.rows),
-        "summary.txt": write(out.with_name("summary.txt"), text.encode()),
-        NAME: write_json(out.with_name(NAME), {"schema": 1, **image_facts(facts)}),
-    }
-    write_json(out, metrics | {"files": files})
+    with beside(out.parent, out.name) as new:
+        files = {
+            "predictions.parquet": write_table(new / "predictions.parquet", tested.rows),
+            "summary.txt": write(new / "summary.txt", text.encode()),
+            NAME: write_json(new / NAME, {"schema": 1, **image_facts(facts)}),
+        }
+        write_json(new / out.name, metrics | {"files": files})
 
 
 def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tested:

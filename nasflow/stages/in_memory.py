@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nasflow.config.batch_sizes import fitted_experiment
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import PARTICLES, Algorithm
 from nasflow.config.reading import parse
@@ -155,6 +156,7 @@ def run_search(
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment = parse(Experiment, given)
     found = split_arrays(images, labels, experiment)
+    experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
     task = Task(experiment, Algorithm(named), found, seed, threads, progress)
     with one_thread():
         began = time.monotonic()

@@ -25,10 +25,11 @@ from nasflow.search.recipe import LAST, Begin, Sections, entering, round_functio
 from nasflow.search.round import Round, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
+from nasflow.stages.stage_inputs import fitting, section, sections_of, stage
 from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
+from nasflow.storage.made import MADE, beside, kept, made
 from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_split
 from nasflow.storage.tables import write_table
@@ -98,19 +99,23 @@ def search_round(
         threads: threads of this process.
     """
     task = _task(config, algorithm, budget, seed, round)
+    wanted = made("search_round", config, _inputs(data, parent), **task.names)
+    if kept(out / "status.json", wanted):
+        return
     with stage(device) as device:
         began = time.monotonic()
         train, validation = (read_split(data, s, device) for s in ("train", "validation"))
-        _check(task, train, validation)
         before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
         identity = _identity(task, data, parent)
+        task = _fitting(task, len(train), len(validation))
         with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
             start = read_checkpoint(parent)
             begin = Begin(task.number, start.k, before, keeper.earlier)
             setting = _setting(task, begin, train, validation, threads, ranks)
             result = _run(task, start, setting, device, keeper)
             if ranks.first:
-                _write(result, task, before, len(train), out, keeper, began)
+                with beside(out, "status.json") as new:
+                    _write(result, task, before, len(train), new, keeper, began, wanted)
     for trouble in _troubles(result, task, len(train)) if ranks.first else ():
         print(f"nasflow: {task.title}: {trouble}", file=sys.stderr)
 
@@ -151,16 +156,23 @@ def _run(task: Task, start: Checkpoint, setting: Setting, device: str, keeper: A
         return round_function(task.algorithm)(network, start.k, setting, show, keeper)
 
 
-def _check(task: Task, train: Split, validation: Split) -> None:
-    check_batch("search.batch_size", task.search.batch_size, len(train))
-    check_batch("search.validation_batch_size", task.search.validation_batch_size, len(validation))
+def _fitting(task: Task, train: int, validation: int) -> Task:
+    """Lower the batch sizes of a round to the number of images."""
+    search = fitting(task.sections.search, "search", train, validation, task.number == 1)
+    sections = task.sections._replace(search=search)
+    return task._replace(sections=sections, search=sections.of(task.algorithm))
 
 
 def _identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
     """Return what the result depends on."""
     sections = {name: plain(part) for name, part in task.sections._asdict().items()}
-    read = inputs(data / "data.json", paths(parent)[-1])
+    read = inputs(*_inputs(data, parent))
     return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
+
+
+def _inputs(data: Path, parent: Path) -> list[Path]:
+    """Return the records that hold the sha256 of what a round reads."""
+    return [data / "data.json", paths(parent)[-1]]
 
 
 def _write(
@@ -171,6 +183,7 @@ def _write(
     out: Path,
     keeper: Attempt,
     began: float,
+    made_from: dict[str, Any],
 ) -> None:
     """Write the tables, the winner and, last, the status."""
     tables = {
@@ -189,7 +202,7 @@ def _write(
         networks = len(result.architectures)
         totals["needed"] = seconds_needed(task.search, networks, result.steps, taken)
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
-    status |= {"seconds": taken, "started": keeper.started}
+    status |= {"seconds": taken, "started": keeper.started, MADE: made_from}
     write_json(out / "status.json", status | {"machine": keeper.machine, "files": files})
 
 

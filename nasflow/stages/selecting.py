@@ -13,6 +13,7 @@ from nasflow.search.budget import finished
 from nasflow.search.ends import SearchEnd
 from nasflow.search.status import no_search
 from nasflow.storage.files import read_json, write_json
+from nasflow.storage.made import beside
 from nasflow.storage.manifest import copy_checkpoint
 
 LINEAGE = (
@@ -49,7 +50,6 @@ def select_winner(
     statuses = [read_json(folder / "status.json") for folder in rounds]
     budget = parse(Budget, read_json(plan), "budget")
     last = rounds[-1] / "winner" if rounds else pretrain.with_name("network")
-    copy_checkpoint(last, out)
     before = read_json(pretrain)
     totals = statuses[-1]["totals"] if rounds else no_search(before)
     summary = {
@@ -64,4 +64,6 @@ def select_winner(
         "fingerprint": (statuses[-1] if rounds else before)["fingerprint"],
         "lineage": [{key: status[key] for key in LINEAGE} for status in statuses],
     }
-    write_json(out.with_name("summary.json"), summary)
+    with beside(out.parent, "summary.json") as new:
+        copy_checkpoint(last, new / out.name)
+        write_json(new / "summary.json", summary)

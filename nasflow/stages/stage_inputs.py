@@ -1,12 +1,15 @@
-"""What a stage is given: its sections, its device, and batches that the images allow."""
+"""What a stage is given: its sections, its device, and batch sizes that the images allow."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from nasflow.config.batch_sizes import fitted
 from nasflow.config.reading import parse
 from nasflow.config.section import Section
 from nasflow.network.network import compile_kernels
@@ -71,16 +74,20 @@ def stage(device: str) -> Iterator[str]:
         yield own
 
 
-def check_batch(key: str, size: int, images: int) -> None:
-    """Refuse a batch that is larger than the images allow.
+def fitting(own: S, name: str, train: int, validation: int, told: bool = True) -> S:
+    """Lower the batch sizes of a section to the number of images, and print what was lowered.
 
     Args:
-        key: the key of the configuration that sets the size, such as `search.batch_size`.
-        size: images per batch.
-        images: the number of images that there are.
+        own: the section pretrain, search or final.
+        name: its name.
+        train: the number of training images.
+        validation: the number of validation images.
+        told: whether anything is printed.
 
     Raises:
-        ValueError: if `size` exceeds `images`; it names the key.
+        ValueError: if a size above its default exceeds the number of images; it names the key.
     """
-    if size > images:
-        raise ValueError(f"{key}: {size}; expected at most the {images} images there are")
+    found, lines = fitted(own, name, train, validation)
+    for line in lines if told and os.environ.get("RANK", "0") == "0" else ():
+        print(f"nasflow: {line}", file=sys.stderr)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nasflow.config.base import Base
 from nasflow.config.compare import algorithm_of
@@ -18,10 +18,11 @@ from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import check_batch, section, sections_of, stage
+from nasflow.stages.stage_inputs import fitting, section, sections_of, stage
 from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
+from nasflow.storage.made import MADE, beside, kept, made
 from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
@@ -40,6 +41,7 @@ class Task(NamedTuple):
         base: the section `base`, on which the pretraining depends, too; None in final training.
         manifests: the files that the network and the images come from.
         spent: what pretraining and search took of a total budget; None without such a budget.
+        made: what the result is made from, as the record of the stage says it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Task(NamedTuple):
     base: Base | None
     manifests: Sequence[Path]
     spent: Spent | None
+    made: dict[str, Any]
 
 
 def pretrain(
@@ -67,19 +70,22 @@ def pretrain(
     """
     sections = sections_of(config)
     base = section(Base, sections, "base")
+    start = Path(base.network) if base.network and algorithm_of(algorithm) not in FIXED else None
+    manifests = [data / "data.json", *([paths(start)[-1]] if start else [])]
+    wanted = made("pretrain", config, manifests, algorithm=algorithm, seed=seed)
+    if kept(out.with_name("status.json"), wanted):
+        return
     facts = read_facts(data)
     image, classes = (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
-    manifests = [data / "data.json"]
-    if base.network is None or algorithm_of(algorithm) in FIXED:
+    if start is None:
         images = read_split(data, "train", "cpu").chunk(0, IMAGES)[0]
         method = algorithm_of(algorithm)
         network = first_network(method, base, image, classes, seed, images)
     else:
-        network = read_checkpoint(Path(base.network)).network
-        manifests.append(paths(Path(base.network))[-1])
-        _check_fits(network, image, classes, base.network)
+        network = read_checkpoint(start).network
+        _check_fits(network, image, classes, str(start))
     own, augment = section(Pretrain, sections, "pretrain"), section(Augment, sections, "augment")
-    task = Task("pretrain", network, own, augment, base, manifests, None)
+    task = Task("pretrain", network, own, augment, base, manifests, None, wanted)
     _train_stage(task, data, seed, out, device, threads)
 
 
@@ -101,22 +107,25 @@ def final_train(
     """
     sections = sections_of(config)
     final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
-    spent = None
+    manifests, spent = [data / "data.json", paths(parent)[-1]], None
     if final.total_epochs is not None or final.total_seconds is not None:
         spent = Spent(**read_json(parent.with_name("summary.json"))["spent"])
-    network, manifests = read_checkpoint(parent).network, [data / "data.json", paths(parent)[-1]]
-    task = Task("final", network, final, augment, None, manifests, spent)
+    wanted = made("final_train", config, manifests, seed=seed)
+    if kept(out.with_name("status.json"), wanted):
+        return
+    network = read_checkpoint(parent).network
+    task = Task("final", network, final, augment, None, manifests, spent, wanted)
     _train_stage(task, data, seed, out, device, threads)
 
 
 def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
     with stage(device) as device:
-        began, own = time.monotonic(), task.section
+        began = time.monotonic()
         train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
         images = len(train_split)
+        own = fitting(task.section, task.name, images, len(validation))
         if isinstance(own, Final) and own.use_validation:
             images += len(validation)
-        check_batch(f"{task.name}.batch_size", own.batch_size, images)
         lasts = length(own, images, task.network.architecture.flops, task.spent)
         with attempt(out.parent, _identity(task, lasts, seed), device) as keeper:
             with progress(f"{task.name} seed {seed}") as show:
@@ -129,7 +138,8 @@ def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, thre
                     keeper,
                     elapsed=lambda: keeper.seconds,
                 )
-            _write(trained, task, seed, out, keeper, began)
+            with beside(out.parent, "status.json") as new:
+                _write(trained, task, seed, new / out.name, keeper, began)
 
 
 def _identity(task: Task, lasts: object, seed: int) -> dict[str, object]:
@@ -157,6 +167,7 @@ def _write(
         "seconds": time.monotonic() - began + keeper.earlier,
         "started": keeper.started,
         "machine": keeper.machine,
+        MADE: task.made,
         "files": {"history.parquet": history, f"{out.name}.json": manifest},
     }
     write_json(out.with_name("status.json"), status)

@@ -1,9 +1,10 @@
 """An attempt is one run of a stage. It goes on from the state that an earlier attempt has kept.
 
 An attempt is the only writer of its stage, and it keeps its own state from time to time. The state
-lies in the folder `.resume` in the stage's folder. Snakemake is not told about it, because it
-deletes the declared files of a job that failed. The state is removed when the stage succeeds. It is
-removed without being used when it belongs to other inputs, another configuration or another STATE.
+lies in the folder `.resume` in the stage's folder. Snakemake is not told about it,
+because it knows only the files of finished stages. The state is removed when the stage succeeds. It
+is removed without being used when it belongs to other inputs, another configuration or another
+STATE.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -68,12 +69,15 @@ def test_narrow_pictures_are_read_too(
 
 
 def test_more_pixels_than_pillow_allows_are_read_without_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    Image.new("L", (15_000, 12_000), 77).save(tmp_path / "one/a.jpg", quality=10)
+    Image.new("L", (15_000, 12_000), 77).save(tmp_path / "large.jpg", quality=10)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for index in range(6):
+            os.link(tmp_path / "large.jpg", tmp_path / name / f"{index}.jpg")
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = pictures.decode(["a"], [tmp_path / "one/a.jpg"], SIZE)
+        found = pictures.decode(["a"], [tmp_path / "large.jpg"], SIZE)
         assert survey("folder", tmp_path, None).size == (12_000, 15_000, 1)
     assert found.shape == (1, SIZE, SIZE, 1) and np.abs(found.astype(int) - 77).max() <= 1
     assert before == Image.MAX_IMAGE_PIXELS

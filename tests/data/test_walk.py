@@ -24,7 +24,7 @@ LITTER = (
 LITTERED = ("@eaDir", "__MACOSX", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found", "#recycle")
 
 
-def folder(top: Path, count: int = 3) -> Path:
+def folder(top: Path, count: int = 6) -> Path:
     for label in ("one", "zero"):
         for index, image in enumerate(noise(count)):
             save_png(top / label / f"{index:03}.png", image)
@@ -48,7 +48,7 @@ def seen(top: Path) -> list[str]:
 def test_litter_is_seen_by_nobody(place: str, tmp_path: Path) -> None:
     top = folder(tmp_path / "photos")
     before, names = listing(data(top)), seen(top)
-    assert len(names) == 6
+    assert len(names) == 12
     for name in LITTER:
         (top / place / name).write_text("x")
         (top / place / f".{name}").symlink_to("/nowhere")
@@ -67,7 +67,7 @@ def test_notes_and_pipes_beside_the_class_folders_are_seen_by_nobody(tmp_path: P
     assert (listing(data(top)), seen(top)) == (before, names)
     os.mkfifo(top / "pipe")
     assert listing(data(top)) == before
-    assert len(encoded.folder(str(top), "data.train").names) == 6
+    assert len(encoded.folder(str(top), "data.train").names) == 12
 
 
 def test_a_class_folder_behind_a_link_is_as_good_as_a_folder(tmp_path: Path) -> None:

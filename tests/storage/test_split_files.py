@@ -58,7 +58,7 @@ for name in ("a", "b"):
         noise.save(f"photos/{name}/{i}.png")
 before = peak()
 section = {"source": "folder", "train": "photos", "size": 1024}
-preparation._write(preparation.parse(preparation.Data, section, "data"), Path("out"))
+preparation._write(preparation.parse(preparation.Data, section, "data"), {}, Path("out"))
 assert "torch" not in sys.modules
 print(peak() - before)
 """

@@ -199,6 +199,7 @@ def test_hostile_folders_and_files_run_nothing(folder: Path, capfd: Any) -> None
     assert {path.name for path in (folder / "new").iterdir()} == {
         *(f"{part}.safetensors" for part in ("train", "validation", "test")),
         "data.json",
+        "made.json",
         "split.csv",
     }
     shutil.rmtree(folder / "new")

@@ -63,6 +63,7 @@ COVERED_BY = {
     "config.search": "config/test_experiment.py",
     "config.section": "config/test_reading.py",
     "config.training": "config/test_experiment.py",
+    "config.versions": "storage/test_made.py",
     "data.labels": "data/test_image_sources.py",
     "data.listed": "data/test_image_sources.py",
     "kernels.batch_norm_kernels": "kernels/test_batch_norm.py",

@@ -38,38 +38,27 @@ from nasflow.config.reading import ConfigError
 from nasflow.config.section import plain
 from nasflow.config.suite import FILES as SUITE
 from nasflow.config.suite import experiment_name
+from nasflow.config.versions import VERSIONS
 from nasflow.data.listing import listing
+from nasflow.data.prepared import problems
 from nasflow.printable import printable
 from nasflow.search.budget import finished, rounds_wanted
 from nasflow.storage.lock import Held, take
 from nasflow.storage.own_files import obstacle
 from nasflow.tracking.advice import advice
 
-# Raise a stage's number when its program computes other results than before: Snakemake notices a
-# changed command line, but not a changed program. The results of that stage and of all stages after
-# it are then computed again. A new column of a table is no other result: old tables are translated
-# when they are read.
-VERSIONS = {
-    "prepare": 2,
-    "pretrain": 6,
-    "plan": 1,
-    "search_round": 9,
-    "select_winner": 3,
-    "final_train": 7,
-    "evaluate": 5,
-    "track": 2,
-    "compare": 4,
-    "report": 2,
-    "sitting": 1,
-    "suite": 1,
-}
-
 
 def experiment(files):
-    """Read and validate the configuration; on errors print one line for each and exit with 2."""
+    """Read and validate the configuration; on errors print one line for each and exit with 2.
+
+    What the images that are prepared do not allow is an error, too.
+    """
+    files = [file for file in map(Path, files) if file.is_file()]
     try:
-        there = [file for file in map(Path, files) if file.is_file()]
-        return config_file.experiment(there, config, workflow.config_settings.config)
+        found = config_file.experiment(files, config, workflow.config_settings.config)
+        if lines := problems(found, Path(f"results/{found.experiment}/data")):
+            raise ConfigError("\n".join(f"{', '.join(map(str, files))}: {line}" for line in lines))
+        return found
     except ConfigError as error:
         lines = (f"nasflow: {printable(line)}" for line in str(error).split("\n"))
         print(*lines, sep="\n", file=sys.stderr)

@@ -2,6 +2,7 @@
 # 50,000 of them would be checked by Snakemake one by one.
 rule prepare:
     input:
+        again("prepare"),
         split=EXPERIMENT.data.split or [],
     output:
         train=f"{RESULTS}/data/train.safetensors",

@@ -1,5 +1,6 @@
 rule final_train:
     input:
+        again("final_train"),
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
@@ -38,6 +39,7 @@ rule final_train:
 
 rule evaluate:
     input:
+        again("evaluate"),
         test=rules.prepare.output.test,
         data=rules.prepare.output.data,
         network=rules.final_train.output.network,

@@ -1,5 +1,6 @@
 rule pretrain:
     input:
+        again("pretrain"),
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
@@ -36,6 +37,8 @@ rule pretrain:
 
 
 rule plan:
+    input:
+        again("plan"),
     output:
         plan=PLAN,
     log:
@@ -60,6 +63,7 @@ rule plan:
 # they were, since it does not check the jobs that depend on a job which is about to run.
 checkpoint search_round:
     input:
+        again("search_round"),
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
@@ -105,6 +109,7 @@ checkpoint search_round:
 # its files are bit for bit identical, nothing after it runs again.
 rule select_winner:
     input:
+        again("select_winner"),
         rounds=ancient(rounds),
         winner=last_winner,
         pretrain=ancient(f"{SEARCH}/pretrain/status.json"),

@@ -1,0 +1,92 @@
+"""What can be refused before any work, because the prepared images are there.
+
+The workflow asks before it runs anything, and the stage `prepare` asks when it has written the
+images. So a batch size that the images do not allow costs neither a pretraining nor a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nasflow.config.batch_sizes import fitted_experiment
+from nasflow.config.compare import names as ablations
+from nasflow.config.experiment import Experiment
+from nasflow.config.section import plain
+from nasflow.data.listing import listing
+from nasflow.search.budget import rounds_wanted
+from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.made import recorded
+
+WHOLE = "NASFLOW_EXPERIMENT"  # the workflow gives its stages the whole configuration there, as JSON
+
+
+def problems(experiment: Experiment, folder: Path) -> list[str]:
+    """List what a changed configuration asks for and the prepared images do not allow.
+
+    Args:
+        experiment: the configuration.
+        folder: the folder of the prepared images. Where there are none yet, or where they will be
+            prepared again, there is no problem to be known.
+
+    Returns:
+        One line for each problem.
+    """
+    record = folder / "data.json"
+    if not record.is_file():
+        return []
+    made = recorded(record)
+    before, now = made["config"] if made else None, plain(experiment.data)
+    if isinstance(before, dict) and before != now:
+        return [] if listing(experiment.data) else list(_gone(before, now, record))
+    try:
+        counts = read_json(record)["counts"]
+        train, validation = (sum(counts[part]) for part in ("train", "validation"))
+    except (CorruptFile, LookupError):  # a stage that needs the record reports it
+        return []
+    try:
+        lowered(experiment, train, validation)
+    except ValueError as error:
+        return str(error).split("\n")
+    return []
+
+
+def lowered(experiment: Experiment, train: int, validation: int) -> list[str]:
+    """Check the batch sizes of all algorithms and ablations.
+
+    Args:
+        experiment: the configuration.
+        train: the number of training images.
+        validation: the number of validation images.
+
+    Returns:
+        One line for each batch size that a stage will lower to the number of images.
+
+    Raises:
+        ValueError: if a batch size is not allowed, with one line for each.
+    """
+    told: dict[str, None] = {}
+    wrong: dict[str, None] = {}
+    for name in (*experiment.algorithms, *ablations(experiment.compare)):
+        own = experiment.variant(name)
+        if not rounds_wanted(name, own.budget):
+            own = own.model_copy(
+                update={"search": type(own.search)(batch_size=2, validation_batch_size=1)}
+            )
+        try:
+            told |= dict.fromkeys(fitted_experiment(own, train, validation)[1])
+        except ValueError as error:
+            wrong |= dict.fromkeys(str(error).split("\n"))
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return list(told)
+
+
+def _gone(before: Mapping[str, object], now: Mapping[str, object], record: Path) -> Iterator[str]:
+    """Yield a line for each changed key, where the pictures cannot be prepared again."""
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
+            yield (
+                f"data.{key}: {now.get(key)}; expected {before.get(key)}, with which {record} was "
+                "made, since the pictures are no longer there; put back this value or the pictures"
+            )

@@ -1,0 +1,136 @@
+"""Finished work is kept: what a failed job leaves alone, and what is made again.
+
+Snakemake deletes the files of a stage before its job starts. When the job fails, Snakemake writes
+the new parameters into its notes. So a refused picture or a typo would cost a finished search.
+The flag `update` of an output keeps the file, but not the notes: after a failure, Snakemake 9.27
+takes the old file for one of the new parameters, and its copy has a new time. So two methods of
+Snakemake's jobs are replaced here, for the rules of this workflow only. A stage writes its files
+beside the old ones and replaces them when they are complete (`nasflow.storage.made.beside`).
+"""
+
+from snakemake.jobs import Job
+
+from nasflow.config.kinds import FIXED
+from nasflow.data.prepared import WHOLE
+from nasflow.storage.made import KEEP, differs, made
+
+MAIN = workflow.is_main_process
+_remove_existing_output, _postprocess = Job.remove_existing_output, Job.postprocess
+
+
+def _is_own(job):
+    """Return True for a job of this workflow, and False for one of a workflow that includes it."""
+    return os.path.dirname(os.path.abspath(str(job.rule.snakefile))) == f"{ROOT}/workflow/rules"
+
+
+async def _keep_existing_output(self):
+    """Delete the logs only, before a job runs."""
+    if not _is_own(self):
+        await _remove_existing_output(self)
+        return
+    for file in self.log:
+        await file.remove(remove_non_empty_dir=False)
+
+
+async def _after_job(self, *arguments, error=False, **options):
+    """After a failed job, leave its files and Snakemake's notes about them as they were before."""
+    if not error or not _is_own(self):
+        await _postprocess(self, *arguments, error=error, **options)
+        return
+    notes = self.dag.workflow.persistence
+    for file in self.output:
+        notes._unmark_incomplete(notes._get_key(file))
+
+
+Job.remove_existing_output, Job.postprocess = _keep_existing_output, _after_job
+
+BEGUN = []  # not empty as soon as jobs may run
+if MAIN:
+    os.environ[WHOLE] = json.dumps(plain(EXPERIMENT))
+
+
+def keep_what_is_there():
+    """Let a stage end at once where Snakemake starts it although nothing has changed for it.
+
+    The stages inherit the variable, which `nasflow.storage.made.kept` reads. Where the user forces
+    stages to run (--force, --forcerun, --forceall), they compute.
+    """
+    if MAIN:
+        BEGUN.append(True)
+        chosen = workflow.dag_settings
+        forced = chosen.forceall or chosen.forcetargets or chosen.forcerun
+        os.environ[KEEP] = "" if forced else "1"
+
+
+def again(name):
+    """Make a rule run again where its files are not those that the configuration asks for.
+
+    Args:
+        name: the name of the rule.
+
+    Returns:
+        An input function that gives no file. Snakemake calls it when it builds the graph of jobs.
+    """
+
+    def function(wildcards):
+        output = expand([f"{file}" for file in getattr(rules, name).output], **wildcards)
+        why = _why(name, output, wildcards) if MAIN else ""
+        if why and not workflow.dag.forcefiles.issuperset(output):
+            print(
+                f"nasflow: {os.path.dirname(output[0])}: {why}; {name} runs again", file=sys.stderr
+            )
+            workflow.dag.forcefiles.update(output)
+        return []
+
+    return function
+
+
+def _why(name, output, wildcards):
+    """Say why a stage must run again although Snakemake may not notice; "" where it need not."""
+    missing = [file for file in output if not os.path.lexists(file)]
+    if missing:
+        found = not BEGUN and _was_there(name, output, wildcards)
+        return f"{os.path.basename(missing[0])} is missing" if found else ""
+    if name not in MADE_FROM:
+        return ""
+    config, inputs, record = MADE_FROM[name]
+    inputs = [Path(file) for file in inputs(wildcards)]
+    record = next(file for file in output if os.path.basename(file) == record)
+    return differs(Path(record), made(name, config(wildcards), inputs))
+
+
+def _was_there(name, output, wildcards):
+    """Return True where a stage was finished once, as its other files or later stages show."""
+    if name == "prepare" and pictures(wildcards) is None:
+        return False  # what is missing cannot be made again
+    if any(map(os.path.lexists, output)):
+        return True
+    searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
+    found = ("pretrain/status.json", "search/summary.json", "final/status.json")
+    return any(os.path.exists(f"{search}/{file}") for search in searches for file in found)
+
+
+def _pretrain_inputs(wildcards):
+    """The records of what a pretraining reads: the images, and the network at base.network."""
+    chosen = EXPERIMENT.base.network and algorithm_of(wildcards.algorithm) not in FIXED
+    return [f"{RESULTS}/data/data.json", *(START[-1:] if chosen else [])]
+
+
+def _round_inputs(wildcards):
+    """The records of what a round reads: the images and its parent."""
+    return [f"{RESULTS}/data/data.json", parent(wildcards)[-1]]
+
+
+def _final_inputs(wildcards):
+    """The records of what the final training reads: the images and the winner of the search."""
+    return [f"{RESULTS}/data/data.json", *expand(f"{SEARCH}/search/winner.json", **wildcards)]
+
+
+# For each stage that says what it was made from: its part of the configuration, the records that
+# hold the sha256 of its inputs, and its own record.
+MADE_FROM = {
+    "prepare": (section("data"), lambda wildcards: [], "data.json"),
+    "pretrain": (sections("base", "pretrain", "augment"), _pretrain_inputs, "status.json"),
+    "search_round": (search_sections, _round_inputs, "status.json"),
+    "final_train": (sections("final", "augment"), _final_inputs, "status.json"),
+}
