@@ -117,6 +117,7 @@ class Journal:
 
     def _undo(self, line: dict[str, Any]) -> None:
         if Path(line["to"]).exists() and not Path(line["from"]).exists():
+            Path(line["from"]).parent.mkdir(exist_ok=True)  # its removal is undone, too
             os.rename(line["to"], line["from"])
             if line["old"]:
                 self._link(line["old"], line["to"])

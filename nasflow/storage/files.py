@@ -54,12 +54,17 @@ def write(path: Path, *content: bytes | memoryview) -> str:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
     return digest.hexdigest()
+
+
+def sync(folder: Path) -> None:
+    """Write the entries of a folder to the disk, so that a power cut undoes no renaming in it."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def write_json(path: Path, data: Any) -> str:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.config.versions import VERSIONS
-from nasflow.storage.files import CorruptFile, read_json, write_json
+from nasflow.storage.files import CorruptFile, read_json, sync, write_json
 from nasflow.storage.manifest import facts, paths
 from nasflow.storage.own_files import opened, own_folder, remove
 
@@ -142,16 +142,22 @@ def beside(folder: Path, record: str) -> Iterator[Path]:
     new.mkdir(parents=True)
     try:
         yield new
-        (folder / record).unlink(missing_ok=True)
-        for file in sorted(new.iterdir(), key=lambda file: file.name == record):
-            os.replace(file, folder / file.name)
+        _take_place(new, folder, record)
     finally:
         remove(new)
-    place = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)
+
+
+def _take_place(new: Path, folder: Path, record: str) -> None:
+    """Move the files of a stage to their places, in an order that a power cut does not change."""
+    if (folder / record).exists():
+        (folder / record).unlink()
+        sync(folder)
+    for file in sorted(new.iterdir()):
+        if file.name != record:
+            os.replace(file, folder / file.name)
+    sync(folder)
+    os.replace(new / record, folder / record)
+    sync(folder)
 
 
 @lru_cache(maxsize=100_000)
