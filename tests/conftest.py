@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from nasflow.config.compare import FILES as COMPARISON
 from nasflow.storage.files import write, write_json, write_page
 
 torch.set_num_threads(1)  # small operations on two threads are many times slower
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts programs in the background so, and the processes of the tests would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,18 @@ from nasflow.__main__ import main
 from nasflow.tracking import serving
 
 
-def ui(*words: str) -> subprocess.Popen[str]:
+@contextmanager
+def ui(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `nasflow ui`; a test that fails does not wait for its end."""
     command = [sys.executable, "-m", "nasflow", "ui", *words]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.terminate()
 
 
 def test_another_port_is_taken_told_and_given_back(results: Path) -> None:
