@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow.command.survey import counted
+from nasflow.command.survey import KNOWN, counted
 from nasflow.config import files as config_file
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Source
 from nasflow.config.reading import ConfigError
 from nasflow.data.listing import listing
-from nasflow.data.prepared import lowered, problems
+from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.data.rehearsal import check_sizes, rehearse
 from nasflow.printable import printable
 
@@ -51,7 +51,7 @@ def _of_pictures(experiment: Experiment) -> list[str]:
     if experiment.suite.sets:
         return []  # the sets have sections `data` of their own
     if data.source not in OWN:
-        counts = counted(data)
+        counts, side = counted(data), min(KNOWN[data.source][2][:2])
     elif (folder / "data.json").is_file() and listing(data) is None:
         if wrong := problems(experiment, folder):
             raise ValueError("\n".join(wrong))
@@ -60,5 +60,6 @@ def _of_pictures(experiment: Experiment) -> list[str]:
         rehearsal = rehearse(data)
         if data.size is None:
             check_sizes(rehearsal.headers)
-        counts = rehearsal.counts
+        counts, side = rehearsal.counts, min(rehearsal.headers[0][1:3])
+    check_pools(experiment, data.size or side)
     return lowered(experiment, counts["train"], counts["validation"])

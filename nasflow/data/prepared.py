@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nasflow.config.batch_sizes import fitted_experiment
+from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.experiment import Experiment
+from nasflow.config.kinds import FIXED
 from nasflow.config.section import plain
 from nasflow.data.listing import listing
 from nasflow.search.budget import rounds_wanted
@@ -40,15 +43,52 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     if isinstance(before, dict) and before != now:
         return [] if listing(experiment.data) else list(_gone(before, now, record))
     try:
-        counts = read_json(record)["counts"]
-        train, validation = (sum(counts[part]) for part in ("train", "validation"))
+        facts = read_json(record)
+        check_prepared(experiment, facts)
     except (CorruptFile, LookupError):  # a stage that needs the record reports it
         return []
-    try:
-        lowered(experiment, train, validation)
     except ValueError as error:
         return str(error).split("\n")
     return []
+
+
+def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
+    """Compare a configuration with the facts about the prepared images.
+
+    Args:
+        experiment: the configuration.
+        facts: the content of data.json.
+
+    Raises:
+        ValueError: if the images do not allow what it asks for, with one line for each problem.
+    """
+    train, validation = (sum(facts["counts"][part]) for part in ("train", "validation"))
+    check_pools(experiment, min(facts["height"], facts["width"]))
+    lowered(experiment, train, validation)
+
+
+def check_pools(experiment: Experiment, side: int) -> None:
+    """Check that no base network halves the images more often than their size allows.
+
+    Templates leave out pools for which an image is too small, and a checkpoint is what it is.
+
+    Args:
+        experiment: the configuration.
+        side: the shorter side of the images in pixels.
+
+    Raises:
+        ValueError: if base.widths has too many entries; the message is one line.
+    """
+    most = side.bit_length()  # a pool stands between two convolutions, and halves the side
+    for name in (*experiment.algorithms, *ablations(experiment.compare)):
+        base = experiment.variant(name).base
+        chosen = base.network or base.portfolio or algorithm_of(name) in FIXED
+        if not chosen and len(base.widths) > most:
+            raise ValueError(
+                f"base.widths: {len(base.widths)} convolutions with {len(base.widths) - 1} pools;"
+                f" expected at most {most} for images of {side} pixels per side; remove some, or"
+                " set a larger data.size"
+            )
 
 
 def lowered(experiment: Experiment, train: int, validation: int) -> list[str]:

@@ -17,7 +17,7 @@ from nasflow.config.reading import parse
 from nasflow.data import inventory, split_file
 from nasflow.data.datasets import describe, load_splits
 from nasflow.data.listing import listing
-from nasflow.data.prepared import WHOLE, lowered
+from nasflow.data.prepared import WHOLE, check_prepared
 from nasflow.storage.files import read_json
 from nasflow.storage.made import beside, kept, made, recorded, write_made_data
 from nasflow.storage.split_files import write_splits
@@ -34,7 +34,8 @@ def prepare(*, config: str, out: Path) -> None:
         out: folder to write.
 
     Raises:
-        ValueError: if the input is unusable, or if a batch size is larger than the images allow.
+        ValueError: if the input is unusable, or if the images do not allow a batch size or the
+            base network.
     """
     section, wanted = parse(Data, json.loads(config), "data"), made("prepare", config)
     if not (_listed(section, out) and kept(out / "data.json", wanted)):
@@ -43,9 +44,7 @@ def prepare(*, config: str, out: Path) -> None:
 
     compile_kernels()
     if whole := os.environ.get(WHOLE):
-        counts = read_json(out / "data.json")["counts"]
-        experiment = parse(Experiment, json.loads(whole))
-        lowered(experiment, sum(counts["train"]), sum(counts["validation"]))
+        check_prepared(parse(Experiment, json.loads(whole)), read_json(out / "data.json"))
 
 
 def _listed(section: Data, out: Path) -> bool:

@@ -31,6 +31,7 @@ def photos(folder: Path, **classes: int) -> None:
         ({"a": 20, "b": 20}, {}, "", "no problem found"),
         ({"a": 8, "b": 8}, {}, "", "search.validation_batch_size: 32; lowered to 1"),
         ({"a": 20, "b": 20}, {}, "search: {batch_size: 70}", "at most the 29 images"),
+        ({"a": 20, "b": 20}, {}, "base: {widths: [4, 4, 4, 4, 4]}", "at most 4 for images of 12"),
         ({"a": 20}, {}, "", "1 class; expected 2 or more"),
         ({"a": 1, "b": 1}, {}, "", "data.test_fraction: 0.2 of 2 images is none"),
         ({"a": 9, "b": 9}, {"c": 3}, "", "class 'c' is not in data.train"),

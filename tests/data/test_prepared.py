@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nasflow.architecture.templates import chain
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
 from nasflow.config.section import plain
-from nasflow.data.prepared import lowered, problems
+from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.storage.files import write_json
 from nasflow.storage.made import made, write_made_data
 
@@ -23,7 +24,8 @@ def experiment(tmp_path: Path, **sections: object) -> Experiment:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The record of 43 train and 5 validation images, whose pictures are gone."""
-    record = {"counts": {"train": [22, 21], "validation": [3, 2], "test": [6, 6]}}
+    counts = {"train": [22, 21], "validation": [3, 2], "test": [6, 6]}
+    record = {"counts": counts, "height": 16, "width": 18}
     write_json(tmp_path / "data/data.json", record)
     write_made_data(
         tmp_path / "data", made("prepare", json.dumps(plain(experiment(tmp_path).data)))
@@ -39,6 +41,27 @@ def test_a_typo_in_any_batch_size_is_known(folder: Path, tmp_path: Path) -> None
             f"{name}.batch_size: 800; expected at most the 43 images there are"
         ]
     assert problems(wrong, tmp_path / "nothing") == []
+
+
+def test_a_base_network_with_too_many_pools_is_known(folder: Path, tmp_path: Path) -> None:
+    deep = {"widths": [4] * 6}
+    for sections in (
+        {"base": {"widths": [4] * 5}},
+        {"base": deep | {"portfolio": ["chain6", "chain7"]}, "pretrain": {"epochs": 0}},
+        {"base": deep, "algorithms": ["chain6"]},
+    ):
+        assert problems(experiment(tmp_path, **sections), folder) == []
+    (line,) = problems(experiment(tmp_path, base=deep), folder)
+    assert line.startswith("base.widths: 6 convolutions with 5 pools; expected at most 5 for")
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7, 8, 15, 32])
+def test_as_many_pools_are_allowed_as_can_be_built(side: int, tmp_path: Path) -> None:
+    most = side.bit_length()
+    chain((1,) * most, 1, (1, side, side + 1), 2)
+    check_pools(experiment(tmp_path, base={"widths": [1] * most}), side)
+    with pytest.raises(ValueError, match="pool"):
+        chain((1,) * (most + 1), 1, (1, side, side + 1), 2)
 
 
 def test_a_search_that_is_not_wanted_needs_no_batch(tmp_path: Path) -> None:
