@@ -1,6 +1,6 @@
 """The trust sheet's figures (docs/reliability.md), measured again.
 
-    python tests/torture.py               # all parts, some ten minutes on two cores
+    python tests/torture.py               # all parts, some 15 minutes on two cores
     python tests/torture.py kills steps   # these parts
     python tests/torture.py --fast        # a slice of each, under a minute
 
