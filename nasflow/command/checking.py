@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasflow.command.survey import KNOWN, counted
 from nasflow.config import files as config_file
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Source
@@ -16,6 +15,7 @@ from nasflow.config.reading import ConfigError
 from nasflow.data.listing import listing
 from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.data.rehearsal import check_sizes, rehearse
+from nasflow.planning.survey import KNOWN, counted
 from nasflow.printable import printable
 
 OWN = (Source.FOLDER, Source.PARQUET)

@@ -123,9 +123,43 @@ FACTS = argument(
     type=Path,
     help="data.json of its training, where it lies neither beside the network nor in its results",
 )
+FIT = (
+    argument("photos", help="a folder of class folders, Parquet files, or digits, cifar10, ..."),
+    argument("--minutes", type=float, help="wall-clock minutes for everything (default: 20)"),
+    argument("--out", type=Path, help="folder of the experiment (default: PHOTOS_nasflow)"),
+    argument("--test", help="test images, as PHOTOS; without them 20 %% are held out"),
+    argument("--size", type=int, help="resize to so many pixels per side (default: decided)"),
+    argument(
+        *("--set", "-s"),
+        action="append",
+        metavar="KEY=VALUE",
+        help="another value of a configuration key, as final.batch_size=64; may be repeated",
+    ),
+    argument("--algorithm", help="nasgd, nasagd, nash, ... (default: nasgd)"),
+    argument("--seeds", type=int, help="number of searches, which share the minutes (default: 1)"),
+    argument("--device", help="cpu, cuda or cuda:N (default: cpu)"),
+    argument("--cores", type=int, help="cores to use (default: all of this machine)"),
+    argument(
+        "--with-baseline",
+        action="store_true",
+        help="half of the time trains a fixed network, to compare with",
+    ),
+    argument("--plan-only", action="store_true", help="write the folder and stop, as init does"),
+    argument("--details", action="store_true", help="show particles and step sizes, too"),
+)
 FOUND = "results/digits/nasgd/seed_0"
 
 COMMANDS: dict[str, Command] = {
+    "fit": Command(
+        "from pictures to a trained network: plan, search, train, test, report",
+        FIT,
+        "nasflow.command.fit",
+        examples=(
+            ("nasflow fit photos --minutes 20", "photos/CLASS/PICTURE; results: photos_nasflow"),
+            ("nasflow fit photos --minutes 20", "again: goes on after a stop"),
+            ("nasflow fit digits --minutes 3 --with-baseline", "a built-in data set"),
+        ),
+    ),
     "init": Command(
         "make a folder for a new experiment, from flags or a few questions",
         (

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
+from nasflow.storage.running import Told
 from nasflow.training.loop import Progress
 
 EVERY = 0.25  # seconds between two drawings
@@ -54,7 +55,7 @@ class Line:
 
     def __init__(self, title: str) -> None:
         self._title, self._began, self._drawn = title, time.monotonic(), 0.0
-        self._terminal = _terminal()
+        self._terminal, self._told = _terminal(), Told(title)
         self._first: tuple[int, float] | None = None  # steps and time at the first call
         self._state = (0, 0, "")
 
@@ -65,6 +66,7 @@ class Line:
         now = time.monotonic()
         self._first = self._first or (done, now)
         self._state = done, of, note
+        self._told.tell(done, of, note)
         if self._terminal is not None and now - self._drawn >= EVERY:
             self._drawn = now
             self._terminal.draw(self._live(now, self._terminal.width))
@@ -74,6 +76,7 @@ class Line:
     ) -> None:
         if self._terminal is not None:
             self._terminal.close()
+        self._told.end()
         done, of, note = self._state
         if kind is None and of:
             taken = as_time(time.monotonic() - self._began)

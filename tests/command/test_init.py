@@ -14,13 +14,13 @@ from PIL import Image
 from nasflow.__main__ import main
 from nasflow.command import init as module
 from nasflow.command import speed
-from nasflow.command.augmenting import Changes
-from nasflow.command.choices import Choice
 from nasflow.command.init import PLENTY, told
-from nasflow.command.sizing import shape
-from nasflow.command.speed import Speed
-from nasflow.command.survey import Survey
 from nasflow.config.kinds import Precision
+from nasflow.planning.augmenting import Changes
+from nasflow.planning.choices import Choice
+from nasflow.planning.sizing import shape
+from nasflow.planning.speed import Speed
+from nasflow.planning.survey import Survey
 
 
 @pytest.fixture

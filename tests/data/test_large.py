@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nasflow.command.survey import survey
 from nasflow.data import large, picture, pictures
+from nasflow.planning.survey import survey
 
 SIZE = 16
 

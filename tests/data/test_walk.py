@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from image_files import noise, parquet, png, save_png
 
-from nasflow.command.survey import survey
 from nasflow.config.data import Data
 from nasflow.data import encoded, walk
 from nasflow.data.listing import listing
+from nasflow.planning.survey import survey
 
 LITTER = (
     *("Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini", ".DS_Store"),

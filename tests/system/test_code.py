@@ -50,7 +50,7 @@ COVERED_BY = {
     "architecture.segments": "architecture/test_architecture_file.py",
     "command.show_network": "command/test_show.py",
     "command.show_search": "command/test_show.py",
-    "command.speed": "command/test_init.py",
+    "planning.speed": "command/test_init.py",
     "command.terminal": "command/test_show.py",
     "comparison.comparing": "system/test_compare_workflow.py",
     "comparison.parts": "comparison/test_page.py",

@@ -28,8 +28,8 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.diagram import diagram
 from nasflow.architecture.node import Node
 from nasflow.command import standalone
-from nasflow.command.survey import survey
 from nasflow.data.image_facts import facts_of, read_facts
+from nasflow.planning.survey import survey
 from nasflow.records.verify import check
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.contents import verified

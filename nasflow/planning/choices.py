@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nasflow.command.survey import KNOWN
 from nasflow.config.kinds import Algorithm
 from nasflow.data.class_names import writable
+from nasflow.planning.survey import KNOWN, OPTIONS
 from nasflow.printable import shown
 
 OWN = ("folder", "parquet")  # sources of own images, which need --train
 MINUTES = (2.0, 10_000.0)
+SEEDS = 100
 
 
 class Choice(NamedTuple):
@@ -26,10 +29,15 @@ class Choice(NamedTuple):
         source: `data.source` of the configuration.
         train: absolute path of own training images, or None.
         test: absolute path of own test images, or None.
-        minutes: time for the whole search.
+        minutes: time for the whole experiment.
         algorithm: the algorithm of the search.
         device: where networks live, as torch names it.
         cores: number of cores that Snakemake may use.
+        validation: absolute path of own validation images, or None.
+        size: pixels per side to which images are resized; None decides by the images.
+        seeds: number of searches, which differ in their random numbers.
+        baseline: a fixed network that is trained beside each search, or None.
+        labels: how a message names `train`, `validation` and `test`.
     """
 
     name: str
@@ -40,19 +48,35 @@ class Choice(NamedTuple):
     algorithm: str
     device: str
     cores: int
+    validation: Path | None = None
+    size: int | None = None
+    seeds: int = 1
+    baseline: str | None = None
+    labels: Mapping[str, str] = MappingProxyType(OPTIONS)
+
+    @property
+    def trainings(self) -> int:
+        """Searches and trainings of the baseline, which share the time."""
+        return self.seeds * (2 if self.baseline else 1)
 
     @property
     def threads(self) -> int:
         """Cores of one stage; two at most, since a batch of the final training has two shards."""
-        return min(self.cores, 2)
+        return min(self.cores // min(self.cores, self.trainings), 2)
+
+    @property
+    def waves(self) -> int:
+        """How many trainings follow one another; as many as there are cores run side by side."""
+        return math.ceil(self.trainings / min(self.cores, self.trainings))
 
 
-def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
+def choice(folder: Path, given: Mapping[str, Any], **more: Any) -> Choice:
     """Complete the flags by answers or defaults, and check them.
 
     Args:
         folder: the folder of the new experiment, from which its name is made.
         given: the value of each flag, or None where the flag was not given.
+        more: further attributes of the choice, which have no flag.
 
     Raises:
         ValueError: if a value is not allowed or missing; the message names the flag.
@@ -71,7 +95,7 @@ def choice(folder: Path, given: Mapping[str, Any]) -> Choice:
         algorithm=given["algorithm"] or "nasgd",
         device=given["device"] or "cpu",
         cores=_cores() if given["cores"] is None else given["cores"],
-    )
+    )._replace(**more)
     _check(chosen, given)
     return chosen
 
@@ -89,6 +113,15 @@ def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
         raise ValueError(f"--device: {shown(chosen.device)}; expected cpu, cuda or cuda:N")
     if not MINUTES[0] <= minutes <= MINUTES[1]:
         raise ValueError(f"--minutes: {minutes:g}; expected {MINUTES[0]:g} to {MINUTES[1]:g}")
+    if chosen.cores < 1:
+        raise ValueError(f"--cores: {chosen.cores}; expected 1 or more")
+    if not 1 <= chosen.seeds <= SEEDS:
+        raise ValueError(f"--seeds: {chosen.seeds}; expected 1 to {SEEDS}")
+    if minutes < MINUTES[0] * chosen.waves:
+        raise ValueError(
+            f"--minutes: {minutes:g}; expected {MINUTES[0] * chosen.waves:g} or more, since "
+            f"{chosen.trainings} trainings on {chosen.cores} cores take {MINUTES[0]:g} minutes each"
+        )
     if source in OWN and given["train"] is None:
         raise ValueError(f"--train: missing; expected the images, since --data is {source}")
     for flag in ("train", "test"):
@@ -99,8 +132,6 @@ def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
             )
         if source not in OWN and given[flag] is not None:
             raise ValueError(f"--{flag}: {shown(given[flag])}; --data {source} has its own images")
-    if chosen.cores < 1:
-        raise ValueError(f"--cores: {chosen.cores}; expected 1 or more")
 
 
 def _cores() -> int:

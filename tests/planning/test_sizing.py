@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasflow.architecture.templates import TEMPLATES
-from nasflow.command.sizing import (
+from nasflow.planning.sizing import (
     BATCH,
     PASSES,
     PORTFOLIO,
@@ -17,7 +17,7 @@ from nasflow.command.sizing import (
     lengths,
     shape,
 )
-from nasflow.command.survey import Survey
+from nasflow.planning.survey import Survey
 
 
 def survey(

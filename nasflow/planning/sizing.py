@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nasflow.command.survey import Survey
+from nasflow.planning.choices import Choice
+from nasflow.planning.survey import Survey
 
-# Snakemake starts a program for each stage, and each takes seconds to start; they are not part of
-# the training. A run of six minutes has some nine programs that matter.
-OVERHEAD = 35.0
+# Seconds that are no training: the plan, the start of Snakemake and the images; and for each search
+# the start of a program for each stage, the test, the page and the mirror in MLflow.
+OVERHEAD = 15.0
+EACH = 20.0
 START = 0.15  # part of the training time for the round of the portfolio
 SEARCH = 0.3  # part for all rounds, where there is time for more; the winner's training is in it
 # Passes over the images that the first template can make in the time, below which a larger network
@@ -60,7 +62,7 @@ class Lengths(NamedTuple):
     part: float
 
 
-def shape(found: Survey, minutes: float) -> Shape:
+def shape(found: Survey, minutes: float, size: int | None = None) -> Shape:
     """Derive the sizes from the images.
 
     Images that all have one size of at most 48 pixels keep it; others are made square.
@@ -68,10 +70,12 @@ def shape(found: Survey, minutes: float) -> Shape:
     Args:
         found: what the images are.
         minutes: time for the whole search.
+        size: pixels per side to which images are resized; None decides by the images.
     """
     height, width, channels = found.size
-    size = None
-    if not found.uniform or max(height, width) > 48:
+    if size is not None:
+        height = width = size
+    elif not found.uniform or max(height, width) > 48:
         roomy = 64 if minutes >= 120 else 48 if minutes >= 60 else 32
         size = min(roomy, max(8, min(height, width)))
         height = width = size
@@ -92,19 +96,25 @@ def shape(found: Survey, minutes: float) -> Shape:
     )
 
 
-def training_seconds(minutes: float) -> float:
-    """Return the seconds of training in a search of so many minutes."""
-    return round(max(60.0 * minutes - OVERHEAD, 0.75 * 60.0 * minutes), 1)
+def training_seconds(chosen: Choice) -> float:
+    """Return the seconds of training of one search.
+
+    Args:
+        chosen: what the user wants: minutes for everything, and how many trainings share them.
+    """
+    seconds = 60.0 * chosen.minutes
+    rest = (seconds - OVERHEAD) / chosen.waves - EACH
+    return round(max(rest, 0.6 * seconds / chosen.waves), 1)
 
 
-def lengths(minutes: float, passes: float) -> Lengths:
+def lengths(chosen: Choice, passes: float) -> Lengths:
     """Derive the seconds of the stages from the time.
 
     Args:
-        minutes: what the whole search may take.
+        chosen: what the user wants.
         passes: how often the first network of the portfolio would see each image in this time.
     """
-    total = training_seconds(minutes)
+    total = training_seconds(chosen)
     if passes < PASSES:
         return Lengths(total, round(START * total, 1), 1.0)
     return Lengths(total, round(SEARCH * total, 1), START / SEARCH)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nasflow.command.survey import Survey, survey
+from nasflow.planning.survey import Survey, survey
 
 
 def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasflow.command.symmetry import IMAGES, KEPT, Symmetry, symmetry
+from nasflow.planning.symmetry import IMAGES, KEPT, Symmetry, symmetry
 
 Set = tuple[np.ndarray, np.ndarray]
 SIDE, BAND = 16, 4

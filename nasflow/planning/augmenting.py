@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasflow.command import symmetry
-from nasflow.command.choices import Choice
 from nasflow.data import encoded
 from nasflow.data.image_sources import digits
 from nasflow.data.pictures import decode
+from nasflow.planning import symmetry
+from nasflow.planning.choices import Choice
 
 # Of sources that would have to be downloaded: whether left and right may be swapped.
 MIRRORED = {"cifar10": True, "cifar100": True, "fashion_mnist": True, "svhn": False}
@@ -48,7 +48,7 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         told = symmetry.symmetry(part.images, part.labels, shift)
     else:
         reader = {"folder": encoded.folder, "parquet": encoded.parquet}[chosen.source]
-        found = reader(str(chosen.train), "--train")
+        found = reader(str(chosen.train), chosen.labels["train"])
         drawn = np.random.default_rng(0).permutation(len(found.names))[: symmetry.IMAGES]
         names = [found.names[i] for i in drawn]
         taken = {i: found.contents[i] for i in np.sort(drawn)}  # Parquet is read in its order

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasflow.command.choices import named
 from nasflow.config import files as config_file
+from nasflow.planning.choices import named
 
 
 @settings(deadline=None)

@@ -6,19 +6,19 @@ import json
 import shlex
 from pathlib import Path
 
-from nasflow.command.augmenting import Changes
-from nasflow.command.choices import Choice
-from nasflow.command.sizing import CHILDREN, PORTFOLIO, Lengths, Shape
-from nasflow.command.symmetry import Symmetry
-from nasflow.config.kinds import Precision
+from nasflow.config.kinds import PARTICLES, Precision
+from nasflow.planning.augmenting import Changes
+from nasflow.planning.choices import Choice
+from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, Shape
+from nasflow.planning.symmetry import Symmetry
 
 CONFIG = """\
-# Made by `nasflow init`. Keys that are not named here keep the values of nasflow's
+# Made by `nasflow init` or `nasflow fit`. Keys that are not named here keep the values of nasflow's
 # config/config.yaml, which explains every key. After a change, `nasflow check config.yaml` reports
 # what is wrong. The choices below are those of docs/recipe.md, which tells what each is worth.
 experiment: {name}
-algorithms: [{algorithm}]
-seeds: [0]
+algorithms: [{algorithms}]
+seeds: [{seeds}]
 device: {device}
 threads: {threads}
 data:
@@ -60,12 +60,13 @@ baselines:
   epochs_neigh: 0.5
   lambda_start: 0.1
 budget:
-  rounds: null
+  rounds: {rounds}
   seconds: {search}
 final:
   precision: {precision}
   epochs: null
-  total_seconds: {total} # of pretraining, rounds and final training: {minutes:g} minutes in all
+  # of pretraining, rounds and final training; {minutes:g} minutes in all{shared}
+  total_seconds: {total}
   batch_size: {batch}
   optimizer: muon
   momentum: 0.6
@@ -80,7 +81,7 @@ final:
 
 PROFILE = """\
 # Snakemake reads this profile in this folder. It says how jobs run, and never what they compute.
-configfile: [config.yaml]
+configfile: [{files}]
 rerun-triggers: [mtime, params, input, code, software-env]
 rerun-incomplete: true
 keep-going: true
@@ -115,9 +116,13 @@ def config_text(
         precision: the number format that trains fastest here.
         changes: which changes of an image keep its class.
     """
+    baseline = [chosen.baseline] if chosen.baseline else []
+    shared = f", shared by {chosen.trainings} trainings" if chosen.trainings > 1 else ""
     return CONFIG.format(
-        **chosen._asdict(),
-        **sized._asdict(),
+        **chosen._asdict() | sized._asdict() | {"seeds": ", ".join(map(str, range(chosen.seeds)))},
+        algorithms=", ".join([chosen.algorithm, *baseline]),
+        rounds=1 if sized.part == 1.0 and chosen.algorithm in PARTICLES else "null",
+        shared=shared,
         threads=chosen.threads,
         data=_data(chosen, shaped),
         flip=json.dumps(changes.flip),
@@ -145,7 +150,11 @@ def _data(chosen: Choice, shaped: Shape) -> str:
     lines = [f"source: {chosen.source}"]
     lines += [
         f"{key}: {json.dumps(str(path), ensure_ascii=False)}"
-        for key, path in (("train", chosen.train), ("test", chosen.test))
+        for key, path in (
+            ("train", chosen.train),
+            ("validation", chosen.validation),
+            ("test", chosen.test),
+        )
         if path is not None
     ]
     if shaped.size is not None:
@@ -156,7 +165,7 @@ def _data(chosen: Choice, shaped: Shape) -> str:
 
 
 def snakefile_text(workflow: Path) -> str:
-    """Write the Snakefile, which includes the workflow of the clone."""
+    """Write the Snakefile, which includes the workflow of nasflow."""
     return (
         "# This runs nasflow's workflow with the config.yaml of this folder.\n"
         f"include: {str(workflow)!r}\n\n\n"
@@ -164,9 +173,13 @@ def snakefile_text(workflow: Path) -> str:
     )
 
 
-def profile_text() -> str:
-    """Write profiles/default/profile.yaml."""
-    return PROFILE
+def profile_text(*, own: bool = False) -> str:
+    """Write profiles/default/profile.yaml.
+
+    Args:
+        own: whether own.yaml lies over config.yaml.
+    """
+    return PROFILE.format(files="config.yaml, own.yaml" if own else "config.yaml")
 
 
 def readme_text(chosen: Choice, folder: Path, workflow: Path, programs: Path | None) -> str:

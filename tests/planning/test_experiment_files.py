@@ -10,16 +10,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasflow.command.augmenting import Changes
-from nasflow.command.choices import Choice
-from nasflow.command.experiment_files import config_text, readme_text, snakefile_text
 from nasflow.command.init import PLENTY
-from nasflow.command.sizing import CHILDREN, PORTFOLIO, lengths, shape
-from nasflow.command.survey import Survey
-from nasflow.command.symmetry import Symmetry
 from nasflow.config import files as config_file
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm, Precision
+from nasflow.planning.augmenting import Changes
+from nasflow.planning.choices import Choice
+from nasflow.planning.experiment_files import config_text, readme_text, snakefile_text
+from nasflow.planning.sizing import CHILDREN, PORTFOLIO, lengths, shape
+from nasflow.planning.survey import Survey
+from nasflow.planning.symmetry import Symmetry
 
 WHERE = Path("/photos/it's {x} #1")
 TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)

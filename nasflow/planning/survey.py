@@ -6,6 +6,7 @@ Only the headers of image files are read. Whether every image can be decoded is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,13 +48,21 @@ class Survey(NamedTuple):
     counts: dict[str, int] = {}  # noqa: RUF012
 
 
-def survey(source: str, train: Path | None, test: Path | None) -> Survey:
+def survey(
+    source: str,
+    train: Path | None,
+    test: Path | None,
+    validation: Path | None = None,
+    labels: Mapping[str, str] = OPTIONS,
+) -> Survey:
     """Look at the images.
 
     Args:
         source: `data.source` of the configuration.
         train: own training images, or None for a built-in source.
         test: own test images, or None.
+        validation: own validation images, or None.
+        labels: how a message names train, validation and test.
 
     Raises:
         ValueError: if `prepare` would refuse the images: there are none, the header of one cannot
@@ -65,9 +74,9 @@ def survey(source: str, train: Path | None, test: Path | None) -> Survey:
         return Survey(
             images, tested, size, True, {str(c): images // classes for c in range(classes)}
         )
-    assert train is not None
-    data = Data(source=Source(source), train=str(train), test=str(test) if test else None)
-    found = rehearse(data, OPTIONS)
+    paths = {"train": train, "validation": validation, "test": test}
+    given = {part: str(path) for part, path in paths.items() if path is not None}
+    found = rehearse(Data(source=Source(source), **given), dict(labels))
     sizes = np.array([header[1:] for header in found.headers])
     height, width = (int(v) for v in np.median(sizes[:, :2], axis=0))
     uniform = len(np.unique(sizes[:, :2], axis=0)) == 1

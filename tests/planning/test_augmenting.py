@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nasflow.command.augmenting import MIRRORED, changes
-from nasflow.command.choices import Choice
-from nasflow.command.survey import KNOWN
+from nasflow.planning.augmenting import MIRRORED, changes
+from nasflow.planning.choices import Choice
+from nasflow.planning.survey import KNOWN
 
 
 def chosen(source: str, train: Path | None = None) -> Choice:

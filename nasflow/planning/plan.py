@@ -1,0 +1,158 @@
+"""The plan of an experiment: the files of its folder, made from a look at images and machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from nasflow.architecture.templates import TEMPLATES
+from nasflow.config.kinds import Precision
+from nasflow.place import root
+from nasflow.planning.augmenting import changes
+from nasflow.planning.choices import Choice
+from nasflow.planning.experiment_files import (
+    config_text,
+    profile_text,
+    readme_text,
+    snakefile_text,
+)
+from nasflow.planning.sizing import PORTFOLIO, Shape, lengths, shape, training_seconds
+from nasflow.planning.survey import Survey, survey
+from nasflow.printable import printable
+
+WORKFLOW = root() / "workflow" / "Snakefile"
+CONFIG = "config.yaml"
+PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
+PLENTY = 1000.0  # passes over the images, assumed on a GPU
+BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
+UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
+
+Say = Callable[[str], None]
+
+
+class Plan(NamedTuple):
+    """What an experiment will be.
+
+    Attributes:
+        files: the text of each file of its folder, by its name.
+        commands: the commands that run the experiment and look at it, one per line.
+    """
+
+    files: dict[str, str]
+    commands: str
+
+
+def plan(chosen: Choice, folder: Path, say: Say, own: str = "") -> Plan:
+    """Look at the images, measure the machine, and write the texts of the files.
+
+    Args:
+        chosen: what the user wants.
+        folder: the folder of the experiment.
+        say: is called with each line for the user, as soon as it is known.
+        own: the text of own.yaml, a configuration that lies over the planned one, or nothing.
+
+    Raises:
+        ValueError: if there is no usable image, or nasflow has no workflow.
+    """
+    if not WORKFLOW.is_file():
+        raise ValueError(
+            f"{WORKFLOW} is missing; nasflow is installed without its workflow; clone its "
+            "repository and run `pip install -e` in the clone"
+        )
+    found = survey(chosen.source, chosen.train, chosen.test, chosen.validation, chosen.labels)
+    shaped = shape(found, chosen.minutes, chosen.size)
+    for line in told(found, shaped):
+        say(line)
+    readme = readme_text(chosen, folder, WORKFLOW, _programs())
+    texts = {
+        CONFIG: _config(chosen, shaped, len(found.classes), say),
+        "Snakefile": snakefile_text(WORKFLOW),
+        "profiles/default/profile.yaml": profile_text(own=bool(own)),
+        "README.md": readme,
+    }
+    if own:
+        texts["own.yaml"] = own
+    return Plan(texts, readme.split("```sh\n")[1].split("```")[0].rstrip())
+
+
+def told(found: Survey, shaped: Shape) -> list[str]:
+    """The lines that say what images were found, and what is made of them."""
+    height, width, channels = found.size
+    sizes = (
+        f"{height} x {width}" if found.uniform else f"of several sizes, median {height} x {width}"
+    )
+    kind = "grey" if channels == 1 else "colour"
+    test = f", {found.test:,} test images" if found.test else "; a fifth is held out for the test"
+    lines = [f"{found.images:,} images, {sizes}, {kind}{test}"]
+    least, most = (pick(found.classes, key=lambda c: found.classes[c]) for pick in (min, max))
+    few, many = found.classes[least], found.classes[most]
+    spread = f"{few:,} images each" if few == many else f"{few:,} to {many:,} images each"
+    lines.append(f"{len(found.classes)} classes, {spread}")
+    if many > UNEVEN * few:
+        lines.append(
+            f"uneven: '{printable(most)}' has {many / max(few, 1):.1f} times the images of "
+            f"'{printable(least)}'; accuracy then says more about the former"
+        )
+    if shaped.size is not None:
+        lines.append(f"resized to {shaped.size} x {shaped.size} (data.size)")
+    return lines
+
+
+def _config(chosen: Choice, shaped: Shape, classes: int, say: Say) -> str:
+    """The text of config.yaml, with lengths that fit the time."""
+    precision, passes = measured(chosen, shaped, classes, say)
+    sized = lengths(chosen, passes)
+    if sized.part == 1.0:
+        say(f"the search chooses among {len(PORTFOLIO)} networks; there is no time to grow them")
+    allowed = changes(chosen, shaped.size, shaped.shift)
+    words = ["mirrored"] * allowed.flip + [f"shifted by up to {shaped.shift} px"] * allowed.shift
+    say(f"training images are {' and '.join(words) or 'not varied'} (augment)")
+    return config_text(chosen, shaped, sized, precision, allowed)
+
+
+def measured(chosen: Choice, shaped: Shape, classes: int, say: Say) -> tuple[Precision, float]:
+    """Measure how fast the machine trains the first network of the portfolio.
+
+    Each number format is tried for PATIENCE seconds. On a GPU nothing is measured.
+
+    Args:
+        chosen: what the user wants.
+        shaped: the sizes of the images and batches.
+        classes: the number of classes.
+        say: is called with each line for the user.
+
+    Returns:
+        The faster number format, and the passes over the images that are made in the time.
+    """
+    if chosen.device != "cpu":
+        return Precision.BFLOAT16, PLENTY
+    from nasflow.planning.speed import training_speed  # imports torch
+
+    g = TEMPLATES[PORTFOLIO[0]](shaped.image, classes)
+    kinds = (Precision.FLOAT32, Precision.BFLOAT16)
+    found = {
+        kind: training_speed(g, shaped.batch, chosen.threads, PATIENCE, kind) for kind in kinds
+    }
+    fastest = max(kinds, key=lambda kind: found[kind].flops)
+    speed = found[fastest]
+    passes = training_seconds(chosen) * speed.flops / (3.0 * g.flops * shaped.train)
+    say(
+        f"training measured: {speed.flops:.2g} FLOPs per second, {chosen.threads} threads, "
+        f"{fastest}; {PORTFOLIO[0]} would see each image {passes:.0f} times in this time"
+    )
+    if speed.busy < BUSY:
+        say(
+            f"the threads could compute {speed.busy:.0%} of the time: the machine is busy; on an "
+            "idle machine the same seconds do more"
+        )
+    return fastest, passes
+
+
+def _programs() -> Path | None:
+    """The folder of the programs snakemake and nasflow, or None where PATH finds them."""
+    own = Path(sys.executable).parent
+    found = shutil.which("snakemake")
+    return None if found and Path(found).parent == own else own
