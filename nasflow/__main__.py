@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.command.arguments import read
-from nasflow.command.commands import COMMANDS, SNAKEMAKE
+from nasflow.command.command import SNAKEMAKE
+from nasflow.command.commands import COMMANDS
 from nasflow.printable import printable
 from nasflow.storage.files import CorruptFile
 from nasflow.storage.interruption import Stopped

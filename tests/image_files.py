@@ -54,6 +54,15 @@ def png(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:
+    """Write black pictures of these sizes (width, height) into class folders."""
+    for name, extents in sizes.items():
+        (folder / name).mkdir(parents=True)
+        for i, extent in enumerate(extents):
+            Image.new(mode, extent).save(folder / name / f"{i}.png")
+    return folder
+
+
 def class_folders(
     top: Path, images: np.ndarray, labels: np.ndarray, backwards: bool = False
 ) -> str:

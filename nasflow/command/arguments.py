@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE, Command
+from nasflow.command.command import PEOPLE, SNAKEMAKE, Command
+from nasflow.command.commands import COMMANDS
 from nasflow.printable import printable
 from nasflow.version import __version__
 

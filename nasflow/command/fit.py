@@ -77,22 +77,23 @@ def fit(
     given = {"minutes": minutes, "test": test, "size": size, "algorithm": algorithm}
     given |= {"seeds": seeds, "device": device, "cores": cores, "with_baseline": with_baseline}
     wish = request(photos, folder, given, set)
-    _prepare(folder, wish, plan_only)
+    _prepare(folder, wish, plan_only, elapsed)
     return 0 if plan_only else _run(folder, wish, elapsed, details)
 
 
-def _prepare(folder: Path, wish: Request, told: bool) -> None:
+def _prepare(folder: Path, wish: Request, told: bool, elapsed: Callable[[], float]) -> None:
     """Write the folder, unless it was made for the same wish.
 
     Args:
         folder: the folder of the experiment.
         wish: what was asked for.
         told: whether to print the commands that run it.
+        elapsed: tells the seconds since the start.
     """
     found = standing(folder, wish)
     if found is Standing.SAME and not told:
         return
-    planned = plan(wish.chosen, folder, print, wish.own_text)
+    planned = plan(wish.chosen, folder, print, wish.own_text, elapsed)
     if found is not Standing.SAME:
         save(folder, wish, planned.files)
     files = [folder / name for name in (CONFIG, "own.yaml") if name in planned.files]

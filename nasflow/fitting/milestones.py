@@ -81,7 +81,7 @@ class Milestones:
                 yield path, partial(ended, portfolio=self._portfolio and number == 1)
                 number += 1
             yield search / "final/status.json", trained
-            yield search / "final/metrics.json", tested
+            yield search / "final/metrics.json", evaluated
 
 
 def images(record: Any) -> Milestone:
@@ -136,7 +136,7 @@ def trained(record: Any) -> Milestone:
     )
 
 
-def tested(record: Any) -> Milestone:
+def evaluated(record: Any) -> Milestone:
     """The line about the test."""
     right, count = 1.0 - record["test_error"], record["test_images"]
     return Milestone(TEST, f"{right:.2%} of {count:,} test images are named right", right)

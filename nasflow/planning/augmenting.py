@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nasflow.data import encoded
 from nasflow.data.image_sources import digits
-from nasflow.data.pictures import decode
+from nasflow.data.pictures import Images, decode
 from nasflow.planning import symmetry
 from nasflow.planning.choices import Choice
 
 # Of sources that would have to be downloaded: whether left and right may be swapped.
 MIRRORED = {"cifar10": True, "cifar100": True, "fashion_mnist": True, "svhn": False}
+
+
+FIRST = 64  # images whose decoding tells how long the others take
+LONGEST = 10.0  # seconds that decoding may take here
 
 
 class Changes(NamedTuple):
@@ -23,11 +29,13 @@ class Changes(NamedTuple):
         flip: whether left and right may be swapped.
         shift: whether images may be shifted.
         told: what a quick classifier said about own images; None where the answer is known.
+        reading: seconds that decoding one image took, by all threads together.
     """
 
     flip: bool
     shift: bool
     told: symmetry.Symmetry | None = None
+    reading: float = 0.0
 
 
 def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
@@ -45,15 +53,21 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         return Changes(MIRRORED[chosen.source], True)
     if chosen.train is None:
         part = digits().train
-        told = symmetry.symmetry(part.images, part.labels, shift)
+        told, reading = symmetry.symmetry(part.images, part.labels, shift), 0.0
     else:
         reader = {"folder": encoded.folder, "parquet": encoded.parquet}[chosen.source]
         found = reader(str(chosen.train), chosen.labels["train"])
         drawn = np.random.default_rng(0).permutation(len(found.names))[: symmetry.IMAGES]
-        names = [found.names[i] for i in drawn]
-        taken = {i: found.contents[i] for i in np.sort(drawn)}  # Parquet is read in its order
-        contents = [taken[i] for i in drawn]
-        pixels = decode(names, contents, size)
+        began = time.monotonic()
+        _decoded(found, drawn[:FIRST], size)
+        reading = (time.monotonic() - began) / min(FIRST, len(drawn))
+        drawn = drawn[: max(FIRST, int(LONGEST / max(reading, 1e-9)))]
         labels = np.unique(found.labels[drawn], return_inverse=True)[1].astype(np.int64)
-        told = symmetry.symmetry(pixels, labels, shift)
-    return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told)
+        told = symmetry.symmetry(_decoded(found, drawn, size), labels, shift)
+    return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told, reading)
+
+
+def _decoded(found: encoded.Encoded, drawn: npt.NDArray[np.int64], size: int | None) -> Images:
+    """Decode some of the pictures; Parquet files are read in their order."""
+    taken = {i: found.contents[i] for i in np.sort(drawn)}
+    return decode([found.names[i] for i in drawn], [taken[i] for i in drawn], size)

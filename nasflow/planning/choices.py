@@ -19,6 +19,7 @@ from nasflow.printable import shown
 OWN = ("folder", "parquet")  # sources of own images, which need --train
 MINUTES = (2.0, 10_000.0)
 SEEDS = 100
+SIZE = (4, 1024)  # the bounds of data.size
 
 
 class Choice(NamedTuple):
@@ -115,6 +116,8 @@ def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
         raise ValueError(f"--minutes: {minutes:g}; expected {MINUTES[0]:g} to {MINUTES[1]:g}")
     if chosen.cores < 1:
         raise ValueError(f"--cores: {chosen.cores}; expected 1 or more")
+    if chosen.size is not None and not SIZE[0] <= chosen.size <= SIZE[1]:
+        raise ValueError(f"--size: {chosen.size}; expected {SIZE[0]} to {SIZE[1]} pixels")
     if not 1 <= chosen.seeds <= SEEDS:
         raise ValueError(f"--seeds: {chosen.seeds}; expected 1 to {SEEDS}")
     if minutes < MINUTES[0] * chosen.waves:

@@ -26,11 +26,13 @@ from nasflow.printable import printable
 WORKFLOW = root() / "workflow" / "Snakefile"
 CONFIG = "config.yaml"
 PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
-PLENTY = 1000.0  # passes over the images, assumed on a GPU
+PLENTY = 1000.0  # passes over the images per second, assumed on a GPU
+SLOW = 0.1  # the user is told where reading the images takes a larger part of the time
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
 UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
 Say = Callable[[str], None]
+Elapsed = Callable[[], float]
 
 
 class Plan(NamedTuple):
@@ -45,7 +47,9 @@ class Plan(NamedTuple):
     commands: str
 
 
-def plan(chosen: Choice, folder: Path, say: Say, own: str = "") -> Plan:
+def plan(
+    chosen: Choice, folder: Path, say: Say, own: str = "", elapsed: Elapsed = lambda: 0.0
+) -> Plan:
     """Look at the images, measure the machine, and write the texts of the files.
 
     Args:
@@ -53,6 +57,7 @@ def plan(chosen: Choice, folder: Path, say: Say, own: str = "") -> Plan:
         folder: the folder of the experiment.
         say: is called with each line for the user, as soon as it is known.
         own: the text of own.yaml, a configuration that lies over the planned one, or nothing.
+        elapsed: tells the seconds of the user's minutes that are gone already.
 
     Raises:
         ValueError: if there is no usable image, or nasflow has no workflow.
@@ -68,7 +73,7 @@ def plan(chosen: Choice, folder: Path, say: Say, own: str = "") -> Plan:
         say(line)
     readme = readme_text(chosen, folder, WORKFLOW, _programs())
     texts = {
-        CONFIG: _config(chosen, shaped, len(found.classes), say),
+        CONFIG: _config(chosen, shaped, len(found.classes), say, elapsed),
         "Snakefile": snakefile_text(WORKFLOW),
         "profiles/default/profile.yaml": profile_text(own=bool(own)),
         "README.md": readme,
@@ -101,13 +106,19 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     return lines
 
 
-def _config(chosen: Choice, shaped: Shape, classes: int, say: Say) -> str:
+def _config(chosen: Choice, shaped: Shape, classes: int, say: Say, elapsed: Elapsed) -> str:
     """The text of config.yaml, with lengths that fit the time."""
-    precision, passes = measured(chosen, shaped, classes, say)
-    sized = lengths(chosen, passes)
+    allowed = changes(chosen, shaped.size, shaped.shift)
+    precision, speed = measured(chosen, shaped, classes, say)
+    reading = allowed.reading * (shaped.train + shaped.validation)
+    if reading > 60.0 * SLOW * chosen.minutes:
+        say(f"reading the images takes about {reading / 60:.1f} of the {chosen.minutes:g} minutes")
+    total = training_seconds(chosen, elapsed() + reading)
+    sized = lengths(total, speed * total)
+    if chosen.device == "cpu":
+        say(f"{PORTFOLIO[0]} would see each image {speed * total:.0f} times in this time")
     if sized.part == 1.0:
         say(f"the search chooses among {len(PORTFOLIO)} networks; there is no time to grow them")
-    allowed = changes(chosen, shaped.size, shaped.shift)
     words = ["mirrored"] * allowed.flip + [f"shifted by up to {shaped.shift} px"] * allowed.shift
     say(f"training images are {' and '.join(words) or 'not varied'} (augment)")
     return config_text(chosen, shaped, sized, precision, allowed)
@@ -125,7 +136,7 @@ def measured(chosen: Choice, shaped: Shape, classes: int, say: Say) -> tuple[Pre
         say: is called with each line for the user.
 
     Returns:
-        The faster number format, and the passes over the images that are made in the time.
+        The faster number format, and the passes over the images that are made per second.
     """
     if chosen.device != "cpu":
         return Precision.BFLOAT16, PLENTY
@@ -138,17 +149,16 @@ def measured(chosen: Choice, shaped: Shape, classes: int, say: Say) -> tuple[Pre
     }
     fastest = max(kinds, key=lambda kind: found[kind].flops)
     speed = found[fastest]
-    passes = training_seconds(chosen) * speed.flops / (3.0 * g.flops * shaped.train)
     say(
         f"training measured: {speed.flops:.2g} FLOPs per second, {chosen.threads} threads, "
-        f"{fastest}; {PORTFOLIO[0]} would see each image {passes:.0f} times in this time"
+        f"{fastest}"
     )
     if speed.busy < BUSY:
         say(
             f"the threads could compute {speed.busy:.0%} of the time: the machine is busy; on an "
             "idle machine the same seconds do more"
         )
-    return fastest, passes
+    return fastest, speed.flops / (3.0 * g.flops * shaped.train)
 
 
 def _programs() -> Path | None:

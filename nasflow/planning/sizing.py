@@ -11,10 +11,12 @@ from typing import NamedTuple
 from nasflow.planning.choices import Choice
 from nasflow.planning.survey import Survey
 
-# Seconds that are no training: the plan, the start of Snakemake and the images; and for each search
-# the start of a program for each stage, the test, the page and the mirror in MLflow.
-OVERHEAD = 15.0
+# Seconds that are no training, measured on two cores of a Zen 4: the start of Snakemake and of the
+# stage that reads the images; and for each search the start of a program for each stage, the test,
+# the page and the mirror in MLflow.
+OVERHEAD = 12.0
 EACH = 20.0
+LEAST = 0.5  # part of the time that is training at least, however long the images take to read
 START = 0.15  # part of the training time for the round of the portfolio
 SEARCH = 0.3  # part for all rounds, where there is time for more; the winner's training is in it
 # Passes over the images that the first template can make in the time, below which a larger network
@@ -96,25 +98,25 @@ def shape(found: Survey, minutes: float, size: int | None = None) -> Shape:
     )
 
 
-def training_seconds(chosen: Choice) -> float:
+def training_seconds(chosen: Choice, used: float) -> float:
     """Return the seconds of training of one search.
 
     Args:
         chosen: what the user wants: minutes for everything, and how many trainings share them.
+        used: seconds of these minutes that the plan and the reading of the images take.
     """
     seconds = 60.0 * chosen.minutes
-    rest = (seconds - OVERHEAD) / chosen.waves - EACH
-    return round(max(rest, 0.6 * seconds / chosen.waves), 1)
+    rest = (seconds - used - OVERHEAD) / chosen.waves - EACH
+    return round(max(rest, LEAST * seconds / chosen.waves), 1)
 
 
-def lengths(chosen: Choice, passes: float) -> Lengths:
-    """Derive the seconds of the stages from the time.
+def lengths(total: float, passes: float) -> Lengths:
+    """Derive the seconds of the stages.
 
     Args:
-        chosen: what the user wants.
+        total: seconds of training of one search.
         passes: how often the first network of the portfolio would see each image in this time.
     """
-    total = training_seconds(chosen)
     if passes < PASSES:
         return Lengths(total, round(START * total, 1), 1.0)
     return Lengths(total, round(SEARCH * total, 1), START / SEARCH)

@@ -79,7 +79,7 @@ def _in_folder(top: Path) -> Source:
 def _parquet(folder: Path) -> Source:
     """The parts of a folder of Parquet files, by the beginnings of their names."""
     names = [path.name for path in folder.glob(f"*{ENDING}") if not walk.skipped(path)]
-    found = {}
+    found: dict[str, str] = {}
     for part, words in walk.PARTS.items():
         for word in words:
             if any(name.startswith((f"{word}-", f"{word}{ENDING}")) for name in names):

@@ -74,9 +74,9 @@ def survey(
         return Survey(
             images, tested, size, True, {str(c): images // classes for c in range(classes)}
         )
-    paths = {"train": train, "validation": validation, "test": test}
-    given = {part: str(path) for part, path in paths.items() if path is not None}
-    found = rehearse(Data(source=Source(source), **given), dict(labels))
+    paths = (str(path) if path is not None else None for path in (train, validation, test))
+    parts = dict(zip(("train", "validation", "test"), paths, strict=True))
+    found = rehearse(Data.model_validate({"source": Source(source)} | parts), dict(labels))
     sizes = np.array([header[1:] for header in found.headers])
     height, width = (int(v) for v in np.median(sizes[:, :2], axis=0))
     uniform = len(np.unique(sizes[:, :2], axis=0)) == 1

@@ -9,7 +9,8 @@ from places import ROOT
 
 from nasflow.__main__ import main
 from nasflow.command.arguments import overview, read
-from nasflow.command.commands import COMMANDS, PEOPLE, SNAKEMAKE
+from nasflow.command.command import PEOPLE, SNAKEMAKE
+from nasflow.command.commands import COMMANDS
 
 
 def test_help_names_every_command_once_under_its_group() -> None:

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import io
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from image_files import pictures
 
 from nasflow.__main__ import main
-from nasflow.command import init as module
-from nasflow.command import speed
-from nasflow.command.init import PLENTY, told
 from nasflow.config.kinds import Precision
-from nasflow.planning.augmenting import Changes
-from nasflow.planning.choices import Choice
-from nasflow.planning.sizing import shape
-from nasflow.planning.speed import Speed
-from nasflow.planning.survey import Survey
+from nasflow.planning import plan
+from nasflow.planning.plan import PLENTY
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the measurement of the machine by an answer."""
-    monkeypatch.setattr(module, "_measured", lambda *_: (Precision.FLOAT32, PLENTY))
-
-
-def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:
-    for name, extents in sizes.items():
-        (folder / name).mkdir(parents=True)
-        for i, extent in enumerate(extents):
-            Image.new(mode, extent).save(folder / name / f"{i}.png")
-    return folder
+    monkeypatch.setattr(plan, "measured", lambda *_: (Precision.FLOAT32, PLENTY))
 
 
 @pytest.mark.usefixtures("quick")
@@ -88,50 +73,3 @@ def test_wrong_flags_are_one_line_and_write_nothing(
     err = capsys.readouterr().err
     assert problem in err and err.count("\n") == 1
     assert not (tmp_path / "new").exists()
-
-
-def test_a_uniform_set_is_told_without_a_warning() -> None:
-    found = Survey(100, 20, (8, 8, 1), True, {"a": 50, "b": 50})
-    assert told(found, shape(found, 5)) == [
-        "100 images, 8 x 8, grey, 20 test images",
-        "2 classes, 50 images each",
-    ]
-
-
-def test_the_machine_is_measured_by_training(capsys: pytest.CaptureFixture[str]) -> None:
-    found = Survey(100, 20, (8, 8, 1), True, {"a": 50, "b": 50})
-    chosen = Choice("mine", "digits", None, None, 5, "nasgd", "cpu", 1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PATIENCE", 0.1)
-        precision, passes = module._measured(chosen, shape(found, 5), 2)
-    out = capsys.readouterr().out
-    assert precision in (Precision.FLOAT32, Precision.BFLOAT16) and passes > 0.0
-    measured = rf"^training measured: \S+ FLOPs per second, 1 threads, {precision}; "
-    assert re.search(measured + r"chain7 would see each image \d+ times", out)
-
-
-def test_the_faster_number_format_is_taken_and_a_busy_machine_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = shape(Survey(100, 20, (8, 8, 1), True, {"a": 50, "b": 50}), 5)
-    chosen = Choice("mine", "digits", None, None, 5, "nasgd", "cpu", 2)
-    for fast in (Precision.FLOAT32, Precision.BFLOAT16):
-        speeds = {kind: Speed(1e11 * (1 + (kind == fast)), 0.5) for kind in Precision}
-        monkeypatch.setattr(speed, "training_speed", lambda *given, s=speeds: s[given[-1]])
-        assert module._measured(chosen, found, 2)[0] == fast
-        assert "the threads could compute 50% of the time" in capsys.readouterr().out
-    on_gpu = module._measured(chosen._replace(device="cuda"), found, 2)
-    assert on_gpu == (Precision.BFLOAT16, PLENTY)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "line"),
-    [
-        (Changes(False, False), "training images are not varied (augment)"),
-        (Changes(True, False), "training images are mirrored (augment)"),
-        (Changes(False, True), "training images are shifted by up to 2 px (augment)"),
-        (Changes(True, True), "training images are mirrored and shifted by up to 2 px (augment)"),
-    ],
-)
-def test_how_images_are_varied_is_told(allowed: Changes, line: str) -> None:
-    assert module._augmented(allowed, 2) == [line]

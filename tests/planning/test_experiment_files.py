@@ -10,20 +10,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasflow.command.init import PLENTY
 from nasflow.config import files as config_file
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
-from nasflow.planning.experiment_files import config_text, readme_text, snakefile_text
-from nasflow.planning.sizing import CHILDREN, PORTFOLIO, lengths, shape
+from nasflow.planning.experiment_files import config_text, profile_text, readme_text, snakefile_text
+from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, shape
 from nasflow.planning.survey import Survey
 from nasflow.planning.symmetry import Symmetry
 
 WHERE = Path("/photos/it's {x} #1")
 TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)
 FOUND = Survey(900, 100, (28, 28, 1), True, {"a": 900})
+SIZED = Lengths(300.0, 90.0, 0.5)
 UNVARIED = Changes(False, False)
 
 
@@ -39,7 +39,7 @@ def written(
     precision: Precision = Precision.FLOAT32,
 ) -> str:
     shaped = shape(found, choice.minutes)
-    return config_text(choice, shaped, lengths(choice.minutes, PLENTY), precision, changes)
+    return config_text(choice, shaped, SIZED, precision, changes)
 
 
 def read(text: str) -> Experiment:
@@ -72,11 +72,11 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
     device, precision = machine
     choice = chosen(minutes=minutes, device=device)
     experiment = read(written(choice, found, changes, precision))
-    shaped, sized = shape(found, minutes), lengths(minutes, PLENTY)
+    shaped = shape(found, minutes)
     assert experiment.data.train == experiment.data.test == str(WHERE)
     assert experiment.data.size == shaped.size
-    assert (experiment.budget.seconds, experiment.budget.rounds) == (sized.search, None)
-    assert experiment.final.total_seconds == sized.total
+    assert (experiment.budget.seconds, experiment.budget.rounds) == (SIZED.search, None)
+    assert experiment.final.total_seconds == SIZED.total
     assert experiment.augment.flip == changes.flip
     assert experiment.augment.shift == (shaped.shift if changes.shift else 0)
     assert experiment.search.batch_size == experiment.final.batch_size == shaped.batch
@@ -116,3 +116,13 @@ def test_readme_and_snakefile_name_the_folders() -> None:
     assert "cd '/here/my leaves'" in text
     assert "/venv/bin/snakemake --cores 4 final_model" in text
     assert "nasflow show results/mine/nasagd/seed_0" in text
+
+
+def test_searches_share_the_file() -> None:
+    text = written(chosen(seeds=3, baseline="chain7", validation=WHERE, size=48))
+    experiment = read(text)
+    assert experiment.algorithms == ("nasagd", "chain7")
+    assert experiment.seeds == (0, 1, 2)
+    assert experiment.data.validation == str(WHERE)
+    assert "5 minutes in all, shared by 6 trainings" in text
+    assert profile_text(own=True).count("configfile: [config.yaml, own.yaml]") == 1

@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasflow.architecture.templates import TEMPLATES
+from nasflow.planning.choices import Choice
 from nasflow.planning.sizing import (
     BATCH,
+    EACH,
+    LEAST,
+    OVERHEAD,
     PASSES,
     PORTFOLIO,
     SEARCH,
@@ -16,6 +20,7 @@ from nasflow.planning.sizing import (
     START,
     lengths,
     shape,
+    training_seconds,
 )
 from nasflow.planning.survey import Survey
 
@@ -30,19 +35,48 @@ def survey(
     return Survey(images, test, size, uniform, {str(i): images // 10 for i in range(10)})
 
 
-@given(st.floats(2, 1e4))
-def test_all_stages_together_take_nearly_the_time_that_was_given(minutes: float) -> None:
+def chosen(minutes: float, cores: int = 1, seeds: int = 1, baseline: str | None = None) -> Choice:
+    made = Choice("mine", "digits", None, None, minutes, "nasgd", "cpu", cores)
+    return made._replace(seeds=seeds, baseline=baseline)
+
+
+@given(st.floats(2, 1e4), st.floats(0, 100))
+def test_all_stages_together_take_nearly_the_time_that_was_given(
+    minutes: float, used: float
+) -> None:
+    total = training_seconds(chosen(minutes), used)
+    assert LEAST * 60 * minutes - 0.1 <= total <= 60 * minutes
     for passes, part in ((PASSES, SEARCH), (PASSES - 1.0, START)):
-        sized = lengths(minutes, passes)
-        assert 0.7 * 60 * minutes <= sized.total <= 60 * minutes
-        assert sized.search == pytest.approx(part * sized.total, abs=0.1)
-        assert sized.part * sized.search == pytest.approx(START * sized.total, abs=0.1)
+        sized = lengths(total, passes)
+        assert sized.search == pytest.approx(part * total, abs=0.1)
+        assert sized.part * sized.search == pytest.approx(START * total, abs=0.1)
 
 
 def test_programs_take_seconds_to_start() -> None:
-    assert lengths(6, 100.0) == (325.0, 97.5, 0.5)
-    assert lengths(6, 10.0) == (325.0, 48.8, 1.0)  # no time to grow a network
-    assert lengths(2, 10.0).total == 90.0  # at least three quarters of the time
+    assert training_seconds(chosen(6), 8.0) == 360.0 - 8.0 - OVERHEAD - EACH
+    assert training_seconds(chosen(2), 200.0) == 60.0  # at least half of the time
+
+
+@pytest.mark.parametrize(
+    ("cores", "seeds", "baseline", "threads", "waves"),
+    [
+        (1, 1, None, 1, 1),
+        (2, 1, None, 2, 1),
+        (8, 1, None, 2, 1),  # a batch of the final training has two shards
+        (1, 3, None, 1, 3),
+        (2, 3, None, 1, 2),
+        (2, 1, "chain7", 1, 1),
+        (1, 2, "chain7", 1, 4),
+        (4, 2, None, 2, 1),
+    ],
+)
+def test_trainings_share_cores_and_time(
+    cores: int, seeds: int, baseline: str | None, threads: int, waves: int
+) -> None:
+    found = chosen(20, cores, seeds, baseline)
+    assert (found.threads, found.waves) == (threads, waves)
+    expected = (1200.0 - OVERHEAD) / waves - EACH
+    assert training_seconds(found, 0.0) == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from image_files import pictures
 from PIL import Image
 
 from nasflow.planning.survey import Survey, survey
-
-
-def pictures(folder: Path, sizes: dict[str, list[tuple[int, int]]], mode: str = "L") -> Path:
-    for name, extents in sizes.items():
-        (folder / name).mkdir(parents=True)
-        for i, extent in enumerate(extents):
-            Image.new(mode, extent).save(folder / name / f"{i}.png")
-    return folder
 
 
 def test_headers_are_enough_for_a_survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
