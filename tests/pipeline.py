@@ -33,7 +33,9 @@ HOSTILE = "-x; touch PWNED $(touch PWNED) `touch PWNED`' touch PWNED '\" touch P
 
 
 def snakemake(folder, *arguments, config="config.yaml", targets=(), snakefile=ROOT / "Snakefile"):
+    # `--quiet host` replaces what the shipped profile says: the jobs are shown.
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
+    command += ["--quiet", "host"]
     command += arguments
     if config is not None:
         command += ["--configfile", config]
