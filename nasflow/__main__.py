@@ -90,6 +90,9 @@ def _main(arguments: list[str]) -> int:
             raise error
     except tuple(CODES) as error:
         return _failed(name, error, log)
+    except KeyboardInterrupt:
+        _note(log, f"{name} not done ({ending.INTERRUPTED}): interrupted")
+        raise
     except BrokenPipeError:  # `nasflow show ... | head`
         ending.flush()
         return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from nasflow.command.ending import INTERRUPTED
 from nasflow.config import files as config_file
 from nasflow.fitting.display import Display, clock, display, since
-from nasflow.fitting.milestones import STAGES, Milestones
+from nasflow.fitting.milestones import Milestones
 from nasflow.fitting.pipeline import Pipeline
 from nasflow.fitting.request import Request, Standing, request, save, standing
 from nasflow.planning.choices import named
@@ -110,8 +110,7 @@ def _run(folder: Path, wish: Request, elapsed: Callable[[], float], details: boo
     results = folder / "results" / chosen.name
     seen = Milestones(results, portfolio=True, several=chosen.trainings > 1)
     if seen.before:
-        done = dict.fromkeys(STAGES[one.stage - 1] for one in seen.before)
-        print(f"kept from before: {', '.join(done)}")
+        print(f"kept from before: {seen.names}")
     said: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="nasflow") as progress,
@@ -156,8 +155,7 @@ def _follow(
 def _failed(pipeline: Pipeline, seen: Milestones, said: list[str]) -> int:
     """Say in the last line what is wrong or, after Ctrl-C, what is kept; return the exit code."""
     code = pipeline.code or 1
-    done = dict.fromkeys(STAGES[one.stage - 1] for one in [*seen.before, *seen.new()])
-    kept = ", ".join([*done, "the state of the stage that ran"])
+    kept = f"{seen.names} and the state of the stage that ran" if seen.done else "nothing yet"
     again = "the same command goes on from there"
     if pipeline.interrupted:
         print(f"nasflow: stopped; kept: {kept}; {again}", file=sys.stderr)

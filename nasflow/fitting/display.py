@@ -27,7 +27,7 @@ AHEAD = re.compile(r"leader \d+ (.+?) with (\d+)%")
 TITLES = {"pretrain": START, "final": TRAINING}
 WORDS = {
     IMAGES: "reading the images",
-    START: "training the base network",
+    START: "preparing the first networks",
     SEARCH: "comparing networks that train side by side",
     TRAINING: "training the network that was found",
     TEST: "testing it once, and writing the report",

@@ -40,12 +40,18 @@ class Milestones:
         results: results/{experiment}.
         portfolio: whether the first round chooses among known networks.
         several: whether there are several searches, whose lines say which one they are about.
+
+    Attributes:
+        before: the stages that had ended when this was made.
+        done: the numbers of all stages that have ended.
+        best: the best accuracy on validation images before the final training, or None.
     """
 
     def __init__(self, results: Path, *, portfolio: bool, several: bool) -> None:
         self._results, self._portfolio, self._several = results, portfolio, several
         self._seen: dict[Path, Any] = {}
         self.best: float | None = None
+        self.done: set[int] = set()
         self.before = list(self.new())
 
     def new(self) -> Iterator[Milestone]:
@@ -60,7 +66,13 @@ class Milestones:
                     self._note(found)
                     yield found._replace(line=printable(self._of(path) + found.line))
 
+    @property
+    def names(self) -> str:
+        """The names of the stages that have ended."""
+        return ", ".join(STAGES[stage - 1] for stage in sorted(self.done))
+
     def _note(self, found: Milestone) -> None:
+        self.done.add(found.stage)
         if found.stage < TRAINING and found.accuracy is not None:
             self.best = max(found.accuracy, self.best or 0.0)
 

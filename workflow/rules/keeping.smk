@@ -106,8 +106,28 @@ def _was_there(name, output, wildcards):
     if any(map(os.path.lexists, output)):
         return True
     searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
-    found = ("pretrain/status.json", "search/summary.json", "final/status.json")
-    return any(os.path.exists(f"{search}/{file}") for search in searches for file in found)
+    if name == "search_round":
+        return int(wildcards.round) <= max(map(_rounds_made, searches))
+    return any(os.path.exists(f"{one}/{file}") for one in searches for file in LATER[name])
+
+
+def _rounds_made(search):
+    """Return how many rounds a finished search had; 0 where it was never finished."""
+    try:
+        return json.loads(Path(f"{search}/search/summary.json").read_text())["rounds"]
+    except (OSError, ValueError, LookupError):
+        return 0
+
+
+# What a later stage has written, which shows that a stage was finished once.
+LATER = {
+    "prepare": ("pretrain/status.json", "search/summary.json", "final/status.json"),
+    "pretrain": ("search/round_1/status.json", "search/summary.json", "final/status.json"),
+    "plan": ("search/summary.json", "final/status.json"),
+    "select_winner": ("final/status.json",),
+    "final_train": ("final/metrics.json",),
+    "evaluate": (),
+}
 
 
 def _pretrain_inputs(wildcards):
