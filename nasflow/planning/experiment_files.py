@@ -86,7 +86,7 @@ rerun-triggers: [mtime, params, input, code, software-env]
 rerun-incomplete: true
 keep-going: true
 max-checksum-file-size: 1000000000
-# The terminal shows warnings, errors and the lines of the stages; all messages are in .snakemake/log.
+# The terminal shows warnings, errors and what stages say; all messages are in .snakemake/log.
 quiet: [rules, progress, host, reason]
 """
 
