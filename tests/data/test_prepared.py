@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nasflow.architecture.templates import chain
+from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
-from nasflow.config.section import plain
 from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.storage.files import write_json
 from nasflow.storage.made import made, write_made_data
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     record = {"counts": counts, "height": 16, "width": 18}
     write_json(tmp_path / "data/data.json", record)
     write_made_data(
-        tmp_path / "data", made("prepare", json.dumps(plain(experiment(tmp_path).data)))
+        tmp_path / "data", made("prepare", json.dumps(of_images(experiment(tmp_path).data)))
     )
     return tmp_path / "data"
 
