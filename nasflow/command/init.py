@@ -18,6 +18,7 @@ from nasflow.command.sizing import PORTFOLIO, Shape, lengths, shape, training_se
 from nasflow.command.survey import Survey, survey
 from nasflow.config import files as config_file
 from nasflow.config.kinds import Precision
+from nasflow.data.inventory import UNEVEN
 from nasflow.place import root
 from nasflow.printable import printable, shown
 from nasflow.storage.files import write
@@ -26,7 +27,6 @@ WORKFLOW = root() / "workflow" / "Snakefile"
 PATIENCE = 1.0  # seconds of training in which the speed of a number format is measured
 PLENTY = 1000.0  # passes over the images, assumed on a GPU
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
-UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
 
 def init(
@@ -122,6 +122,7 @@ def told(found: Survey, shaped: Shape) -> list[str]:
             f"uneven: '{printable(most)}' has {many / max(few, 1):.1f} times the images of "
             f"'{printable(least)}'; accuracy then says more about the former"
         )
+        lines.append("with data.class_weights: balanced every class counts as much as the others")
     if shaped.size is not None:
         lines.append(f"resized to {shaped.size} x {shaped.size} (data.size)")
     return lines

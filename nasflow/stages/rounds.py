@@ -95,7 +95,8 @@ def search_round(
     It runs on every rank that nasflow.stages.launch started; the first one writes.
 
     Args:
-        config: the sections search, baselines, augment and base as JSON.
+        config: the sections search, baselines, augment and base as JSON; beside them the class
+            weights, where there are any.
         algorithm: an algorithm or an ablation, such as `nasgd-log`.
         data: folder of the prepared images.
         parent: stem of the checkpoint to start from.

@@ -69,7 +69,8 @@ def pretrain(
     """Train g_0 from random weights, or the network at base.network.
 
     Args:
-        config: the sections base, pretrain and augment as JSON.
+        config: the sections base, pretrain and augment as JSON; beside them the class weights,
+            where there are any.
         algorithm: an algorithm or an ablation; a fixed network, such as chain6, is its own g_0.
         data: folder of the prepared images.
         seed: the seed of the search.
@@ -106,7 +107,8 @@ def final_train(
     Its length is what `final` sets, or what pretraining and search left of a total budget.
 
     Args:
-        config: the sections final and augment as JSON.
+        config: the sections final and augment as JSON; beside them the class weights, where there
+            are any.
         data: folder of the prepared images.
         parent: stem of the checkpoint of the winner.
         seed: the seed of the search.
