@@ -8,11 +8,11 @@ their meaning.
 from __future__ import annotations
 
 import difflib
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 from pydantic.config import JsonDict
 
 from nasflow.config.section import refuse
@@ -112,18 +112,19 @@ def factors(
     """
     if lines := unknown(wanted, classes):
         raise ValueError("\n".join(lines))
-    sizes = np.asarray(counts, dtype=np.float64)
     if isinstance(wanted, Mapping):
         given = {_form(name): weight for name, weight in wanted.items()}
-        weights = np.array([given.get(_form(str(name)), 1.0) for name in classes])
+        weights = [given.get(_form(str(name)), 1.0) for name in classes]
+    elif wanted == BALANCED:
+        largest = max(counts)
+        weights = [largest / count if count else 1.0 for count in counts]
     else:
-        there = sizes > 0 if wanted == BALANCED else np.zeros(len(sizes), dtype=bool)
-        weights = np.where(there, sizes.max(initial=0.0) / np.where(there, sizes, 1.0), 1.0)
-    seen = weights[sizes > 0]
-    if not len(seen) or (seen == seen[0]).all():
         return None
-    scaled: list[float] = (weights * (sizes.sum() / (weights @ sizes))).tolist()
-    return scaled
+    pairs = list(zip(weights, counts, strict=True))
+    if len({weight for weight, count in pairs if count}) < 2:
+        return None
+    mean = math.fsum(weight * count for weight, count in pairs) / sum(counts)
+    return [weight / mean for weight in weights]
 
 
 def _form(name: str) -> str:

@@ -17,7 +17,6 @@ from nasflow.config.compare import names as ablations
 from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import FIXED
-from nasflow.data import rehearsal
 from nasflow.data.listing import listing
 from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile, read_json
@@ -39,12 +38,12 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     """
     record = folder / "data.json"
     if not record.is_file():
-        return rehearsal.unknown_classes(experiment.data)
+        return _unknown_before(experiment)
     made = recorded(record)
     before, now = made["config"] if made else None, of_images(experiment.data)
     if isinstance(before, dict) and before != now:
         if listing(experiment.data):
-            return rehearsal.unknown_classes(experiment.data)
+            return _unknown_before(experiment)
         return list(_gone(before, now, record))
     try:
         facts = read_json(record)
@@ -54,6 +53,15 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     except ValueError as error:
         return str(error).split("\n")
     return []
+
+
+def _unknown_before(experiment: Experiment) -> list[str]:
+    """List the unknown classes of class weights, where the images are not prepared yet."""
+    if not isinstance(experiment.data.class_weights, Mapping):
+        return []
+    from nasflow.data import rehearsal  # 0.1 s of libraries, at each start of the workflow
+
+    return rehearsal.unknown_classes(experiment.data)
 
 
 def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:

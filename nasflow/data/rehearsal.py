@@ -6,7 +6,7 @@ picture only the header is read, which tells its size. One header takes 0.1 to 0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -82,11 +82,11 @@ def rehearse(data: Data, keys: dict[str, str] = KEYS) -> Rehearsal:
 def unknown_classes(data: Data) -> list[str]:
     """List the classes of `data.class_weights` that own pictures do not have, one line for each.
 
-    No picture is opened, and nothing is read where no class is named. The classes of a built-in
-    source, and pictures that `prepare` would refuse, are not looked at.
+    No picture is opened. The classes of a built-in source, and pictures that `prepare` would
+    refuse, are not looked at.
     """
     own = data.source in (Source.FOLDER, Source.PARQUET) and data.train is not None
-    if not own or not isinstance(data.class_weights, Mapping):
+    if not own:
         return []
     try:
         classes = described(data.source, {"train": data.train})[2]
