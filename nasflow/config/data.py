@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from nasflow.config.class_weights import NONE, SCHEMA, ClassWeights, checked
 from nasflow.config.kinds import Source
-from nasflow.config.section import Section, choice, key
+from nasflow.config.section import Plain, Section, choice, key, plain
 
 
 class Data(Section):
@@ -36,6 +41,29 @@ class Data(Section):
     split_seed: int = key(
         0, "seed of the splits, shared by all algorithms and seeds", low=0, high=2**63 - 1
     )
+    class_weights: Annotated[ClassWeights, BeforeValidator(checked)] = key(
+        NONE,
+        "how much the images of each class count in every loss: none, balanced, or name: weight",
+        json_schema_extra=SCHEMA,
+    )
+
+
+def of_images(data: Data) -> dict[str, Plain]:
+    """Return the keys on which the prepared images depend: all but `class_weights`.
+
+    They alone are what `prepare` is given, so that other weights decode no picture again.
+    """
+    return {name: value for name, value in plain(data).items() if name != "class_weights"}
+
+
+def of_losses(data: Data) -> dict[str, Plain]:
+    """Return the keys of `data` on which the losses depend, for the stages that train.
+
+    It is empty without class weights, so that what was made by a version without this key, which
+    is the same, is kept.
+    """
+    weights = data.class_weights
+    return {} if weights == NONE else {"class_weights": plain(data)["class_weights"]}
 
 
 class Augment(Section):

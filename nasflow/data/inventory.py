@@ -8,6 +8,7 @@ from typing import Any
 from nasflow.printable import printable
 
 EVEN = 1.5  # classes count as even when the largest is at most this many times the smallest
+UNEVEN = 3.0  # the largest class over the smallest one above which accuracy alone misleads
 KINDS = {1: "grey", 3: "RGB"}
 
 

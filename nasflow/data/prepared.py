@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.config.batch_sizes import fitted_experiment
+from nasflow.config.class_weights import unknown
 from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
+from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import FIXED
-from nasflow.config.section import plain
 from nasflow.data.listing import listing
 from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile, read_json
@@ -30,18 +31,20 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     Args:
         experiment: the configuration.
         folder: the folder of the prepared images. Where there are none yet, or where they will be
-            prepared again, there is no problem to be known.
+            prepared again, only unknown classes of own pictures are known.
 
     Returns:
         One line for each problem.
     """
     record = folder / "data.json"
     if not record.is_file():
-        return []
+        return _unknown_before(experiment)
     made = recorded(record)
-    before, now = made["config"] if made else None, plain(experiment.data)
+    before, now = made["config"] if made else None, of_images(experiment.data)
     if isinstance(before, dict) and before != now:
-        return [] if listing(experiment.data) else list(_gone(before, now, record))
+        if listing(experiment.data):
+            return _unknown_before(experiment)
+        return list(_gone(before, now, record))
     try:
         facts = read_json(record)
         check_prepared(experiment, facts)
@@ -50,6 +53,15 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     except ValueError as error:
         return str(error).split("\n")
     return []
+
+
+def _unknown_before(experiment: Experiment) -> list[str]:
+    """List the unknown classes of class weights, where the images are not prepared yet."""
+    if not isinstance(experiment.data.class_weights, Mapping):
+        return []
+    from nasflow.data import rehearsal  # 0.1 s of libraries, at each start of the workflow
+
+    return rehearsal.unknown_classes(experiment.data)
 
 
 def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
@@ -63,6 +75,9 @@ def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
         ValueError: if the images do not allow what it asks for, with one line for each problem.
     """
     train, validation = (sum(facts["counts"][part]) for part in ("train", "validation"))
+    weights = experiment.data.class_weights
+    if isinstance(weights, Mapping) and (lines := unknown(weights, facts["classes"])):
+        raise ValueError("\n".join(lines))
     check_pools(experiment, min(facts["height"], facts["width"]))
     lowered(experiment, train, validation)
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasflow.config.class_weights import unknown
 from nasflow.config.data import Data
+from nasflow.config.kinds import Source
 from nasflow.data.datasets import divided
 from nasflow.data.encoded import Encoded
 from nasflow.data.image_sources import KEYS, described, listed
@@ -61,17 +63,36 @@ def rehearse(data: Data, keys: dict[str, str] = KEYS) -> Rehearsal:
         keys: the key of the configuration, or the option, that names each path, for messages.
 
     Raises:
-        ValueError: if `prepare` would refuse the pictures; the message is one line.
+        ValueError: if `prepare` would refuse the pictures; the message is one line. Also if a class
+            of `data.class_weights` is not there, with one line for each.
     """
     paths = {"train": data.train, "validation": data.validation, "test": data.test}
     if data.train is None:
         raise ValueError(f"data.train: null; expected a path, since data.source is {data.source}")
     parts, labels, classes = described(data.source, paths, keys)
+    if lines := unknown(data.class_weights, classes):
+        raise ValueError("\n".join(lines))
     found = listed(parts, labels, classes, None)
     splits = dict(zip(KEYS, divided(found, data), strict=True))
     counts = {split: len(part.labels) for split, part in splits.items()}
     headers = [one for part in parts.values() for one in _headers(part)]
     return Rehearsal(labels, classes, counts, headers)
+
+
+def unknown_classes(data: Data) -> list[str]:
+    """List the classes of `data.class_weights` that own pictures do not have, one line for each.
+
+    No picture is opened. The classes of a built-in source, and pictures that `prepare` would
+    refuse, are not looked at.
+    """
+    own = data.source in (Source.FOLDER, Source.PARQUET) and data.train is not None
+    if not own:
+        return []
+    try:
+        classes = described(data.source, {"train": data.train})[2]
+    except ValueError:
+        return []
+    return unknown(data.class_weights, classes)
 
 
 def check_sizes(headers: list[Header]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nasflow.architecture.templates import TEMPLATES
 from nasflow.config.kinds import Precision
+from nasflow.data.inventory import UNEVEN
 from nasflow.place import root
 from nasflow.planning.augmenting import changes
 from nasflow.planning.choices import Choice
@@ -29,7 +30,6 @@ PATIENCE = 1.0  # seconds of training in which the speed of a number format is m
 PLENTY = 1000.0  # passes over the images per second, assumed on a GPU
 SLOW = 0.1  # the user is told where reading the images takes a larger part of the time
 BUSY = 0.6  # the user is told where threads compute less than this fraction of their time
-UNEVEN = 3  # the user is told where the largest class has more than this many times the smallest
 
 Say = Callable[[str], None]
 Elapsed = Callable[[], float]
@@ -101,6 +101,7 @@ def told(found: Survey, shaped: Shape) -> list[str]:
             f"uneven: '{printable(most)}' has {many / max(few, 1):.1f} times the images of "
             f"'{printable(least)}'; accuracy then says more about the former"
         )
+        lines.append("with data.class_weights: balanced every class counts as much as the others")
     if shaped.size is not None:
         lines.append(f"resized to {shaped.size} x {shaped.size} (data.size)")
     return lines

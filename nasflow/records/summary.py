@@ -31,7 +31,7 @@ def summary_text(
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         *_search_lines(metrics, search),
-        *_network_lines(metrics),
+        *_network_lines(metrics, data),
         *_data_lines(data),
         *_run_lines(metrics["seconds"], folder),
     ]
@@ -61,15 +61,18 @@ def _search_lines(metrics: dict[str, Any], search: dict[str, Any]) -> list[str]:
     ]
 
 
-def _network_lines(metrics: dict[str, Any]) -> list[str]:
+def _network_lines(metrics: dict[str, Any], data: dict[str, Any]) -> list[str]:
+    weighted = ", weighted by class (data.class_weights)" if "class_weights" in metrics else ""
+    balanced = f"{metrics['balanced_accuracy']:.2%} balanced accuracy"
+    uneven = data.get("balance", {}).get("ratio", 1.0) > inventory.UNEVEN
     return [
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
         f"{metrics['conv_layers']} convolutions",
-        f"  validation     {metrics['validation_accuracy']:.2%} accuracy",
+        f"  validation     {metrics['validation_accuracy']:.2%} accuracy{weighted}",
         f"  test           {metrics['test_accuracy']:.2%} accuracy, "
-        f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images",
-        f"  classes        {metrics['balanced_accuracy']:.2%} balanced accuracy, the mean over "
-        f"classes; least: {worst(metrics['classes'])}",
+        f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images"
+        + (f"; {balanced}" if uneven else ""),
+        f"  classes        {balanced}, the mean over classes; least: {worst(metrics['classes'])}",
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasflow.config.experiment import Experiment
+from nasflow.data.inventory import UNEVEN
 from nasflow.records.intervals import Interval, wilson
 from nasflow.records.story import Round, Story
 
@@ -50,6 +51,7 @@ def claims(
     found = [
         *_finished(story),
         *_test(story),
+        *_classes(story, facts),
         *_seeds(story, others),
         *_beside(story, others),
         *_chosen(story, config),
@@ -98,6 +100,30 @@ def _test(story: Story) -> Iterator[Claim]:
         "luck of the search and of the training.",
     )
     yield Claim("test_once", False, "The test images were used once, after all choices were made.")
+
+
+def _classes(story: Story, facts: Json) -> Iterator[Claim]:
+    """Say where accuracy and balanced accuracy differ in meaning, and what the search used."""
+    if story.metrics is None:
+        return
+    ratio = facts.get("balance", {}).get("ratio", 1.0)
+    if ratio > UNEVEN and "balanced_accuracy" in story.metrics:
+        yield Claim(
+            "uneven",
+            True,
+            f"The largest class has {ratio:.1f} times the images of the smallest one, so the "
+            f"accuracy ({story.metrics['test_accuracy']:.2%}) says most about the large classes. "
+            f"The balanced accuracy is {story.metrics['balanced_accuracy']:.2%}: the mean of the "
+            "accuracies of all classes.",
+        )
+    if "class_weights" in story.metrics:
+        yield Claim(
+            "class_weights",
+            False,
+            "Class weights were used (data.class_weights): in the losses of training and "
+            "validation, and in every validation accuracy, an image counts as much as its class "
+            "does. Test accuracy and test loss count all images alike.",
+        )
 
 
 def _seeds(story: Story, others: Sequence[Story]) -> Iterator[Claim]:

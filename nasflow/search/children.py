@@ -58,7 +58,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     key = (setting.seed, setting.number)
     size, augment = min(PROPOSAL_BATCH, len(setting.train)), setting.augment
     batches = Batches(setting.train, size, "proposal", key, flip=augment.flip, shift=augment.shift)
-    return steepest(candidates, search.n_neigh, *batches(k))
+    return steepest(candidates, search.n_neigh, *batches(k), setting.train.weights)
 
 
 def portfolio(parent: Network, setting: Setting) -> list[Child]:

@@ -122,6 +122,7 @@ def stopped(
         ranks=setting.ranks,
         workers=setting.workers,
         average=search.weight_average,
+        class_weights=setting.train.weights,
         precision=search.precision,
         captured=search.equal == Equal.STEPS,
         spare=search.on_oom == OnOutOfMemory.DROP,

@@ -12,16 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import Network, forward
 from nasflow.search.neighbourhood import Child
+from nasflow.training.class_loss import mean_loss
 
 
 def steepest(
-    candidates: Sequence[Child], n_neigh: int, images: Tensor, labels: Tensor
+    candidates: Sequence[Child],
+    n_neigh: int,
+    images: Tensor,
+    labels: Tensor,
+    weights: Tensor | None = None,
 ) -> list[Child]:
     """Choose the children of a round among candidates.
 
@@ -33,7 +37,8 @@ def steepest(
         candidates: the networks to choose from, in the order in which they were drawn.
         n_neigh: the number of children.
         images: the images of the batch, (batch, channels, height, width).
-        labels: their classes, (batch,).
+        labels: their classes, (batch,), or the probabilities of the classes, (batch, classes).
+        weights: the weights of the classes, (classes,); None where all are 1.
 
     Returns:
         The n_neigh children (fewer if there are not enough), in the order of the candidates.
@@ -41,7 +46,7 @@ def steepest(
     grown = [all(MORPHISMS[name].preserves for name in child.morphisms) for child in candidates]
     stay = [i for i in range(min(n_neigh, len(candidates))) if not grown[i]]
     rates = {
-        i: descent_rate(child.network, images, labels)
+        i: descent_rate(child.network, images, labels, weights)
         for i, child in enumerate(candidates)
         if grown[i]
     }
@@ -49,7 +54,9 @@ def steepest(
     return [candidates[i] for i in sorted(stay + best)]
 
 
-def descent_rate(network: Network, images: Tensor, labels: Tensor) -> float:
+def descent_rate(
+    network: Network, images: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> float:
     """Compute how fast the loss V of a network falls along the gradient flow: |grad_x V|^2.
 
     BatchNorm works in training mode. The network is not changed.
@@ -57,7 +64,8 @@ def descent_rate(network: Network, images: Tensor, labels: Tensor) -> float:
     Args:
         network: the network; its tensors live on the device of the images.
         images: the images of one batch, (batch, channels, height, width).
-        labels: their classes, (batch,).
+        labels: their classes, (batch,), or the probabilities of the classes, (batch, classes).
+        weights: the weights of the classes, (classes,); None where all are 1.
 
     Returns:
         The rate in nats per unit of time of the gradient flow.
@@ -65,6 +73,6 @@ def descent_rate(network: Network, images: Tensor, labels: Tensor) -> float:
     g, parameters, running, _ = network
     x = {name: t.detach().requires_grad_() for name, t in parameters.items()}
     buffers = {name: t.clone() for name, t in running.items()}
-    loss = F.cross_entropy(forward(g, x, buffers, images, training=True), labels)
+    loss = mean_loss(forward(g, x, buffers, images, training=True), labels, weights)
     gradient = torch.autograd.grad(loss, list(x.values()))
     return float(sum(t.square().sum() for t in gradient))

@@ -27,7 +27,7 @@ class Setting(NamedTuple):
         search: the section `search`; for a baseline, the values of `baselines` replace those of the
             same key.
         augment: how training images are varied.
-        train: the training images.
+        train: the training images, with class weights where losses have them.
         validation: the images by whose losses children are compared.
         seed: the seed of the search.
         number: the number of the round in its search, from 1.

@@ -136,6 +136,7 @@ def _siblings(
         optim.make(search),
         ranks=setting.ranks,
         workers=setting.workers,
+        class_weights=setting.train.weights,
         precision=search.precision,
         gains=gains,
         captured=stretch.even == Equal.STEPS,

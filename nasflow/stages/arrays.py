@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from nasflow.config.batch_sizes import fitted_experiment
+from nasflow.config.class_weights import factors
 from nasflow.config.experiment import Experiment
 from nasflow.data.datasets import FRACTIONS, Splits, describe, stratified
 from nasflow.randomness import generator
@@ -35,14 +36,15 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
     Args:
         images: uint8 (n, height, width) or (n, height, width, channels).
         labels: one label of any type for each image, (n,).
-        experiment: gives the split (its section data), the batch sizes and the device.
+        experiment: gives the split and the class weights (its section data), the batch sizes and
+            the device. A class is named there by the text of its label, such as 7 or cat.
 
     Returns:
         The training and validation images, and the facts about them.
 
     Raises:
-        ValueError: if the arrays do not fit each other, or a batch size above its
-            default is larger than its split.
+        ValueError: if the arrays do not fit each other, a batch size above its
+            default is larger than its split, or a class of the weights is not there.
     """
     pixels, data = as_pixels(images), experiment.data
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
@@ -58,8 +60,11 @@ def split_arrays(images: npt.ArrayLike, labels: npt.ArrayLike, experiment: Exper
     parts = [(pixels[rows], numbers[rows].astype(np.int64)) for rows in (~held, held, held[:0])]
     facts = describe(Splits("arrays", tuple(classes.tolist()), *parts[0], *parts[1], *parts[2]))
     mean, std = (torch.tensor(facts[name], dtype=torch.float32) for name in ("mean", "std"))
+    weights = factors(data.class_weights, facts["classes"], facts["counts"]["train"])
     train, validation = (
-        Split(torch.from_numpy(part), torch.from_numpy(own), mean, std).to(experiment.device)
+        Split(torch.from_numpy(part), torch.from_numpy(own), mean, std)
+        .to(experiment.device)
+        .weighted(weights)
         for part, own in parts[:2]
     )
     fitted_experiment(experiment, len(train), len(validation))

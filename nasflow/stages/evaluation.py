@@ -13,7 +13,7 @@ from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
 from nasflow.search.status import size
-from nasflow.stages.stage_inputs import section, sections_of, stage
+from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
 from nasflow.storage.made import beside
@@ -57,7 +57,7 @@ def evaluate(
     is written separately.
 
     Args:
-        config: the section augment as JSON.
+        config: the section augment as JSON, and the class weights where there are any.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -78,6 +78,7 @@ def evaluate(
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
+        **described(sections_of(config)),
         "seconds": _seconds(before, found, final, taken),
     }
     text = summary_text(metrics, found, facts, trained.architecture, out.parent)

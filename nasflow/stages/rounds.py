@@ -17,7 +17,7 @@ from nasflow.config.data import Augment
 from nasflow.config.kinds import BASELINES, PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
-from nasflow.config.section import plain
+from nasflow.config.section import Plain, plain
 from nasflow.search.baselines import steps_wanted
 from nasflow.search.budget import cycle_steps, epoch_steps, seconds_needed
 from nasflow.search.ends import RoundEnd
@@ -25,13 +25,19 @@ from nasflow.search.recipe import LAST, Begin, Sections, entering, round_functio
 from nasflow.search.round import Round, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import fitting, section, sections_of, stage
+from nasflow.stages.stage_inputs import (
+    described,
+    fitting,
+    read_splits,
+    section,
+    sections_of,
+    stage,
+)
 from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.made import MADE, beside, kept, made
 from nasflow.storage.manifest import paths
-from nasflow.storage.splits import read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
 from nasflow.training.ranks import Ranks, joined
@@ -48,6 +54,7 @@ class Task(NamedTuple):
         budget: the bounds of the search.
         seed: the seed of the search.
         number: the number of the round, from 1.
+        weights: the class weights, by the name of their key; empty where there are none.
     """
 
     method: str
@@ -57,6 +64,7 @@ class Task(NamedTuple):
     budget: Budget
     seed: int
     number: int
+    weights: dict[str, Plain]
 
     @property
     def names(self) -> dict[str, str | int]:
@@ -87,7 +95,8 @@ def search_round(
     It runs on every rank that nasflow.stages.launch started; the first one writes.
 
     Args:
-        config: the sections search, baselines, augment and base as JSON.
+        config: the sections search, baselines, augment and base as JSON; beside them the class
+            weights, where there are any.
         algorithm: an algorithm or an ablation, such as `nasgd-log`.
         data: folder of the prepared images.
         parent: stem of the checkpoint to start from.
@@ -104,7 +113,7 @@ def search_round(
         return
     with stage(device) as device:
         began = time.monotonic()
-        train, validation = (read_split(data, s, device) for s in ("train", "validation"))
+        train, validation = read_splits(data, device, sections_of(config))
         before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
         identity = _identity(task, data, parent)
         task = _fitting(task, len(train), len(validation))
@@ -129,7 +138,8 @@ def _task(config: str, method: str, budget: str, seed: int, number: int) -> Task
         section(Base, raw, "base"),
     )
     bounds = parse(Budget, json.loads(budget), "budget")
-    return Task(method, algorithm, sections, sections.of(algorithm), bounds, seed, number)
+    own = sections.of(algorithm)
+    return Task(method, algorithm, sections, own, bounds, seed, number, described(raw))
 
 
 def _setting(
@@ -165,7 +175,9 @@ def _fitting(task: Task, train: int, validation: int) -> Task:
 
 def _identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
     """Return what the result depends on."""
+    sections: dict[str, object]
     sections = {name: plain(part) for name, part in task.sections._asdict().items()}
+    sections |= task.weights
     read = inputs(*_inputs(data, parent))
     return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
 

@@ -7,14 +7,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nasflow.config.batch_sizes import fitted
+from nasflow.config.class_weights import factors
+from nasflow.config.data import Data, of_losses
 from nasflow.config.reading import parse
-from nasflow.config.section import Section
+from nasflow.config.section import Plain, Section
 from nasflow.network.network import compile_kernels
 from nasflow.printable import shown
+from nasflow.storage.splits import read_facts, read_split
 from nasflow.training import heap
+from nasflow.training.batches import Split
 from nasflow.training.process import one_thread
 from nasflow.training.ranks import own_device
 
@@ -48,6 +53,41 @@ def section(cls: type[S], sections: dict[str, Any], name: str) -> S:
         ConfigError: if there is a problem, with one line for each.
     """
     return parse(cls, sections.get(name, {}), name)
+
+
+def described(sections: dict[str, Any]) -> dict[str, Plain]:
+    """Return the class weights by the name of their key; nothing where there are none."""
+    return of_losses(_data(sections))
+
+
+def read_splits(folder: Path, device: str, sections: dict[str, Any]) -> tuple[Split, Split]:
+    """Read the training and the validation images, with the class weights of a configuration.
+
+    The weights follow from the training images, and hold for both.
+
+    Args:
+        folder: the folder of the prepared images.
+        device: the device of the tensors.
+        sections: plain data by name, as `sections_of` returns it.
+
+    Raises:
+        CorruptFile: if a file is missing or damaged.
+        ValueError: if a class of the weights is none of the images.
+    """
+    train, validation = (read_split(folder, name, device) for name in ("train", "validation"))
+    classes = read_facts(folder)["classes"]
+    counts = train.labels.bincount(minlength=len(classes)).tolist()
+    own = factors(_data(sections).class_weights, classes, counts)
+    return train.weighted(own), validation.weighted(own)
+
+
+def _data(sections: dict[str, Any]) -> Data:
+    """Read the class weights, which stand beside the sections where there are any.
+
+    The other keys of the result have their defaults, because a stage does not get their values.
+    """
+    own = {name: value for name, value in sections.items() if name == "class_weights"}
+    return parse(Data, own, "data")
 
 
 @contextmanager

@@ -18,7 +18,14 @@ from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import fitting, section, sections_of, stage
+from nasflow.stages.stage_inputs import (
+    described,
+    fitting,
+    read_splits,
+    section,
+    sections_of,
+    stage,
+)
 from nasflow.storage.attempt import Attempt, attempt, inputs
 from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
@@ -39,6 +46,7 @@ class Task(NamedTuple):
         section: the section of the configuration that says how.
         augment: how training images are varied.
         base: the section `base`, on which the pretraining depends, too; None in final training.
+        sections: all sections as plain data, with the class weights where there are any.
         manifests: the files that the network and the images come from.
         spent: what pretraining and search took of a total budget; None without such a budget.
         made: what the result is made from, as the record of the stage says it.
@@ -49,6 +57,7 @@ class Task(NamedTuple):
     section: Pretrain | Final
     augment: Augment
     base: Base | None
+    sections: dict[str, Any]
     manifests: Sequence[Path]
     spent: Spent | None
     made: dict[str, Any]
@@ -60,7 +69,8 @@ def pretrain(
     """Train g_0 from random weights, or the network at base.network.
 
     Args:
-        config: the sections base, pretrain and augment as JSON.
+        config: the sections base, pretrain and augment as JSON; beside them the class weights,
+            where there are any.
         algorithm: an algorithm or an ablation; a fixed network, such as chain6, is its own g_0.
         data: folder of the prepared images.
         seed: the seed of the search.
@@ -85,7 +95,7 @@ def pretrain(
         network = read_checkpoint(start).network
         _check_fits(network, image, classes, str(start))
     own, augment = section(Pretrain, sections, "pretrain"), section(Augment, sections, "augment")
-    task = Task("pretrain", network, own, augment, base, manifests, None, wanted)
+    task = Task("pretrain", network, own, augment, base, sections, manifests, None, wanted)
     _train_stage(task, data, seed, out, device, threads)
 
 
@@ -97,7 +107,8 @@ def final_train(
     Its length is what `final` sets, or what pretraining and search left of a total budget.
 
     Args:
-        config: the sections final and augment as JSON.
+        config: the sections final and augment as JSON; beside them the class weights, where there
+            are any.
         data: folder of the prepared images.
         parent: stem of the checkpoint of the winner.
         seed: the seed of the search.
@@ -114,14 +125,14 @@ def final_train(
     if kept(out.with_name("status.json"), wanted):
         return
     network = read_checkpoint(parent).network
-    task = Task("final", network, final, augment, None, manifests, spent, wanted)
+    task = Task("final", network, final, augment, None, sections, manifests, spent, wanted)
     _train_stage(task, data, seed, out, device, threads)
 
 
 def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
     with stage(device) as device:
         began = time.monotonic()
-        train_split, validation = (read_split(data, s, device) for s in ("train", "validation"))
+        train_split, validation = read_splits(data, device, task.sections)
         images = len(train_split)
         own = fitting(task.section, task.name, images, len(validation))
         if isinstance(own, Final) and own.use_validation:
@@ -148,6 +159,7 @@ def _identity(task: Task, lasts: object, seed: int) -> dict[str, object]:
         task.name: plain(task.section),
         "augment": plain(task.augment),
         "base": plain(task.base) if task.base else None,
+        **described(task.sections),
     }
     read = inputs(*task.manifests)
     return {"stage": task.name, "seed": seed, "config": sections, "length": lasts, "inputs": read}

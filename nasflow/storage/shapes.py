@@ -145,6 +145,7 @@ class Metrics(Network, total=False):
     pretrain_epochs: Positive
     final_epochs: Positive
     balanced_accuracy: Fraction
+    class_weights: Text | dict[Text, Number]
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
     seconds: dict[Text, Seconds]
     files: Files

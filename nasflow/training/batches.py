@@ -8,7 +8,8 @@ the seed) and the step. Any step can therefore be replayed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,19 +27,32 @@ class Split:
         labels: the classes, int64 (n,).
         mean: mean of the training images on the scale 0 to 1, for each channel (channels,).
         std: standard deviation of the training images on that scale, (channels,).
+        weights: how much each class counts in losses, float32 (classes,); None where all count 1.
     """
 
     images: Tensor
     labels: Tensor
     mean: Tensor
     std: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: str) -> Split:
         """Return this split with all of its tensors on a device."""
-        return Split(*(t.to(device) for t in (self.images, self.labels, self.mean, self.std)))
+        images, labels, mean, std = (
+            t.to(device) for t in (self.images, self.labels, self.mean, self.std)
+        )
+        weights = None if self.weights is None else self.weights.to(device)
+        return Split(images, labels, mean, std, weights)
+
+    def weighted(self, factors: Sequence[float] | None) -> Split:
+        """Return this split with a weight for each class; None where all count 1."""
+        if factors is None:
+            return replace(self, weights=None)
+        weights = torch.tensor(factors, dtype=torch.float32, device=self.mean.device)
+        return replace(self, weights=weights)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean of each channel from images and divide by its standard deviation.
@@ -68,9 +82,10 @@ class Split:
 def join(a: Split, b: Split) -> Split:
     """Return one split with the images of `a` and then those of `b`.
 
-    It keeps the mean and the standard deviation of `a`.
+    It keeps the mean, the standard deviation and the class weights of `a`.
     """
-    return Split(torch.cat([a.images, b.images]), torch.cat([a.labels, b.labels]), a.mean, a.std)
+    images, labels = torch.cat([a.images, b.images]), torch.cat([a.labels, b.labels])
+    return replace(a, images=images, labels=labels)
 
 
 @dataclass

@@ -23,7 +23,7 @@ def evaluate(
 
     Args:
         network: the network, on the device of the split.
-        split: the images and labels.
+        split: the images and labels, with class weights where the score has them.
         precision: of convolutions and head.
         workers: threads of this process.
         ranks: the processes that take part.
@@ -32,5 +32,12 @@ def evaluate(
     Returns:
         The mean loss and the accuracy, the same on every rank.
     """
-    with Siblings([network], no_update, ranks=ranks, workers=workers, precision=precision) as live:
+    with Siblings(
+        [network],
+        no_update,
+        ranks=ranks,
+        workers=workers,
+        class_weights=split.weights,
+        precision=precision,
+    ) as live:
         return live.evaluate(split, mirror=mirror)[0]

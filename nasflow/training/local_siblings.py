@@ -159,17 +159,18 @@ class LocalSiblings:
             mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
-            The mean loss in nats and the accuracy of each sibling, (len(order), 2).
+            The mean loss in nats and the accuracy of each sibling, (len(order), 2). With class
+            weights both are weighted.
         """
         starts = range(0, len(split), EVALUATION_BATCH)
 
-        def score(task: tuple[int, int]) -> tuple[float, float]:
+        def score(task: tuple[int, int]) -> tuple[float, float, float]:
             i, start = task
             return self.live[i].score(split.chunk(start, EVALUATION_BATCH), mirror=mirror)
 
         parts = list(self._workers.map(score, [(i, start) for i in order for start in starts]))
-        totals: np.ndarray = np.array(parts).reshape(-1, len(starts), 2).sum(1)
-        return totals / len(split)
+        totals: np.ndarray = np.array(parts).reshape(-1, len(starts), 3).sum(1)
+        return np.stack([totals[:, 0] / len(split), totals[:, 1] / totals[:, 2]], 1)
 
     def logits(self, i: int, split: Split) -> Tensor:
         """Return the logits (images, classes) of sibling i on a split, on the CPU."""

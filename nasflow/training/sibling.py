@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nasflow.network.network import Network, Tensors, forward
 from nasflow.training import optim
+from nasflow.training.class_loss import mean_loss, sums
 from nasflow.training.optim import Tau, Update
 from nasflow.training.workers import Each
 
@@ -26,12 +26,15 @@ class Manner(NamedTuple):
         average: the number of steps over which a network is averaged; 1 for no average.
         smoothing: label smoothing, the part of the target that is spread over all classes.
         half: whether convolutions and head compute in bfloat16.
+        weights: the weights of the classes in every loss, float32 (classes,) on the device of the
+            network; None where all are 1.
     """
 
     update: Update
     average: int
     smoothing: float
     half: bool
+    weights: Tensor | None = None
 
 
 class Sibling:
@@ -84,7 +87,8 @@ class Sibling:
         """Take one step, without waiting for a GPU.
 
         Args:
-            batch: images (size, channels, height, width) and labels (size,).
+            batch: images (size, channels, height, width), and labels (size,) or, for mixed images,
+                the probabilities of the classes (size, classes).
             tau: the step size.
             rate: how far the average moves towards `last`, from 0 to 1.
 
@@ -125,14 +129,14 @@ class Sibling:
     def validate(self, batch: Batch) -> Tensor:
         """Return the mean loss of a batch in nats, in evaluation mode, at the average."""
         images, labels = batch
-        return F.cross_entropy(self.logits(images), labels)
+        return mean_loss(self.logits(images), labels, self._manner.weights)
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (images, classes) in evaluation mode, at the average."""
         with torch.no_grad():
             return self._forward(self.mean, images, training=False)
 
-    def score(self, batch: Batch, *, mirror: bool) -> tuple[float, float]:
+    def score(self, batch: Batch, *, mirror: bool) -> tuple[float, float, float]:
         """Evaluate a batch.
 
         Args:
@@ -140,14 +144,14 @@ class Sibling:
             mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
-            The sum of the losses in nats, and the number of images that are classified correctly.
+            The sum of the losses in nats, the number of images that are classified correctly, and
+            the number of images. With class weights an image counts as its class does.
         """
         images, labels = batch
         logits = self.logits(images)
         if mirror:
             logits = (logits + self.logits(images.flip(3))) / 2.0
-        loss = F.cross_entropy(logits, labels, reduction="sum")
-        return loss.item(), float((logits.argmax(1) == labels).sum().item())
+        return sums(logits, labels, self._manner.weights)
 
     def _seen(self, part: Tensors) -> list[Tensor]:
         """List tensors as update rules see them: a head's weights are a matrix, and no kernel."""
@@ -163,7 +167,7 @@ class Sibling:
         images, labels = batch
         network = self.last._replace(buffers=buffers)
         logits = self._forward(network, images, training=True)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self._manner.smoothing)
+        loss = mean_loss(logits, labels, self._manner.weights, self._manner.smoothing)
         gradient = torch.autograd.grad(loss, list(network.x.values()))
         return loss.detach(), list(gradient)
 

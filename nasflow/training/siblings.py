@@ -37,8 +37,11 @@ class Score(NamedTuple):
     """The evaluation of a network on a whole split.
 
     Attributes:
-        loss: mean cross-entropy, nats.
-        accuracy: between 0 and 1.
+        loss: mean cross-entropy, nats; with class weights that of each image has the weight of its
+            class.
+        accuracy: between 0 and 1; with class weights each image counts as its class does, so that
+            networks are not compared by accuracy in another way than by loss. With balanced
+            weights it is the balanced accuracy, as far as the split has the classes of training.
     """
 
     loss: float
@@ -68,6 +71,8 @@ class Siblings:
             running statistics are their mean), so that a single network also fills the workers.
         average: steps of the running averages; 1 for validation at the last weights.
         label_smoothing: part of the target that is spread over all classes.
+        class_weights: weights of the classes in the losses of training and validation, float32
+            (classes,) on the device of the networks; None where all are 1.
         gains: for each sibling the factors of its gradients, by tensor name; empty for none.
         precision: of convolutions and head; everything else stays float32.
         captured: on a GPU, whether to use a CUDA graph instead of one kernel after the other.
@@ -89,13 +94,15 @@ class Siblings:
         shards: int = 1,
         average: int = 1,
         label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
         gains: Sequence[Mapping[str, float]] = (),
         precision: Precision = Precision.FLOAT32,
         captured: bool = True,
         spare: bool = False,
     ) -> None:
         self._ranks, self._average, self._precision = ranks, average, precision
-        self._manner = Manner(update, average, label_smoothing, precision == Precision.BFLOAT16)
+        half = precision == Precision.BFLOAT16
+        self._manner = Manner(update, average, label_smoothing, half, class_weights)
         self._start, self._gains = list(networks), list(gains)
         self._measured, self._made = 0, np.zeros(len(networks), dtype=np.int64)
         self._costs = np.array([float(n.architecture.flops) for n in networks])

@@ -71,7 +71,7 @@ def train(
 
     Args:
         network: what is trained, on the device of the splits; it stays as it is.
-        data: the training images.
+        data: the training images, with class weights where losses have them.
         validation: the images that it is evaluated on, and trained on where the stage says so.
         job: how it is trained.
         progress: is told after each step what is done.
@@ -88,7 +88,7 @@ def train(
     batches, steps = _batches(data, validation, job), job.length.steps
     pace = Pace(job.length, elapsed or Stopwatch())
     course = TrainingCourse(job.stage, pace, batches.steps_per_epoch)
-    with _siblings(network, job) as live:
+    with _siblings(network, data, job) as live:
         if steps == 0:
             course.score = live.evaluate(validation)[0]
         for step in training_loop(
@@ -121,7 +121,7 @@ def _batches(data: Split, validation: Split, job: TrainingJob) -> Batches:
     )
 
 
-def _siblings(network: Network, job: TrainingJob) -> Siblings:
+def _siblings(network: Network, data: Split, job: TrainingJob) -> Siblings:
     stage = job.stage
     return Siblings(
         [at_rest(network)],
@@ -130,6 +130,7 @@ def _siblings(network: Network, job: TrainingJob) -> Siblings:
         shards=stage.shards,
         average=stage.weight_average if isinstance(stage, Final) else 1,
         label_smoothing=stage.label_smoothing,
+        class_weights=data.weights,
         precision=stage.precision,
     )
 

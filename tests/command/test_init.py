@@ -30,6 +30,7 @@ def test_a_folder_is_made_once_and_runs(tmp_path: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "11 images, of several sizes" in out and "2 classes, 2 to 9 images each" in out
     assert "uneven: 'a' has 4.5 times the images of 'b'" in out
+    assert "with data.class_weights: balanced every class counts" in out
     assert "no problem found, experiment my_leaves" in out
     assert "resized to 30 x 30 (data.size)" in out
     assert "training images are not varied (augment)" in out  # black pictures say nothing

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nasflow.architecture.templates import chain
+from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.reading import parse
-from nasflow.config.section import plain
 from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.storage.files import write_json
 from nasflow.storage.made import made, write_made_data
@@ -25,12 +25,35 @@ def experiment(tmp_path: Path, **sections: object) -> Experiment:
 def folder(tmp_path: Path) -> Path:
     """The record of 43 train and 5 validation images, whose pictures are gone."""
     counts = {"train": [22, 21], "validation": [3, 2], "test": [6, 6]}
-    record = {"counts": counts, "height": 16, "width": 18}
+    record = {"counts": counts, "height": 16, "width": 18, "classes": ["a", "b"]}
     write_json(tmp_path / "data/data.json", record)
     write_made_data(
-        tmp_path / "data", made("prepare", json.dumps(plain(experiment(tmp_path).data)))
+        tmp_path / "data", made("prepare", json.dumps(of_images(experiment(tmp_path).data)))
     )
     return tmp_path / "data"
+
+
+def test_other_class_weights_need_no_other_images_but_known_classes(
+    folder: Path, tmp_path: Path
+) -> None:
+    same = of_images(experiment(tmp_path).data)
+    for weights, wanted in (("balanced", 0), ({"b": 2.0}, 0), ({"c": 2.0}, 1)):
+        changed = experiment(tmp_path, data={**same, "class_weights": weights})
+        lines = problems(changed, folder)
+        assert len(lines) == wanted and all("'a', 'b'" in line for line in lines)
+
+
+def test_an_unknown_class_of_own_pictures_is_known_before_they_are_prepared(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / "photos" / name / f"{i}.png").write_bytes(b"never decoded here")
+    for weights, wanted in (("balanced", []), ({"cat": 2.0}, []), ({"cot": 2.0}, ["cot"])):
+        same = of_images(experiment(tmp_path).data)
+        found = problems(
+            experiment(tmp_path, data={**same, "class_weights": weights}), tmp_path / "data"
+        )
+        assert [line.split(":")[0] for line in found] == [f"data.class_weights.{n}" for n in wanted]
 
 
 def test_a_typo_in_any_batch_size_is_known(folder: Path, tmp_path: Path) -> None:

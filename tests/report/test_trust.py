@@ -17,6 +17,7 @@ class _Story:
             "test_images": 100,
             "test_error": error,
             "test_accuracy": 1.0 - error,
+            "balanced_accuracy": 0.5,
         }
 
 
@@ -36,4 +37,11 @@ def test_claims_follow_from_the_records() -> None:
     assert "no_baseline" not in _keys(0.1, [none], {})
     assert "duplicates" in _keys(0.1, [], {"duplicates": {"test": 3}})
     assert "no_duplicates" in _keys(0.1, [], {"duplicates": {"test": 0}})
+    assert "uneven" not in _keys(0.1, [], {"balance": {"ratio": 2.9}})
+    assert "uneven" in _keys(0.1, [], {"balance": {"ratio": 3.1}})
+    assert "class_weights" not in alone
+    weighted = _Story(0.1)
+    weighted.metrics["class_weights"] = "balanced"
+    found = trust.claims(weighted, [weighted], {}, None)  # type: ignore[arg-type,list-item]
+    assert "class_weights" in {claim.key for claim in found}
     assert "unfinished" in _keys(None, [], {}) and "test_interval" not in _keys(None, [], {})

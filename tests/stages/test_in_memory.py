@@ -31,12 +31,17 @@ def images(count: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 255, (count, 8, 8, 1)).astype(np.uint8), np.arange(count) % 3
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("algorithm", ["nasgd", "nash"])
 def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
-    tmp_path: Path, algorithm: str
+    tmp_path: Path, algorithm: str, weighted: bool
 ) -> None:
+    """The pipeline gives classes names; in memory the text of a label is the name of its class."""
     sections = SECTIONS | {"baselines": {"epochs_neigh": 1.0}}
-    found = nasflow.run_search(*images(80), algorithm=algorithm, seed=3, **sections)
+    data = {"class_weights": {1: 9.0}} if weighted else {}
+    beside = {"class_weights": {"b": 9.0}} if weighted else {}
+    found = nasflow.run_search(*images(80), algorithm=algorithm, seed=3, data=data, **sections)
+    assert (found.train.weights is not None) == weighted
     arrays = {
         name: (split.images.numpy(), split.labels.numpy())
         for name, split in (("train", found.train), ("validation", found.validation))
@@ -45,10 +50,11 @@ def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
     facts = {"classes": ["a", "b", "c"], "channels": 1, "height": 8, "width": 8}
     write_splits(tmp_path, arrays, facts | {"mean": mean, "std": std})
     given = {"data": tmp_path, "seed": 3, "device": "cpu", "threads": 1}
-    config, search = json.dumps({k: sections[k] for k in ("base", "pretrain", "augment")}), tmp_path
+    search = tmp_path
+    config = json.dumps({k: sections[k] for k in ("base", "pretrain", "augment")} | beside)
     parent = tmp_path / "0/network"
     training.pretrain(config=config, algorithm=algorithm, out=parent, **given)
-    config = json.dumps({k: sections[k] for k in ("search", "baselines", "augment")})
+    config = json.dumps({k: sections[k] for k in ("search", "baselines", "augment")} | beside)
     for number in (1, 2):
         search = tmp_path / str(number)
         rounds.search_round(
@@ -62,7 +68,7 @@ def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
         )
         parent = search / "winner"
     (tmp_path / "summary.json").write_text("{}")
-    config = json.dumps({k: sections[k] for k in ("final", "augment")})
+    config = json.dumps({k: sections[k] for k in ("final", "augment")} | beside)
     training.final_train(config=config, parent=parent, out=tmp_path / "final/network", **given)
     for here, there in ((found.winner, parent), (found.network, tmp_path / "final/network")):
         kept = read_checkpoint(there).network
@@ -107,6 +113,8 @@ def test_what_a_search_does_not_take_is_said_in_one_line() -> None:
         nasflow.run_search(np.zeros((8, 8)), [0] * 8)
     with pytest.raises(ValueError, match=r"^labels: \(3,\); .* each of 80 images$"):
         nasflow.run_search(images(80)[0], [0, 1, 2])
+    with pytest.raises(ValueError, match=r"class_weights\.3: unknown class; .* '0', '1', '2'$"):
+        nasflow.run_search(*images(80), data={"class_weights": {3: 2.0}})
     with pytest.raises(ValueError, match=r"n_neigbours: unknown key; did you mean 'n_neigh'"):
         nasflow.run_search(*images(80), search={"n_neigbours": 3})
 

@@ -88,7 +88,6 @@ COVERED_BY = {
     "records.search_files": "records/test_verify.py",
     "records.stage_files": "records/test_verify.py",
     "records.summaries": "command/test_show.py",
-    "records.summary": "system/test_workflow.py",
     "records.timeline": "report/test_page.py",
     "report.chapter": "report/test_page.py",
     "report.mistakes": "report/test_page.py",

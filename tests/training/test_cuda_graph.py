@@ -74,10 +74,14 @@ def test_a_captured_step_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @GPU
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
-def test_on_a_gpu_the_captured_step_is_the_eager_one(precision: str) -> None:
+def test_on_a_gpu_the_captured_step_is_the_eager_one(precision: str, weighted: bool) -> None:
     family = [network(seed, 2).to("cuda") for seed in range(5)]
     options: dict[str, Any] = {"average": 4, "precision": precision}
+    if weighted:
+        weights = torch.tensor([0.2, 4.0, 1.0, 0.5, 2.0], device="cuda")
+        options |= {"class_weights": weights, "label_smoothing": 0.1}
     eager = Siblings(family, STEP, captured=False, **options)
     graph = Siblings(family, STEP, **options)
     for k in range(12):

@@ -32,6 +32,7 @@ from nasflow.config import files as config_file
 from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
+from nasflow.config.data import of_images, of_losses
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
 from nasflow.config.reading import ConfigError
@@ -135,9 +136,15 @@ def pictures(wildcards):
     return found
 
 
+def images_section():
+    """The section `data` without the keys that change no prepared image, as a parameter."""
+    return text(of_images(EXPERIMENT.data))
+
+
 def sections(*names):
-    """Several sections of the configuration, as one parameter."""
-    return text({name: plain(getattr(EXPERIMENT, name)) for name in names})
+    """Several sections of the configuration, and class weights where there are any."""
+    found = {name: plain(getattr(EXPERIMENT, name)) for name in names}
+    return text(found | of_losses(EXPERIMENT.data))
 
 
 def described():
@@ -156,7 +163,8 @@ def search_sections(wildcards):
     names = ["search", "augment", "base"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
-    return json.dumps({name: plain(getattr(own, name)) for name in names}, sort_keys=True)
+    found = {name: plain(getattr(own, name)) for name in names}
+    return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
 
 def stem(files):

@@ -17,7 +17,7 @@ rule prepare:
     conda:
         "../envs/nasflow.yaml"
     params:
-        config=section("data"),
+        config=images_section(),
         version=VERSIONS["prepare"],
         pictures=pictures,
         out=subpath(output.data, parent=True),

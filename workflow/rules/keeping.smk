@@ -149,7 +149,7 @@ def _final_inputs(wildcards):
 # For each stage that says what it was made from: its part of the configuration, the records that
 # hold the sha256 of its inputs, and its own record.
 MADE_FROM = {
-    "prepare": (section("data"), lambda wildcards: [], "data.json"),
+    "prepare": (images_section(), lambda wildcards: [], "data.json"),
     "pretrain": (sections("base", "pretrain", "augment"), _pretrain_inputs, "status.json"),
     "search_round": (search_sections, _round_inputs, "status.json"),
     "final_train": (sections("final", "augment"), _final_inputs, "status.json"),

@@ -1,0 +1,55 @@
+"""The loss of a batch, in which the images of each class may count more or less.
+
+The loss of an image is sum_k target_k w_k (-log p_k), where p are the probabilities of the network
+and w the weights of the classes. The target is 1 for the class of the image; label smoothing
+spreads a part of it evenly over all classes, as torch does, and mixed images have several classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def mean_loss(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean loss of a batch, nats, without waiting for a GPU.
+
+    Args:
+        logits: the outputs of the network, float32 (b, classes).
+        labels: the classes, int64 (b,), or the probabilities of all classes, float32 (b, classes).
+        weights: the weights of the classes, float32 (classes,); None where all are 1.
+        smoothing: the part of the target that is spread over all classes.
+    """
+    if weights is None:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    # torch would divide by the weights of the labels. Then the weight of an image would depend on
+    # which other images are in its batch, and a batch of one class alone would count as if there
+    # were no weights. Divided by the number of images, the mean over batches is the mean over the
+    # images, whose weights have mean 1; its standard error is that of any mean of a sample.
+    total = F.cross_entropy(
+        logits, labels, weight=weights, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / len(labels)
+
+
+def sums(logits: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[float, float, float]:
+    """Return what the scores of a whole split are added up from.
+
+    Args:
+        logits: the outputs of the network, float32 (b, classes).
+        labels: the classes, int64 (b,).
+        weights: the weights of the classes, float32 (classes,); None where all are 1.
+
+    Returns:
+        The sum of the losses in nats, the weights of the images that are classified correctly, and
+        the weights of all images. Without weights an image counts 1.
+    """
+    loss = F.cross_entropy(logits, labels, weight=weights, reduction="sum")
+    right = logits.argmax(1) == labels
+    if weights is None:
+        return loss.item(), float(right.sum().item()), float(len(labels))
+    own = weights.double()[labels]
+    return loss.item(), float(torch.where(right, own, 0.0).sum().item()), float(own.sum().item())

@@ -1,0 +1,33 @@
+"""The summary says what its accuracies count where classes are uneven or weighted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nasflow.architecture.templates import chain
+from nasflow.records.summary import summary_text
+
+
+@pytest.mark.parametrize("weights", [None, "balanced"])
+@pytest.mark.parametrize("largest", [30, 31])
+def test_balanced_accuracy_stands_beside_the_accuracy_of_uneven_classes(
+    largest: int, weights: str | None, tmp_path: Path
+) -> None:
+    counts = {"train": [10, largest], "validation": [2, 6], "test": [2, 6]}
+    data = {"classes": ["a", "b"], "channels": 1, "height": 8, "width": 8, "counts": counts}
+    data |= {"duplicates": {"validation": 0, "test": 0}, "balance": {"ratio": largest / 10}}
+    metrics = {
+        **{"algorithm": "nasgd", "rounds": 0, "recentred": 0, "architectures": 0},
+        **{"parameters": 9, "flops": 9, "conv_layers": 1, "validation_accuracy": 0.7},
+        **{"test_accuracy": 0.75, "test_error": 0.25, "test_images": 8, "balanced_accuracy": 0.5},
+        "classes": [{"name": "a", "images": 2, "recall": 0.0}],
+        "seconds": {"pretrain": 1.0, "search": 0.0, "final": 1.0},
+    }
+    if weights:
+        metrics["class_weights"] = weights
+    g = chain((4,), 3, (1, 8, 8), 2)
+    text = summary_text(metrics, {"reason": "none", "lineage": []}, data, g, tmp_path)
+    assert ("8 images; 50.00% balanced accuracy\n" in text) == (largest > 30)
+    assert ("70.00% accuracy, weighted by class" in text) == (weights is not None)
