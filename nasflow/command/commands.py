@@ -197,17 +197,20 @@ COMMANDS: dict[str, Command] = {
         examples=((f"nasflow predict {FOUND}/final/network pictures --top 3", ""),),
     ),
     "export": Command(
-        "write a network for use without nasflow: ONNX, torch.export or plain Python",
+        "write a network for use without nasflow: ONNX, torch.export or plain PyTorch",
         (
             NETWORK,
             argument(
-                "--to", required=True, choices=("onnx", "pt2", "python"), help="the format to write"
+                "--to",
+                required=True,
+                choices=("onnx", "pt2", "python", "torch"),
+                help="the format to write; torch is another name of python, which is plain PyTorch",
             ),
             argument(
                 "--out",
                 type=Path,
                 required=True,
-                help="the file to write (python: the folder); it must be new",
+                help="the file to write (python, torch: the folder); it must be new",
             ),
             argument("--uint8", action="store_true", help="take uint8, and not float32 in 0..1"),
             argument("--logits", action="store_true", help="give logits, and not probabilities"),
