@@ -17,11 +17,11 @@ from nasflow.data.picture import BITS, FORMATS, GREY, ORIENTATION, WHOLE
 FILTER = "bilinear"  # Pillow's name of the filter in `nasflow.data.picture.pixels`, held by a test
 CHANNELS = (1, 3)  # of networks that take pictures
 
-CONSTANTS = '''
+CONSTANTS = """
 # Pictures are resized to this height and width, by this filter of Pillow.
 CHANNELS, HEIGHT, WIDTH = {channels}, {height}, {width}
 FILTER = "{filter}"
-'''
+"""
 
 PICTURES = Template('''
 
