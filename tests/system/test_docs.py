@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from docstrings import reformatted
+from PIL import Image
 from places import ROOT
 
 
@@ -141,7 +142,9 @@ def test_the_lines_of_the_library_page_run(tmp_path: Path, monkeypatch: pytest.M
     network = nasflow.initialise(nasflow.chain((4,), 3, (1, 8, 8), 3), rng)
     write_checkpoint(tmp_path / "results/digits/nasgd/seed_0/final/network", network, 0, "sgd")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text(), re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
+    for name in ("photo.jpg", "scan.png"):
+        Image.fromarray(images[0]).save(tmp_path / name)
     for block in blocks:
         exec(block, names)
     assert len(names["brood"]) == 8 and len(names["path"].t) == 1001
