@@ -124,6 +124,7 @@ FACTS = argument(
     help="data.json of its training, where it lies neither beside the network nor in its results",
 )
 FOUND = "results/digits/nasgd/seed_0"
+FORMS = ("onnx", "pt2", "python", "torch")  # of `nasflow.command.export`
 
 COMMANDS: dict[str, Command] = {
     "init": Command(
@@ -200,12 +201,7 @@ COMMANDS: dict[str, Command] = {
         "write a network for use without nasflow: ONNX, torch.export or plain PyTorch",
         (
             NETWORK,
-            argument(
-                "--to",
-                required=True,
-                choices=("onnx", "pt2", "python", "torch"),
-                help="the format to write; torch is another name of python, which is plain PyTorch",
-            ),
+            argument("--to", required=True, choices=FORMS, help="the format; torch means python"),
             argument(
                 "--out",
                 type=Path,
