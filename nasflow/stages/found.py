@@ -85,7 +85,8 @@ class Found(NamedTuple):
             "use it": "predict(images), score(images, labels), save(folder), export(to=, out=)",
         }
         moved = sum(status["winner"] != 0 for status in self.lineage)
-        lines = [f"nasflow: {len(self.rounds)} rounds, of which {moved} moved the network"]
+        rounds = f"{len(self.rounds)} round{'s' * (len(self.rounds) != 1)}"
+        lines = [f"nasflow: {rounds}, of which {moved} changed the network"]
         lines += [
             f"  {name:11} {textwrap.shorten(text, WIDEST - 14, placeholder=' ...')}"
             for name, text in rows.items()
@@ -94,13 +95,13 @@ class Found(NamedTuple):
 
     def _path(self) -> str:
         """The path of winners, by their parameters and by what made each of them."""
-        steps = [f"{self.base.architecture.parameters:,}"]
+        steps = [f"{self.base.architecture.parameters:,} parameters"]
         steps += [
-            f"{status['morphism']} {status['site']}".strip() + f" {status['parameters']:,}"
+            f"{status['morphism']} {status['site']}".strip() + f": {status['parameters']:,}"
             for status in self.lineage
             if status["winner"] != 0
         ]
-        return f"{' -> '.join(steps)} parameters"
+        return " -> ".join(steps)
 
     def _accuracy(self) -> str:
         """The accuracy on the validation images, and whether they were trained on."""

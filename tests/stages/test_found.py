@@ -50,7 +50,7 @@ def test_a_search_is_shown_in_a_few_short_lines(found: Found) -> None:
     assert len(lines) <= 12 and max(map(len, lines)) <= 100
     text, status = str(found), found.lineage[0]
     for part in (
-        "1 rounds",
+        "1 round, of which ",
         f"{found.network.architecture.parameters:,} parameters",
         f"{found.done['validation_accuracy']:.2%}",
         f"{found.seconds:.1f}",
