@@ -68,7 +68,18 @@ def fit(
     """
     began = time.monotonic()
     pixels, names = _checked(images, labels, minutes)
-    chosen = Choice(
+    chosen = _choice(minutes, algorithm, device, threads)
+    shaped = shape(_survey(pixels, names), minutes)
+    pixels = _resized(pixels, shaped.size)
+    planned = _merged(_plan(pixels, names, chosen, shaped, began), sections)
+    given: dict[str, Any] = {"algorithm": algorithm, "seed": seed, "device": device}
+    given["threads"] = chosen.threads
+    return run_search(pixels, names, progress=progress, **given, **planned)
+
+
+def _choice(minutes: float, algorithm: str, device: str, threads: int | None) -> Choice:
+    """What `nasflow init` would be told."""
+    return Choice(
         name="arrays",
         source="folder",
         train=None,
@@ -78,28 +89,26 @@ def fit(
         device=device,
         cores=_cores() if threads is None else threads,
     )
-    shaped = shape(_survey(pixels, names), minutes)
-    if shaped.size is not None:
-        if pixels.shape[3] not in (1, 3):
-            raise ValueError(
-                f"images: {pixels.shape[3]} channels of {pixels.shape[1]} x {pixels.shape[2]}; "
-                "expected 1 or 3, or at most 48 x 48 pixels; resize them"
-            )
-        pixels = resize(pixels, shaped.size)
-    planned = _plan(pixels, names, chosen, shaped, began)
+
+
+def _resized(pixels: Pixels, size: int | None) -> Pixels:
+    """Return images with sides of so many pixels, or as they are where the size is None."""
+    if size is None:
+        return pixels
+    if pixels.shape[3] not in (1, 3):
+        raise ValueError(
+            f"images: {pixels.shape[3]} channels of {pixels.shape[1]} x {pixels.shape[2]}; "
+            "expected 1 or 3, or at most 48 x 48 pixels; resize them"
+        )
+    return resize(pixels, size)
+
+
+def _merged(planned: dict[str, Any], sections: dict[str, Any]) -> dict[str, Any]:
+    """Replace the keys of the plan that the user gives."""
     for name, keys in sections.items():
         both = isinstance(keys, dict) and name in planned
         planned[name] = {**planned[name], **keys} if both else keys
-    return run_search(
-        pixels,
-        names,
-        algorithm=algorithm,
-        seed=seed,
-        threads=chosen.threads,
-        progress=progress,
-        device=device,
-        **planned,
-    )
+    return planned
 
 
 def _checked(

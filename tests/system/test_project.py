@@ -47,3 +47,9 @@ def test_the_readme_has_two_commands_and_ci_runs_them() -> None:
     for part in main.split(" && ") + tests.split(" && "):
         words = part.replace(".venv/bin/pip install ", "").strip()
         assert words in script, f"{words} is a part of .ci/run"
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
+    assert len(links) > 20
+    assert not [link for link in links if not (ROOT / link).is_file()]
