@@ -32,6 +32,11 @@ found = nasflow.run_search(
 )
 
 # %%
+# The result is shown as a summary: the path of the networks that won, size, accuracy and time.
+
+print(found)
+
+# %%
 # What the rounds did: why each one ended, which morphism made its winner, and how accurate the
 # winner is on the validation images.
 
@@ -63,6 +68,9 @@ figure.tight_layout()
 found.network.architecture
 
 # %%
+# ``found.save(folder)`` keeps the network for the commands ``nasflow predict`` and ``export``, and
+# ``found.export(to="python", out=folder)`` writes it for use without nasflow.
+#
 # Digits that the network takes for other digits:
 
 wrong = np.flatnonzero(found.predict(images[test]) != digits.target[test])[:8]

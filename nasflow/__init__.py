@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from nasflow.search.particle_round import run_round as run_round
     from nasflow.search.round import Round as Round
     from nasflow.search.round import Setting as Setting
-    from nasflow.stages.in_memory import Found as Found
+    from nasflow.stages.fitting import fit as fit
+    from nasflow.stages.found import Found as Found
     from nasflow.stages.in_memory import run_search as run_search
     from nasflow.storage.checkpoint import read_checkpoint as read_checkpoint
     from nasflow.training import schedule as schedule
@@ -71,7 +72,9 @@ _NAMES = {
     "search.neighbourhood": ("Child", "draw_children", "morph", "sites"),
     "search.particle_round": ("run_round",),
     "search.round": ("Round", "Setting"),
-    "stages.in_memory": ("Found", "run_search"),
+    "stages.fitting": ("fit",),
+    "stages.found": ("Found",),
+    "stages.in_memory": ("run_search",),
     "storage.checkpoint": ("read_checkpoint",),
     "training.batches": ("Split",),
 }
@@ -94,6 +97,7 @@ __all__ = [
     "Trajectory",
     "chain",
     "draw_children",
+    "fit",
     "flow",
     "forward",
     "from_torch",

@@ -43,6 +43,7 @@ FIT = (
     argument("--details", action="store_true", help="show particles and step sizes, too"),
 )
 FOUND = "results/digits/nasgd/seed_0"
+FORMS = ("onnx", "pt2", "python", "torch")  # of `nasflow.command.export`
 
 COMMANDS: dict[str, Command] = {
     "fit": Command(
@@ -126,17 +127,15 @@ COMMANDS: dict[str, Command] = {
         examples=((f"nasflow predict {FOUND}/final/network pictures --top 3", ""),),
     ),
     "export": Command(
-        "write a network for use without nasflow: ONNX, torch.export or plain Python",
+        "write a network for use without nasflow: ONNX, torch.export or plain PyTorch",
         (
             NETWORK,
-            argument(
-                "--to", required=True, choices=("onnx", "pt2", "python"), help="the format to write"
-            ),
+            argument("--to", required=True, choices=FORMS, help="the format; torch means python"),
             argument(
                 "--out",
                 type=Path,
                 required=True,
-                help="the file to write (python: the folder); it must be new",
+                help="the file to write (python, torch: the folder); it must be new",
             ),
             argument("--uint8", action="store_true", help="take uint8, and not float32 in 0..1"),
             argument("--logits", action="store_true", help="give logits, and not probabilities"),

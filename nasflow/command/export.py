@@ -16,16 +16,18 @@ import tempfile
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from nasflow.command import standalone
+from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import NAME, facts_of, stem_of
 from nasflow.network.deployable import Deployable, traceable, traced
 from nasflow.network.network import Network, forward
+from nasflow.printable import shown
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import consistent, write, write_json
 from nasflow.training.batches import Split
@@ -63,6 +65,27 @@ class Form(Protocol):
         """
 
 
+class Exported(NamedTuple):
+    """What became of an export.
+
+    Attributes:
+        out: the new file or folder.
+        difference: the largest difference between its output and that of nasflow, on IMAGES images.
+        allowed: the largest difference that is allowed.
+        note: the difference and what the images must be, one line for each, for people.
+    """
+
+    out: Path
+    difference: float
+    allowed: float
+    note: str
+
+    @property
+    def alike(self) -> bool:
+        """Whether the written network computes what nasflow computes; otherwise it is not kept."""
+        return self.difference <= self.allowed  # false for NaN
+
+
 def export(
     *,
     network: Path,
@@ -76,7 +99,7 @@ def export(
 
     Args:
         network: a checkpoint's stem, one of its files, or the folder of its stage.
-        to: the format, a key of FORMS.
+        to: the format, a key of FORMS, or `torch`, which is another name of `python`.
         out: the file to write (python: the folder); it must be new.
         uint8: whether the written network takes uint8, and not float32.
         logits: whether it gives logits, and not probabilities.
@@ -88,42 +111,78 @@ def export(
     Raises:
         ValueError: if `out` exists, or an option does not fit the format.
     """
-    if os.path.lexists(out):
-        raise ValueError(f"--out: {out} is there already; name a new one")
-    if uint8 and to == "python":
-        raise ValueError("--uint8: a Python module takes both uint8 and float32; leave it out")
+    check(to, out, uint8=uint8)
     stem = stem_of(network)
     with consistent(stem):
         facts = facts_of(stem, data)
         trained = read_checkpoint(stem).network
-        module = Deployable(trained, facts, probabilities=not logits)
+    done = exported(trained, facts, to, out, uint8=uint8, logits=logits)
+    print(done.note)
+    return 0 if done.alike else 1
+
+
+def check(to: str, out: Path, *, uint8: bool, flags: str = "--") -> None:
+    """Raise ValueError for arguments of an export that are wrong.
+
+    Args:
+        to: the format.
+        out: what to write.
+        uint8: whether the written network shall take uint8.
+        flags: what stands before the names of arguments in messages.
+    """
+    if to not in NAMES:
+        raise ValueError(f"{flags}to: {shown(to)}; expected one of {', '.join(NAMES)}")
+    if os.path.lexists(out):
+        raise ValueError(f"{flags}out: {out} is there already; name a new one")
+    if uint8 and ALIASES.get(to, to) == "python":
+        raise ValueError(
+            f"{flags}uint8: a Python module takes both uint8 and float32; leave it out"
+        )
+
+
+def exported(
+    network: Network, facts: dict[str, Any], to: str, out: Path, *, uint8: bool, logits: bool
+) -> Exported:
+    """Write a network, and keep it if it computes what nasflow computes.
+
+    Args:
+        network: the trained network, on the CPU.
+        facts: what images.json says about its images.
+        to: the format, one of NAMES.
+        out: the file to write (python: the folder); it must be new.
+        uint8: whether the written network takes uint8, and not float32.
+        logits: whether it gives logits, and not probabilities.
+    """
+    to = ALIASES.get(to, to)
+    module = Deployable(network, facts, probabilities=not logits)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         draft = Path(folder) / out.name
-        note = FORMS[to][0](module, facts, draft, module.example(2, integers=uint8))
-        if not _alike(draft, to, trained, module, uint8):
-            return 1
+        told = facts | {"resize": FILTER}
+        note = FORMS[to][0](module, told, draft, module.example(2, integers=uint8))
+        done = _compared(draft, to, network, module, uint8)
+        if not done.alike:
+            return done
         os.replace(draft, out)
     takes = "uint8 0..255" if uint8 else "float32 0..1" + (" or uint8" if to == "python" else "")
     shape = " x ".join(map(str, module.example(1, integers=uint8).shape[1:]))
-    print(f"nasflow: {out}: images (n x {shape}) {takes}, normalised inside{note}")
-    return 0
+    more = f"nasflow: {out}: images (n x {shape}) {takes}, normalised inside{note}"
+    return done._replace(out=out, note=f"{done.note}\n{more}")
 
 
-def _alike(draft: Path, to: str, trained: Network, module: Deployable, uint8: bool) -> bool:
-    """Whether the written network computes what nasflow computes; the difference is printed."""
+def _compared(draft: Path, to: str, trained: Network, module: Deployable, uint8: bool) -> Exported:
+    """Compare what the written network and nasflow compute."""
     expected = _expected(trained, module)
     images = module.example(IMAGES, integers=uint8, seed=1)
     apart = float((FORMS[to][1](draft, images) - expected).abs().max())
-    allowed = ALLOWED * max(1.0, float(expected.abs().max()))
-    same = apart <= allowed  # false for NaN
-    verdict = "alike" if same else "NOT alike; nothing is kept"
+    done = Exported(draft, apart, ALLOWED * max(1.0, float(expected.abs().max())), "")
+    verdict = "alike" if done.alike else "NOT alike; nothing is kept"
     what = "probabilities" if module.probabilities else "logits"
-    print(
+    note = (
         f"nasflow: {IMAGES} random images, largest difference {apart:.1e} of the "
-        f"{what} (allowed {allowed:.1e}): {verdict}"
+        f"{what} (allowed {done.allowed:.1e}): {verdict}"
     )
-    return same
+    return done._replace(note=note)
 
 
 def _expected(network: Network, module: Deployable) -> Tensor:
@@ -207,7 +266,7 @@ def run_onnx(file: Path, images: Tensor) -> Tensor:
 
 
 def write_python(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor) -> str:
-    """Write a folder with model.py, model.safetensors and images.json."""
+    """Write a folder of plain PyTorch: model.py, model.safetensors and images.json."""
     write(to / "model.py", standalone.source(module).encode())
     write(to / "model.safetensors", save(module.state_dict()))
     write_json(to / NAME, {"schema": 1, **facts})
@@ -231,3 +290,5 @@ FORMS: dict[str, tuple[Form, Any]] = {
     "pt2": (write_pt2, run_pt2),
     "python": (write_python, run_python),
 }
+ALIASES = {"torch": "python"}  # what people ask for
+NAMES = (*FORMS, *ALIASES)

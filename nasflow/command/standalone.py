@@ -1,6 +1,6 @@
 """A network as Python code that a person can read.
 
-The code is one file of torch modules; it needs torch and safetensors, and not nasflow. Its
+The code is one file of torch modules; it needs torch, for pictures Pillow, and not nasflow. Its
 parameters have the names of those of `Deployable`.
 """
 
@@ -11,6 +11,7 @@ import textwrap
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import OPS, Node
+from nasflow.command import standalone_pictures
 from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
 from nasflow.network.deployable import Deployable
 from nasflow.printable import shown
@@ -23,15 +24,15 @@ HEADER = '''"""A network that nasflow {version} found: {convs} convolutions,
 
     model = load()
     model(images)  # {gives}, (n, {count}); model.classes names them
-
+{pictures}
 Images are (n, {channels}, {height}, {width}): uint8, or float32 on the scale 0..1. Made by
-`nasflow export --to python`. Needs torch and safetensors.
+`nasflow export --to python`. Needs torch{pillow}.
 """
 
-from pathlib import Path
+import json
+{imports}from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 CLASSES = (
@@ -102,9 +103,28 @@ LOAD = '''
 def load(file=Path(__file__).with_name("model.safetensors")):
     """Return the trained network, in evaluation mode and on the CPU."""
     model = Model()
-    model.load_state_dict(load_file(file))
+    model.load_state_dict(tensors(Path(file).read_bytes()))
     return model.eval()
+
+
+def tensors(content):
+    """Return the tensors of a file of safetensors: a length, a header in JSON, and numbers."""
+    types = {"F32": torch.float32, "I64": torch.int64}
+    start, found = 8 + int.from_bytes(content[:8], "little"), {}
+    for name, entry in json.loads(content[8:start]).items():
+        if name != "__metadata__":
+            first, last = (start + offset for offset in entry["data_offsets"])
+            part = torch.frombuffer(bytearray(content[first:last]), dtype=types[entry["dtype"]])
+            found[name] = part.reshape(entry["shape"])
+    return found
 '''
+
+# What the text says about pictures, where the network takes them.
+USE = """
+    predict("photo.jpg")  # the probability of each class by its name, the most likely first
+
+On the command line: python model.py photo.jpg
+"""
 
 
 def source(module: Deployable) -> str:
@@ -116,6 +136,7 @@ def source(module: Deployable) -> str:
     """
     g = module.architecture
     _check(g)
+    pictures = standalone_pictures.takes_pictures(g)
     channels, height, width = g.shapes[g.image.id]
     head = HEADER.format(
         version=__version__,
@@ -127,10 +148,15 @@ def source(module: Deployable) -> str:
         width=width,
         gives="probabilities" if module.probabilities else "logits",
         count=g.head.width,
+        pictures=USE if pictures else "",
+        imports="import sys\nfrom functools import cache\n" if pictures else "",
+        pillow=", and Pillow for pictures" if pictures else "",
         classes=_names(module.classes),
         mean=module.mean.flatten().tolist(),
         std=module.std.flatten().tolist(),
     )
+    if pictures:
+        head += standalone_pictures.constants(g)
     layers = [f"self.{n.name} = {layer}" for n in g.nodes if (layer := _layer(n, g))]
     steps = [f"{_variable(n)} = {_step(n, g)}{_comment(n, g)}" for n in g.nodes[1:]]
     model = MODEL.format(
@@ -140,7 +166,10 @@ def source(module: Deployable) -> str:
     )
     ops = {node.op for node in g.nodes}
     smooth = GELU * any(node.smooth for node in g.nodes)
-    return head + smooth + CONV * ("conv" in ops) + MIX * ("add" in ops) + model + LOAD
+    parts = [head, smooth, CONV * ("conv" in ops), MIX * ("add" in ops), model, LOAD]
+    if pictures:
+        parts.append(standalone_pictures.functions(module.probabilities))
+    return "".join(parts)
 
 
 def _check(g: Architecture) -> None:

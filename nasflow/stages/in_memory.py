@@ -1,8 +1,9 @@
 """A search on arrays, in memory: what the stages of the pipeline compute, without files.
 
 The same configuration and seed give the same networks as the pipeline does on the same splits.
-Nothing is kept: for a search of hours use the pipeline, which goes on after a crash. What a search
-changes in the process of the user is as before when it is over (module `training.process`).
+No file is written before `Found.save`: for a search of hours use the pipeline, which goes on after
+a crash. What a search changes in the process of the user is as before when it is over (module
+`training.process`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
-import torch
 
 from nasflow.config.batch_sizes import fitted_experiment
 from nasflow.config.experiment import Experiment
@@ -22,86 +21,18 @@ from nasflow.config.kinds import PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
-from nasflow.network.network import Network, forward
+from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
-from nasflow.stages.arrays import Images, as_pixels, split_arrays
-from nasflow.training.batches import Split
+from nasflow.stages.arrays import Images, split_arrays
+from nasflow.stages.found import Found, Json
 from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import one_thread
 from nasflow.training.train import Trained, TrainingJob, train
-from nasflow.training.training_course import Row
-
-Json = dict[str, Any]  # what a status file holds
-CHUNK = 250
-
-
-class Found(NamedTuple):
-    """What comes out of a search.
-
-    Attributes:
-        base: g_0 after its pretraining.
-        rounds: what came out of each round.
-        lineage: the status of each round, as status.json has it.
-        winner: the network of the last round.
-        network: the winner, trained to convergence.
-        history: rows of the final training, as history.parquet has them.
-        done: facts about the final training, such as its validation accuracy.
-        train: the training images.
-        validation: the validation images.
-        facts: what data.json would say about the images, the names of the classes among it.
-    """
-
-    base: Network
-    rounds: list[Round]
-    lineage: list[Json]
-    winner: Network
-    network: Network
-    history: list[Row]
-    done: Row
-    train: Split
-    validation: Split
-    facts: Json
-
-    def probabilities(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the probability of each class, (n, classes).
-
-        Args:
-            images: uint8 (n, height, width) or (n, height, width, channels).
-        """
-        pixels = torch.from_numpy(as_pixels(images)).to(self.train.mean.device)
-        g, x, buffers, _ = self.network
-        with torch.no_grad():
-            parts = [
-                forward(g, x, buffers, self.train.normalise(part), training=False).softmax(1)
-                for part in torch.split(pixels, CHUNK)
-            ]
-        result: npt.NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-        return result
-
-    def predict(self, images: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the most probable class of each image, (n,).
-
-        Args:
-            images: uint8 (n, height, width) or (n, height, width, channels).
-        """
-        likeliest: npt.NDArray[Any] = np.asarray(self.facts["classes"])[
-            self.probabilities(images).argmax(1)
-        ]
-        return likeliest
-
-    def score(self, images: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-        """Return the part of the images that are classified correctly, between 0 and 1.
-
-        Args:
-            images: uint8 (n, height, width) or (n, height, width, channels).
-            labels: the true classes, (n,).
-        """
-        return float(np.mean(self.predict(images) == np.asarray(labels)))
 
 
 class Task(NamedTuple):
@@ -171,7 +102,8 @@ def run_search(
         epochs += lineage[-1]["totals"]["network_epochs"] if lineage else 0.0
         spent = Spent(epochs, time.monotonic() - began)
         final = _trained("final", experiment.final, winner, task, spent)
-    return Found(base.network, rounds, lineage, winner, *final, *found)
+        seconds = time.monotonic() - began
+    return Found(base.network, rounds, lineage, winner, *final, *found, experiment, seconds)
 
 
 def _first(task: Task) -> Network:

@@ -15,6 +15,7 @@ import nasflow
 from nasflow.__main__ import main
 from nasflow.architecture import templates
 from nasflow.command import export as module
+from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import facts_of
 from nasflow.network.deployable import Deployable
 from nasflow.storage.checkpoint import read_checkpoint
@@ -30,11 +31,12 @@ def test_a_python_folder_runs_without_nasflow(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "net"
-    assert export("--to", "python", "--out", out) == 0
+    assert export("--to", "torch", "--out", out) == 0  # another name of python
     assert {p.name for p in out.iterdir()} == {"model.py", "model.safetensors", "images.json"}
     assert "nasflow" not in "".join(
         line for line in (out / "model.py").read_text().splitlines() if "import" in line
     )
+    assert json.loads((out / "images.json").read_text())["resize"] == FILTER
     assert "largest difference" in (said := capsys.readouterr().out) and "alike" in said
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     assert export("--to", "python", "--out", out) == 2

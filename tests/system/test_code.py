@@ -48,6 +48,7 @@ COVERED_BY = {
     "architecture.difference": "architecture/test_diagram.py",
     "architecture.fingerprint": "architecture/test_diagram.py",
     "architecture.segments": "architecture/test_architecture_file.py",
+    "command.measuring": "stages/test_fitting.py",
     "command.show_network": "command/test_show.py",
     "command.show_search": "command/test_show.py",
     "planning.speed": "command/test_init.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import runpy
 import shutil
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from docstrings import reformatted
+from PIL import Image
 from places import ROOT
 
 
@@ -135,13 +137,17 @@ def test_the_lines_of_the_library_page_run(tmp_path: Path, monkeypatch: pytest.M
     images = rng.integers(0, 255, (80, 8, 8)).astype(np.uint8)
     labels = np.arange(80) % 3
     small = {"search": SEARCH, "pretrain": {"batch_size": 8, "epochs": 1.0}, "final": TRAINED}
-    monkeypatch.setattr(nasflow, "run_search", lambda i, j, **_: search(i, j, **small))
+    searched = functools.cache(lambda: search(images, labels, **small))
+    for name in ("run_search", "fit"):
+        monkeypatch.setattr(nasflow, name, lambda *_, **__: searched())
     monkeypatch.chdir(tmp_path)
     names = {"images": images, "labels": labels, "test_images": images, "test_labels": labels}
     network = nasflow.initialise(nasflow.chain((4,), 3, (1, 8, 8), 3), rng)
     write_checkpoint(tmp_path / "results/digits/nasgd/seed_0/final/network", network, 0, "sgd")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text(), re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
+    for name in ("photo.jpg", "scan.png"):
+        Image.fromarray(images[0]).save(tmp_path / name)
     for block in blocks:
         exec(block, names)
     assert len(names["brood"]) == 8 and len(names["path"].t) == 1001
