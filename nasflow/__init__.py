@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from nasflow.search.particle_round import run_round as run_round
     from nasflow.search.round import Round as Round
     from nasflow.search.round import Setting as Setting
-    from nasflow.stages.fitting import fit as fit
+    from nasflow.stages.fit_arrays import fit as fit
     from nasflow.stages.found import Found as Found
     from nasflow.stages.in_memory import run_search as run_search
     from nasflow.storage.checkpoint import read_checkpoint as read_checkpoint
@@ -72,7 +72,7 @@ _NAMES = {
     "search.neighbourhood": ("Child", "draw_children", "morph", "sites"),
     "search.particle_round": ("run_round",),
     "search.round": ("Round", "Setting"),
-    "stages.fitting": ("fit",),
+    "stages.fit_arrays": ("fit",),
     "stages.found": ("Found",),
     "stages.in_memory": ("run_search",),
     "storage.checkpoint": ("read_checkpoint",),

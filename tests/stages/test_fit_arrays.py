@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import nasflow
-from nasflow.command import measuring, speed
-from nasflow.command.sizing import PORTFOLIO
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Precision
 from nasflow.config.reading import parse
-from nasflow.stages import fitting
+from nasflow.planning import speed
+from nasflow.planning.sizing import PORTFOLIO
+from nasflow.stages import fit_arrays
 
 
 def digits(count: int = 300, side: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,9 @@ def digits(count: int = 300, side: int = 8) -> tuple[np.ndarray, np.ndarray]:
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Replace the search by a list of what it was given, and the measurement by an answer."""
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(fitting, "run_search", lambda *given, **more: calls.append((given, more)))
+    monkeypatch.setattr(
+        fit_arrays, "run_search", lambda *given, **more: calls.append((given, more))
+    )
     monkeypatch.setattr(
         speed, "training_speed", lambda *given: speed.Speed(1e9 if "bf" in given[-1] else 2e9, 1.0)
     )
@@ -40,7 +42,7 @@ def test_the_plan_is_that_of_init_and_fits_the_time(planned: list[tuple[Any, ...
     nasflow.fit(*digits(), minutes=10, seed=3, threads=5)
     (_, more) = planned[0]
     assert more["seed"] == 3 and more["threads"] == 2 and more["algorithm"] == "nasgd"
-    sections = {name: keys for name, keys in more.items() if name in fitting.PLANNED}
+    sections = {name: keys for name, keys in more.items() if name in fit_arrays.PLANNED}
     experiment = parse(Experiment, sections)
     assert tuple(experiment.base.portfolio) == PORTFOLIO
     assert experiment.search.precision == Precision.FLOAT32  # the faster one
@@ -79,9 +81,3 @@ def test_what_cannot_be_planned_is_one_line(
     with pytest.raises(ValueError, match=problem) as caught:
         nasflow.fit(images, labels, minutes=minutes)
     assert "\n" not in str(caught.value)
-
-
-def test_on_a_gpu_nothing_is_measured() -> None:
-    shaped = fitting.shape(fitting._survey(np.zeros((50, 8, 8, 1), np.uint8), np.arange(50)), 2.0)
-    found = measuring.machine(shaped, 50, "cuda:1", 1, 100.0)
-    assert found == (Precision.BFLOAT16, measuring.PLENTY)

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from nasflow.command import symmetry
-from nasflow.command.augmenting import Changes
-from nasflow.command.choices import MINUTES, Choice
-from nasflow.command.experiment_files import config_text
-from nasflow.command.measuring import machine
-from nasflow.command.sizing import Lengths, Shape, lengths, shape
-from nasflow.command.survey import Survey
 from nasflow.config.data import Data
 from nasflow.data.pictures import resize
+from nasflow.planning import symmetry
+from nasflow.planning.augmenting import Changes
+from nasflow.planning.choices import MINUTES, Choice
+from nasflow.planning.experiment_files import config_text
+from nasflow.planning.plan import measured
+from nasflow.planning.sizing import Shape, lengths, shape
+from nasflow.planning.survey import Survey
 from nasflow.stages.arrays import as_pixels
 from nasflow.stages.found import Found
 from nasflow.stages.in_memory import run_search
@@ -135,7 +135,7 @@ def _cores() -> int:
 
 
 def _survey(pixels: Pixels, names: npt.NDArray[Any]) -> Survey:
-    """What the images are, as `nasflow.command.survey` would say it of files."""
+    """What the images are, as `nasflow.planning.survey` would say it of files."""
     classes, counts = np.unique(names, return_counts=True)
     held = round(Data().validation_fraction * len(pixels))
     return Survey(
@@ -157,11 +157,8 @@ def _plan(
     told = symmetry.symmetry(pixels[drawn], numbers[drawn], shaped.shift)
     changes = Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told)
     classes, seconds = int(numbers.max()) + 1, 60.0 * chosen.minutes
-    found = machine(shaped, classes, chosen.device, chosen.threads, seconds)
-    left = max(seconds - (time.monotonic() - began), 0.5 * seconds)
-    sized = lengths(chosen.minutes, found.passes)
-    part = sized.search / sized.total
-    sized = Lengths(round(left, 1), round(part * left, 1), sized.part)
-    text = config_text(chosen, shaped, sized, found.precision, changes)
+    precision, speed = measured(chosen, shaped, classes, lambda line: None)
+    left = round(max(seconds - (time.monotonic() - began), 0.5 * seconds), 1)
+    text = config_text(chosen, shaped, lengths(left, speed * left), precision, changes)
     whole = yaml.safe_load(text)
     return {name: whole[name] for name in PLANNED if name in whole}
