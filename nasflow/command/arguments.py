@@ -17,7 +17,7 @@ from nasflow.printable import printable
 from nasflow.version import __version__
 
 FIRST = (
-    ("nasflow init mine", "make a new experiment, print the commands that run it"),
+    ("nasflow fit photos --minutes 20", "from pictures to a trained network, with a report"),
     ("snakemake --cores 2 final_model", "in a clone of nasflow: search on the digits, in minutes"),
     ("nasflow show results/digits/nasgd/seed_0", "print what the search found, and how"),
 )
