@@ -86,6 +86,10 @@ class Stage(Network, total=False):
     network_steps: Count
     k: Count
     totals: dict[Text, Positive]
+    portfolio: bool
+    lead: Number | None
+    lead_error: Positive | None
+    saved: dict[Text, Number] | None
 
 
 class Step(Network, total=False):
@@ -96,6 +100,9 @@ class Step(Network, total=False):
     site: Text
     reason: Ended
     steps: Count
+    portfolio: bool | None
+    lead: Number | None
+    lead_error: Positive | None
 
 
 class Summary(Network, total=False):
@@ -111,6 +118,8 @@ class Summary(Network, total=False):
     network_epochs: Positive
     architectures: Count
     recentred: Count
+    unmoved: Count
+    seconds_left: Positive | None
     exhausted: Count
     diverged: Count
     spent: dict[Text, Positive]
