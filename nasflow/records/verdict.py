@@ -98,9 +98,9 @@ def verdict(summary: Json, base: Json, final: Json, images: int) -> Verdict:
     text = [*_words(outcome, summary, chosen, rounds, moves)]
     if moves and before and after:
         text += _gain(outcome, lead, error, before, after, images)
-    saved = final.get("saved") or {}
+    saved = float(final.get("saved_seconds", 0.0))
     if saved:
-        text.append(_saved(saved))
+        text.append(_saved(final["plateau_epoch"], saved))
     return Verdict(
         outcome,
         len(moves),
@@ -109,7 +109,7 @@ def verdict(summary: Json, base: Json, final: Json, images: int) -> Verdict:
         after,
         lead,
         error,
-        float(saved.get("seconds", 0.0)),
+        saved,
         tuple(text),
     )
 
@@ -229,8 +229,8 @@ def _gain(
     return found
 
 
-def _saved(saved: Json) -> str:
+def _saved(epoch: float, seconds: float) -> str:
     return (
-        f"The final training reached a plateau at epoch {saved['epoch']:.3g} and ended early, "
-        f"which saved about {saved['seconds'] / 60.0:.1f} minutes."
+        f"The final training reached a plateau at epoch {epoch:.3g} and ended early, which saved "
+        f"about {seconds / 60.0:.1f} minutes."
     )

@@ -89,7 +89,10 @@ class Stage(Network, total=False):
     portfolio: bool
     lead: Number | None
     lead_error: Positive | None
-    saved: dict[Text, Number] | None
+    plateau_step: Count
+    plateau_epoch: Positive
+    saved_steps: Count
+    saved_seconds: Seconds
 
 
 class Step(Network, total=False):
