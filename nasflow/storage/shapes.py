@@ -139,6 +139,15 @@ class Class(TypedDict, total=False):
     precision: Fraction | None
 
 
+class Judged(TypedDict, total=False):
+    """The verdict in metrics.json."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    outcome: Text
+    saved: Seconds
+    text: Annotated[list[Text], Field(max_length=100)]
+
+
 class Metrics(Network, total=False):
     """final/metrics.json."""
 
@@ -159,6 +168,7 @@ class Metrics(Network, total=False):
     balanced_accuracy: Fraction
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
     seconds: dict[Text, Seconds]
+    verdict: Judged
     files: Files
 
 

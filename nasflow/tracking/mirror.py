@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasflow.records import curves
 from nasflow.storage.own_files import content
-from nasflow.tracking import notes, pictures, server, waiting
+from nasflow.tracking import notes, pictures, run_list, server, waiting
 from nasflow.tracking.artifacts import PROXIED, place
 from nasflow.tracking.artifacts import upload as _upload
 from nasflow.tracking.runs import NOTE, PARENT, delete, log, tagged
@@ -210,10 +210,11 @@ def _experiment(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         local = client.tracking_uri.startswith(server.SQLITE)
-        tags = KIND | {NOTE: notes.EXPERIMENT}
-        return str(client.create_experiment(name, PROXIED + name if local else None, tags))
-    if known.lifecycle_stage == "deleted":
+        made = client.create_experiment(name, PROXIED + name if local else None, KIND)
+        known = client.get_experiment(made)
+    elif known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
+    run_list.describe(client, known)
     return str(known.experiment_id)
 
 
