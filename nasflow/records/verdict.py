@@ -174,11 +174,14 @@ def _words(
             f"The search moved the centre in {len(moves)} of {_rounds(len(rounds))}: {grown}."
         )
     elif rounds:
+        left = summary.get("seconds_left", 0.0)
         changed = "grew nothing after that" if chosen else "changed nothing"
         parts.append(
             f"Searching {changed}: none of {_rounds(len(rounds))} moved the centre "
             f"({_reasons(rounds)})."
         )
+        if summary["reason"] == SearchEnd.PATIENCE and left:
+            parts.append(f"It ended with {left:.0f} s of budget.seconds left (budget.patience).")
     else:
         over = SearchEnd(summary["reason"])
         why = OVER.get(over, f"budget.{over} was used up")

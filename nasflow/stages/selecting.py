@@ -63,9 +63,10 @@ def select_winner(
             "seconds": before["seconds"] + totals["seconds"],
         },
         "fingerprint": (statuses[-1] if rounds else before)["fingerprint"],
-        "seconds_left": _seconds_left(budget, totals) if rounds else None,
+        **_seconds_left(budget, totals),
         "lineage": [
-            {key: status[key] for key in LINEAGE} | {key: status.get(key) for key in NEWER}
+            {key: status[key] for key in LINEAGE}
+            | {key: status[key] for key in NEWER if key in status}
             for status in statuses
         ],
     }
@@ -74,8 +75,8 @@ def select_winner(
         write_json(new / "summary.json", summary)
 
 
-def _seconds_left(budget: Budget, totals: dict[str, float]) -> float | None:
-    """Return what is left of the seconds of the budget; None without such a bound."""
+def _seconds_left(budget: Budget, totals: dict[str, float]) -> dict[str, float]:
+    """Return what is left of the seconds of the budget; nothing without such a bound."""
     if budget.seconds is None:
-        return None
-    return max(0.0, budget.seconds - totals["seconds"])
+        return {}
+    return {"seconds_left": max(0.0, budget.seconds - totals["seconds"])}

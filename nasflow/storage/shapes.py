@@ -122,7 +122,7 @@ class Summary(Network, total=False):
     architectures: Count
     recentred: Count
     unmoved: Count
-    seconds_left: Positive | None
+    seconds_left: Positive
     exhausted: Count
     diverged: Count
     spent: dict[Text, Positive]

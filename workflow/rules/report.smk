@@ -21,13 +21,13 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../envs/nasflow.yaml"
+    resources:
+        asked=lambda wildcards: int("report" in workflow.dag_settings.targets),
     params:
         config=described(),
         version=VERSIONS["report"],
         results=subpath(output.page, parent=True),
         stand_in=STAND_IN,
-    resources:
-        asked=lambda wildcards: int("report" in workflow.dag_settings.targets),
     message:
         "report: write the page about all searches of the experiment"
     shell:
