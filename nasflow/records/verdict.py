@@ -232,8 +232,13 @@ def _gain(
     return found
 
 
+def spoken(seconds: float) -> str:
+    """Write a time in minutes, or below one minute in seconds."""
+    return f"{seconds / 60.0:.1f} minutes" if seconds >= 60.0 else f"{seconds:.0f} s"
+
+
 def _saved(epoch: float, seconds: float) -> str:
     return (
         f"The final training reached a plateau at epoch {epoch:.3g} and ended early, which saved "
-        f"about {seconds / 60.0:.1f} minutes."
+        f"about {spoken(seconds)}."
     )

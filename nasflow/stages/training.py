@@ -17,6 +17,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.records.verdict import spoken
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
 from nasflow.stages.stage_inputs import fitting, section, sections_of, stage
@@ -188,7 +189,7 @@ def _saved(facts: Row, seconds: float) -> Row:
     epoch, rest = float(facts["plateau_epoch"] or 0.0), seconds * saved / steps
     print(
         f"nasflow: final.patience: plateau at epoch {epoch:.3g}; ended after {steps:,} of "
-        f"{steps + saved:,} steps, which saved about {rest / 60.0:.1f} minutes",
+        f"{steps + saved:,} steps, which saved about {spoken(rest)}",
         file=sys.stderr,
     )
     return {"saved_seconds": rest}

@@ -21,6 +21,7 @@ seconds of waiting for the first answer, and PATIENCE seconds more for the writi
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,7 +232,7 @@ def _stage_run(
     _upload(client, run, {path.name: content(path) for path in source.files} | made)
     client.set_tag(run_id, pictures.SHOWN, "True")
     if (source.folder / "metrics.json").exists():
-        _register(client, source, run_id)
+        _register(client, source, run_id, parent)
     client.set_terminated(run_id, "FINISHED", time.at(time.steps))
     client.set_tag(run_id, "nasflow.digest", digest)
     return run_id
@@ -254,9 +255,10 @@ def _parameters(source: Source) -> dict[str, object]:
     return parameters
 
 
-def _register(client: MlflowClient, source: Source, run_id: str) -> None:
+def _register(client: MlflowClient, source: Source, run_id: str, parent: str) -> None:
     """Make the network a version of the registered model; this takes 5 s for a new network."""
     from nasflow.tracking import model
 
-    version = model.register(client, source, run_id, lambda uri: place(client.tracking_uri, uri))
+    where = partial(place, client.tracking_uri)
+    version = model.register(client, source, run_id, parent, where)
     client.set_tag(run_id, "nasflow.model", f"models:/{source.experiment}/{version}")

@@ -195,7 +195,7 @@ def test_a_search_names_its_data_and_its_network_and_links_to_its_charts(
 
     from mlflow.entities import LoggedModelOutput
 
-    def register(client: Any, source: Any, run: str) -> None:
+    def register(client: Any, source: Any, run: str, parent: str) -> None:
         experiment = client.get_run(run).info.experiment_id
         model = client.create_logged_model(experiment, "network", run, {}, {}, "classifier")
         client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
