@@ -23,7 +23,8 @@ tracking: {enabled: false}
 """
 
 
-AFTER = ["select_winner", "final_train", "evaluate"]
+AFTER = ["select_winner", "final_train", "evaluate", "report"]
+TESTED = f"{SEARCH}/final/metrics.json"  # a target without the page, which takes seconds
 
 
 RESULTS = ["prepare", "pretrain", "plan", "search_round", *AFTER]

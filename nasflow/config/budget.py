@@ -19,3 +19,6 @@ class Budget(Section):
     conv_layers: int | None = key(None, "size threshold: convolutions of g_r", low=1)
     parameters: int | None = key(None, "size threshold: parameters of g_r", low=1)
     flops: float | None = key(None, "size threshold: FLOPs per image of g_r", above=0.0)
+    patience: int | None = key(
+        None, "rounds in a row that do not move to a child; their time is left over", low=1
+    )

@@ -122,6 +122,12 @@ class Experiment(Section):
                 f"final.epochs: set exactly one of final.{', final.'.join(LENGTHS)}, "
                 "the others to null"
             )
+        if self.final.patience is not None and self.final.use_validation:
+            problems.append(
+                f"final.patience: {self.final.patience}; expected null together with "
+                "final.use_validation: true, which leaves no images on which a plateau could be "
+                "seen; set use_validation to false, or patience to null"
+            )
         if all(bound is None for _, bound in self.budget):
             problems.append(
                 "budget: no bound is set, the search would never end; set for example budget.rounds"

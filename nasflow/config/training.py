@@ -105,3 +105,8 @@ class Final(Fitting):
         high=10**6,
     )
     use_validation: bool = key(False, "train on the validation images too")
+    patience: int | None = key(
+        None,
+        "epochs without 1 % less validation loss after which the step size falls to its end",
+        low=1,
+    )

@@ -15,10 +15,10 @@ VERSIONS = {
     "search_round": 9,
     "select_winner": 3,
     "final_train": 7,
-    "evaluate": 5,
-    "track": 2,
+    "evaluate": 6,
+    "track": 3,
     "compare": 4,
-    "report": 2,
+    "report": 3,
     "sitting": 1,
     "suite": 1,
 }

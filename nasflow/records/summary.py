@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.data import inventory
 from nasflow.records.class_accuracy import worst
 from nasflow.search.ends import SearchEnd
+
+WIDTH, LABEL = 100, 15  # columns of a line, and of what stands before its text
+INDENT = " " * (2 + LABEL)
 
 
 def summary_text(
@@ -30,6 +34,7 @@ def summary_text(
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
+        *_verdict_lines(metrics),
         *_search_lines(metrics, search),
         *_network_lines(metrics, data),
         *_data_lines(data),
@@ -46,10 +51,20 @@ def ended(reason: str) -> str:
     """
     known = {
         SearchEnd.CHILDREN: "because no child is legal",
+        SearchEnd.PATIENCE: "because so many rounds in a row moved nothing (budget.patience)",
         SearchEnd.DIVERGED: "because every network of a round diverged: lower lambda_start",
         SearchEnd.NONE: "before it began: the base network alone",
     }
     return known.get(SearchEnd(reason), f"by budget.{reason}")
+
+
+def _verdict_lines(metrics: dict[str, Any]) -> list[str]:
+    return labelled("verdict", " ".join(metrics["verdict"]["text"]))
+
+
+def labelled(label: str, text: str) -> list[str]:
+    """Break a text into lines, of which the first one begins with a label."""
+    return wrap(text, WIDTH, initial_indent=f"  {label:<{LABEL}}", subsequent_indent=INDENT)
 
 
 def _search_lines(metrics: dict[str, Any], search: dict[str, Any]) -> list[str]:

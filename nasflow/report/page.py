@@ -25,8 +25,10 @@ from nasflow.config.reading import parse
 from nasflow.config.section import plain
 from nasflow.records import costs
 from nasflow.records.intervals import Interval
+from nasflow.records.rivals import Rival, compared, ended
 from nasflow.records.story import Story, searches, story
 from nasflow.records.timeline import timeline
+from nasflow.records.verdict import Verdict, verdict
 from nasflow.report import mistakes
 from nasflow.report.chapter import WORDS, Chapter, chapter, drawn
 from nasflow.report.parts import data_block, environment, gzipped, library, pack, source
@@ -55,6 +57,7 @@ class Part(NamedTuple):
         drawings: title, size, change and diagram of each network that the search stood on.
         costs: what each stage cost.
         total: what all stages cost together.
+        verdict: what the search brought; None before its last round has ended.
         interval: the test accuracy with its interval; None before the evaluation.
         classes: the predictions on the test set, by class.
         pairs: the most frequent confusions.
@@ -68,6 +71,7 @@ class Part(NamedTuple):
     drawings: list[Drawing]
     costs: list[costs.Cost]
     total: costs.Cost
+    verdict: Verdict | None
     interval: Interval | None
     classes: list[mistakes.ClassResult]
     pairs: list[mistakes.Pair]
@@ -117,7 +121,7 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
     begun = {s.name: timeline(s) for s in stories if s.pretrain}
     if len(begun) > 1:
         figures["together"] = search_charts.together(begun)
-    env = environment()
+    env, rivals = environment(), _rivals(stories)
     script = str(env.loader.get_source(env, "report.js")[0])  # type: ignore[union-attr]
     return env.get_template("report.html").render(
         name=experiment.experiment if experiment else results.name,
@@ -126,6 +130,8 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
         machines=_machines(stories),
         sizes=sizes(results / "data"),
         parts=parts,
+        rivals=rivals,
+        verdicts=_judged(parts, rivals),
         together="together" in figures,
         words=WORDS,
         style=Markup(STYLE),
@@ -162,12 +168,32 @@ def _part(
         _drawings(told),
         spent,
         costs.total(spent),
+        _verdict(told, results),
         accuracy_interval(told.metrics) if told.metrics else None,
         mistakes.by_class(tested, classes) if tested else [],
         mistakes.pairs(tested, classes) if tested else [],
         mistakes.worst(tested, classes, results / "data") if tested else [],
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
     )
+
+
+def _verdict(told: Story, results: Path) -> Verdict | None:
+    if told.summary is None or told.pretrain is None:
+        return None
+    final = told.final.status if told.final else {}
+    images = sizes(results / "data")["validation"]
+    return verdict(told.summary, told.pretrain.status, final, images)
+
+
+def _rivals(stories: Sequence[Story]) -> list[Rival]:
+    done = ((s, s.metrics) for s in stories)
+    return compared([ended(s.algorithm, s.seed, m, s.predictions) for s, m in done if m])
+
+
+def _judged(parts: Sequence[Part], rivals: Sequence[Rival]) -> Markup:
+    """Write the verdicts and the comparisons of searches as JSON, for programs."""
+    own = {part.story.name: part.verdict.entry() for part in parts if part.verdict}
+    return Markup(data_block({"searches": own, "rivals": [one.entry() for one in rivals]}))
 
 
 def _chapters(

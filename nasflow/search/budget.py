@@ -33,7 +33,8 @@ def finished(budget: Budget, totals: Mapping[str, float]) -> SearchEnd | None:
         budget: its bounds.
         totals: what the rounds so far took and what size the centre has, under the names of the
             budget's keys; `exhausted` and `diverged` are 1 where the last round ended so, and
-            `needed` are the seconds without which a next round cannot move (`seconds_needed`).
+            `needed` are the seconds without which a next round cannot move (`seconds_needed`), and
+            `unmoved` counts the last rounds in a row that did not move the centre.
 
     Returns:
         The first reason to end that holds, or None while the search goes on.
@@ -44,9 +45,17 @@ def finished(budget: Budget, totals: Mapping[str, float]) -> SearchEnd | None:
         return SearchEnd.DIVERGED
     for name, bound in budget:
         needed = totals.get("needed", 0.0) if name == "seconds" else 0.0
-        if bound is not None and totals[name] + needed >= bound:
+        if bound is not None and _reached(name, totals) + needed >= bound:
             return SearchEnd(name)
     return None
+
+
+def _reached(name: str, totals: Mapping[str, float]) -> float:
+    """Return the total that a bound is compared with.
+
+    Rounds of an older nasflow do not say how many rounds before them did not move.
+    """
+    return totals.get("unmoved", 0.0) if name == SearchEnd.PATIENCE else totals[name]
 
 
 def seconds_needed(search: Search, networks: int, steps: int, seconds: float) -> float:

@@ -33,6 +33,7 @@ class SearchEnd(StrEnum):
     CONV_LAYERS = "conv_layers"
     PARAMETERS = "parameters"
     FLOPS = "flops"
+    PATIENCE = "patience"  # so many rounds in a row did not move the centre
     CHILDREN = "children"  # no child is possible any more
     DIVERGED = "diverged"  # every network of the last round diverged
     NONE = "none"  # no round was wanted

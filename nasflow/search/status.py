@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.config.kinds import Template
 from nasflow.search.ends import RoundEnd
 
 if TYPE_CHECKING:  # it needs torch, and stages that only move facts start without torch
@@ -32,7 +34,15 @@ def no_search(pretrained: Mapping[str, float]) -> Totals:
     Args:
         pretrained: facts about the pretrained network, its sizes among them.
     """
-    none = {"rounds": 0, "steps": 0, "cycles": 0.0, "epochs": 0.0, "exhausted": 0, "diverged": 0}
+    none = {
+        "unmoved": 0,
+        "rounds": 0,
+        "steps": 0,
+        "cycles": 0.0,
+        "epochs": 0.0,
+        "exhausted": 0,
+        "diverged": 0,
+    }
     return NO_TOTALS | none | {name: pretrained[name] for name in SIZES}
 
 
@@ -64,6 +74,7 @@ def round_totals(
         "network_epochs": before["network_epochs"] + result.network_steps / epoch,
         "architectures": before["architectures"] + len(result.architectures) - 1,
         "recentred": before["recentred"] + bool(result.winner),
+        "unmoved": 0 if result.winner or of_portfolio(result) else before.get("unmoved", 0) + 1,
         "exhausted": int(last or result.reason == RoundEnd.EXHAUSTED),
         "diverged": int(result.reason == RoundEnd.DIVERGED),
         **_sizes(result.network.architecture),
@@ -94,4 +105,30 @@ def round_status(result: Round, names: Mapping[str, Fact]) -> dict[str, Fact]:
         **size(g),
         "validation_loss": result.validation_loss,
         "validation_accuracy": result.validation_accuracy,
+        "portfolio": of_portfolio(result),
+        **_lead(result),
     }
+
+
+def of_portfolio(result: Round) -> bool:
+    """Return True for the round that chooses in a portfolio: its children are templates."""
+    return any(row["morphism"] in set(Template) for row in result.architectures)
+
+
+def _lead(result: Round) -> dict[str, Fact]:
+    """Return by how many nats the winner led the centre when the round ended, and how sure that is.
+
+    Both are None where the centre stayed or was not measured. The standard error is None where
+    there is none, as in the baselines, whose networks are measured once on all validation images.
+    """
+    nodes = result.architectures
+    centre, won = nodes[0]["validation_loss"], nodes[result.winner]["validation_loss"]
+    if not result.winner or not isinstance(centre, float) or not isinstance(won, float):
+        return {"lead": None, "lead_error": None}
+    last = result.particles[-len(nodes) :]
+    error = next((row["standard_error"] for row in last if row["node"] == result.winner), None)
+    known = isinstance(error, float) and math.isfinite(error)
+    lead = centre - won if nodes[0]["died_of"] is None else math.nan
+    if not math.isfinite(lead):
+        return {"lead": None, "lead_error": None}
+    return {"lead": lead, "lead_error": error if known else None}

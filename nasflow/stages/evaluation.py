@@ -12,12 +12,13 @@ from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
+from nasflow.records.verdict import verdict
 from nasflow.search.status import size
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
 from nasflow.storage.made import beside
-from nasflow.storage.splits import read_facts, read_split
+from nasflow.storage.splits import read_facts, read_split, sizes
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
 from nasflow.training.optim import no_update
@@ -80,6 +81,7 @@ def evaluate(
         **by_class(tested.rows, facts["classes"]),
         **described(sections_of(config)),
         "seconds": _seconds(before, found, final, taken),
+        "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
     text = summary_text(metrics, found, facts, trained.architecture, out.parent)
     with beside(out.parent, out.name) as new:

@@ -20,6 +20,7 @@ LINEAGE = (
     *("round", "morphism", "site", "reason", "steps", "parameters", "flops"),
     *("validation_loss", "validation_accuracy"),
 )
+NEWER = ("portfolio", "lead", "lead_error")  # rounds of an older nasflow do not have them
 
 
 def plan(*, config: str, out: Path) -> None:
@@ -62,8 +63,20 @@ def select_winner(
             "seconds": before["seconds"] + totals["seconds"],
         },
         "fingerprint": (statuses[-1] if rounds else before)["fingerprint"],
-        "lineage": [{key: status[key] for key in LINEAGE} for status in statuses],
+        **_seconds_left(budget, totals),
+        "lineage": [
+            {key: status[key] for key in LINEAGE}
+            | {key: status[key] for key in NEWER if key in status}
+            for status in statuses
+        ],
     }
     with beside(out.parent, "summary.json") as new:
         copy_checkpoint(last, new / out.name)
         write_json(new / "summary.json", summary)
+
+
+def _seconds_left(budget: Budget, totals: dict[str, float]) -> dict[str, float]:
+    """Return what is left of the seconds of the budget; nothing without such a bound."""
+    if budget.seconds is None:
+        return {}
+    return {"seconds_left": max(0.0, budget.seconds - totals["seconds"])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.records.verdict import spoken
 from nasflow.search.status import size
 from nasflow.stages.progress import progress
 from nasflow.stages.stage_inputs import (
@@ -35,6 +37,7 @@ from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.duration import Spent, length
 from nasflow.training.train import Trained, TrainingJob, train
+from nasflow.training.training_course import Row
 
 
 class Task(NamedTuple):
@@ -170,19 +173,38 @@ def _write(
 ) -> None:
     manifest = write_checkpoint(out, trained.network, 0, task.section.optimizer)
     history = write_table(out.with_name("history.parquet"), trained.rows)
+    seconds = time.monotonic() - began + keeper.earlier
     status = {
         "schema": 1,
         "stage": task.name,
         "seed": seed,
         **trained.facts,
+        **_saved(trained.facts, seconds),
         **size(trained.network.architecture),
-        "seconds": time.monotonic() - began + keeper.earlier,
+        "seconds": seconds,
         "started": keeper.started,
         "machine": keeper.machine,
         MADE: task.made,
         "files": {"history.parquet": history, f"{out.name}.json": manifest},
     }
     write_json(out.with_name("status.json"), status)
+
+
+def _saved(facts: Row, seconds: float) -> Row:
+    """Return the seconds that a plateau saved, at the speed of the whole training, and tell them.
+
+    Nothing is returned where there was no plateau.
+    """
+    if not facts.get("saved_steps"):
+        return {}
+    steps, saved = int(facts["steps"] or 1), int(facts["saved_steps"] or 0)
+    epoch, rest = float(facts["plateau_epoch"] or 0.0), seconds * saved / steps
+    print(
+        f"nasflow: final.patience: plateau at epoch {epoch:.3g}; ended after {steps:,} of "
+        f"{steps + saved:,} steps, which saved about {spoken(rest)}",
+        file=sys.stderr,
+    )
+    return {"saved_seconds": rest}
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

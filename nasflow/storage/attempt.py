@@ -35,7 +35,7 @@ from nasflow.storage.surroundings import surroundings
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.snapshot import Snapshot
 
-STATE = 6  # to be raised when the loops, or the form of their state, change
+STATE = 7  # to be raised when the loops, or the form of their state, change
 FOLDER, STARTS = ".resume", "starts.json"
 MOST_STARTS = 3  # starts from one state before it is suspected to cause the failures
 SECONDS = "NASFLOW_CHECKPOINT_SECONDS"

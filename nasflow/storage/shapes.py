@@ -86,6 +86,13 @@ class Stage(Network, total=False):
     network_steps: Count
     k: Count
     totals: dict[Text, Positive]
+    portfolio: bool
+    lead: Number | None
+    lead_error: Positive | None
+    plateau_step: Count
+    plateau_epoch: Positive
+    saved_steps: Count
+    saved_seconds: Seconds
 
 
 class Step(Network, total=False):
@@ -96,6 +103,9 @@ class Step(Network, total=False):
     site: Text
     reason: Ended
     steps: Count
+    portfolio: bool | None
+    lead: Number | None
+    lead_error: Positive | None
 
 
 class Summary(Network, total=False):
@@ -111,6 +121,8 @@ class Summary(Network, total=False):
     network_epochs: Positive
     architectures: Count
     recentred: Count
+    unmoved: Count
+    seconds_left: Positive
     exhausted: Count
     diverged: Count
     spent: dict[Text, Positive]
@@ -125,6 +137,15 @@ class Class(TypedDict, total=False):
     images: Count
     recall: Fraction | None
     precision: Fraction | None
+
+
+class Judged(TypedDict, total=False):
+    """The verdict in metrics.json."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    outcome: Text
+    saved: Seconds
+    text: Annotated[list[Text], Field(max_length=100)]
 
 
 class Metrics(Network, total=False):
@@ -148,6 +169,7 @@ class Metrics(Network, total=False):
     class_weights: Text | dict[Text, Number]
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
     seconds: dict[Text, Seconds]
+    verdict: Judged
     files: Files
 
 

@@ -21,12 +21,13 @@ seconds of waiting for the first answer, and PATIENCE seconds more for the writi
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasflow.records import curves
 from nasflow.storage.own_files import content
-from nasflow.tracking import notes, pictures, server, waiting
+from nasflow.tracking import notes, pictures, run_list, server, waiting
 from nasflow.tracking.artifacts import PROXIED, place
 from nasflow.tracking.artifacts import upload as _upload
 from nasflow.tracking.runs import NOTE, PARENT, delete, log, tagged
@@ -210,10 +211,11 @@ def _experiment(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         local = client.tracking_uri.startswith(server.SQLITE)
-        tags = KIND | {NOTE: notes.EXPERIMENT}
-        return str(client.create_experiment(name, PROXIED + name if local else None, tags))
-    if known.lifecycle_stage == "deleted":
+        made = client.create_experiment(name, PROXIED + name if local else None, KIND)
+        known = client.get_experiment(made)
+    elif known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
+    run_list.describe(client, known)
     return str(known.experiment_id)
 
 
@@ -230,7 +232,7 @@ def _stage_run(
     _upload(client, run, {path.name: content(path) for path in source.files} | made)
     client.set_tag(run_id, pictures.SHOWN, "True")
     if (source.folder / "metrics.json").exists():
-        _register(client, source, run_id)
+        _register(client, source, run_id, parent)
     client.set_terminated(run_id, "FINISHED", time.at(time.steps))
     client.set_tag(run_id, "nasflow.digest", digest)
     return run_id
@@ -253,9 +255,10 @@ def _parameters(source: Source) -> dict[str, object]:
     return parameters
 
 
-def _register(client: MlflowClient, source: Source, run_id: str) -> None:
+def _register(client: MlflowClient, source: Source, run_id: str, parent: str) -> None:
     """Make the network a version of the registered model; this takes 5 s for a new network."""
     from nasflow.tracking import model
 
-    version = model.register(client, source, run_id, lambda uri: place(client.tracking_uri, uri))
+    where = partial(place, client.tracking_uri)
+    version = model.register(client, source, run_id, parent, where)
     client.set_tag(run_id, "nasflow.model", f"models:/{source.experiment}/{version}")

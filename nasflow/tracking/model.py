@@ -34,13 +34,14 @@ DIGEST = "nasflow.digest"
 Place = Callable[[str], Path | None]  # URI of artifacts -> their path, None behind a server
 
 
-def register(client: MlflowClient, source: Source, run: str, place: Place) -> str:
+def register(client: MlflowClient, source: Source, run: str, parent: str, place: Place) -> str:
     """Register the final network of a search, unless it is registered.
 
     Args:
         client: the client of the server or the database.
         source: the final training of the search.
         run: the id of its run.
+        parent: the id of the run of the search, which MLflow names as the source of the version.
         place: finds the path of artifacts, as `artifacts.place` does.
 
     Returns:
@@ -50,7 +51,7 @@ def register(client: MlflowClient, source: Source, run: str, place: Place) -> st
     found = _version(client, source, digest)
     if found is None:
         model, uri = _logged(client, source, run, place)
-        found = _registered(client, source, run, model, uri, digest)
+        found = _registered(client, source, parent, model, uri, digest)
     alias = f"{source.algorithm}-seed-{source.seed}"
     client.set_registered_model_alias(source.experiment, alias, found.version)
     return str(found.version)

@@ -17,12 +17,12 @@ LONGEST = 8_000  # characters of a description, which is a tag: MLflow cuts long
 PICTURED = 6  # rounds that moved the centre whose picture is shown
 PARTICLES = ("nasgd", "nasagd")  # algorithms whose rounds have particles, and a picture of them
 EXPERIMENT = (
-    "Neural architecture search by nasflow. Each row of the list is one search: an algorithm with "
-    "one seed. The rows below it are the stages of the search: pretraining, rounds and final "
-    "training. **To compare algorithms**: leave the rows closed and click the chart icon beside "
-    "the list. It draws all searches together; look at `test_accuracy`, `parameters` and "
-    "`effort/seconds_total`. **To compare rounds**: open a row, tick its rounds and click "
-    "*Compare*."
+    "Neural architecture search by nasflow. **[The searches with their accuracies]({link})**: each "
+    "row of the list is one search, an algorithm with one seed. The rows below it are the stages "
+    "of the search: pretraining, rounds and final training. **To compare algorithms**: leave the "
+    "rows closed and click the chart icon beside the list. It draws all searches together; look at "
+    "`test_accuracy`, `parameters` and `effort/seconds_total`. **To compare rounds**: open a row, "
+    "tick its rounds and click *Compare*."
 )
 REASONS = {
     RoundEnd.RECENTRED: "a child won",
@@ -46,29 +46,39 @@ def of_stage(source: Source, run: str, drawn: Sequence[str]) -> str:
     return "\n\n".join([_sentences(source), *(_picture(source, run, key) for key in drawn)])
 
 
-def of_search(search: Source, experiment: str, ids: Mapping[str, str]) -> str:
+def of_search(search: Source, experiment: str, run: str, ids: Mapping[str, str]) -> str:
     """Return the description of a search's run.
 
-    It has the outcome, a table of the rounds with links to their runs, and a picture for each of
-    the last rounds that moved the centre.
+    It has the outcome, links to the charts and the files, a table of the rounds with links to
+    their runs, and a picture for each of the last rounds that moved the centre.
 
     Args:
         search: any stage of the search.
         experiment: MLflow's id of the experiment.
+        run: the id of the search's run.
         ids: the id of each stage's run by the key of the stage.
     """
     stages = list(found_in(search.search, search.experiment, search.algorithm, search.seed))
     rounds = [stage for stage in stages if stage.round is not None]
     rows = [_row(stage, experiment, ids.get(stage.key)) for stage in rounds[-LATEST:]]
-    head, pictures = _head(search.search), _moves(rounds, ids)
+    own = f"#/experiments/{experiment}/runs/{run}"
+    final = ids.get(f"{search.search_key}/final")
+    links = [f"[Charts over rounds]({own}/model-metrics)", f"[report and files]({own}/artifacts)"]
+    if final:
+        trained = f"#/experiments/{experiment}/runs/{final}/model-metrics"
+        links.insert(1, f"[charts of the final training]({trained})")
+    head, pictures = _head(search.search, " · ".join(links)), _moves(rounds, ids)
     while rows and len("\n".join([*head, *rows, *pictures])) > LONGEST:
         rows = rows[1:]
     return "\n".join([*head, *rows, *pictures])
 
 
-def _head(search: Path) -> list[str]:
+def _head(search: Path, links: str) -> list[str]:
     return [
         _outcome(search),
+        "",
+        links,
+        "",
         "The curves go over rounds: 0 is the pre-trained network, r is the winner of round r, and "
         "the last number is the winner after its final training.",
         "",
@@ -126,8 +136,8 @@ def _outcome(search: Path) -> str:
         f"**{found['test_accuracy']:.2%} test accuracy** with {found['parameters']:,} parameters. "
         f"A child became the new centre in {found['recentred']} of {found['rounds']} rounds. "
         f"{found['architectures']} children were trained. All stages together took "
-        f"{found['seconds']['total']:,.0f} s."
-    )
+        f"{found['seconds']['total']:,.0f} s. {' '.join(found.get('verdict', {}).get('text', []))}"
+    ).rstrip()
 
 
 def _row(stage: Source, experiment: str, run: str | None) -> str:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import IO, NoReturn
 
 from nasflow.printable import printable
+from nasflow.tracking.run_list import TAG, VIEW
 from nasflow.tracking.server import SQLITE, artifacts, local, prepare_environment, read_only
 
 HOST = "127.0.0.1"
@@ -43,7 +44,10 @@ def pages(path: Path, address: str) -> Iterator[tuple[str, str]]:
         rows = connection.execute(
             "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
         ).fetchall()
-    return ((name, f"{address}/{PAGE.format(number)}") for name, number in rows)
+        tags = connection.execute("SELECT experiment_id FROM experiment_tags WHERE key = ?", (TAG,))
+        views = {number for (number,) in tags}
+    viewed = {number: f"&viewStateShareKey={VIEW}" * (number in views) for _, number in rows}
+    return ((name, f"{address}/{PAGE.format(number)}{viewed[number]}") for name, number in rows)
 
 
 def free_port(wanted: int | None) -> int:

@@ -9,6 +9,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.training.batches import Split
 from nasflow.training.duration import Pace
 from nasflow.training.loop import Step
+from nasflow.training.plateau import Decay, Plateau, decay
 from nasflow.training.schedule import cosine, linear
 from nasflow.training.siblings import Score, Siblings
 from nasflow.training.snapshot import Memory
@@ -42,6 +43,9 @@ class TrainingCourse:
         self.rows: list[Row] = []
         self.score, self.steps, self.total = NEVER, 0, 0.0
         self._estimated = -1  # the number of steps that `total` belongs to
+        patience = stage.patience if isinstance(stage, Final) else None
+        self._plateau = Plateau(patience) if patience is not None else None
+        self._decay: Decay | None = None
 
     def more(self, done: int) -> bool:
         """Tell whether the training goes on after `done` steps."""
@@ -51,16 +55,21 @@ class TrainingCourse:
     def tau(self, done: int) -> float:
         """Return the step size after `done` steps: a cosine or a line, times the linear rise."""
         stage = self._stage
-        warmup = stage.warmup if isinstance(stage, Final) else 0.0
-        rise = max(warmup * self.total, 1.0)
         falling = linear if stage.schedule == Schedule.LINEAR else cosine
-        fall = falling(done / self.total, 1.0, stage.lambda_start, stage.lambda_final)
-        return fall * min(1.0, (done + 1) / rise)
+        progress = self._decay.at(done, self.total) if self._decay else done / self.total
+        fall = falling(progress, 1.0, stage.lambda_start, stage.lambda_final)
+        return fall * min(1.0, (done + 1) / self._rise())
+
+    def _rise(self) -> float:
+        """Return the number of steps in which the step size rises."""
+        warmup = self._stage.warmup if isinstance(self._stage, Final) else 0.0
+        return max(warmup * self.total, 1.0)
 
     def record(self, step: Step, live: Siblings, validation: Split) -> None:
         """Take over a step. The network is evaluated LOOKS times in the whole training.
 
-        It is evaluated once, at the end, where it is trained on the validation images too.
+        It is evaluated once, at the end, where it is trained on the validation images too, and
+        after every epoch where the training may stop at a plateau.
 
         Args:
             step: the latest step.
@@ -73,8 +82,11 @@ class TrainingCourse:
         self._estimate(step.number)
         now = min(step.number / self.total, 1.0) if self.total else 1.0
         look = int(self._looks * now) > int(self._looks * before)
+        if self._plateau is not None:
+            look = step.number % self._epoch == 0 or now >= 1.0
         if look:
             self.score = live.evaluate(validation)[0]
+            self._look_for_plateau(step.number)
         if look or int(ROWS_PER_RUN * now) > int(ROWS_PER_RUN * before):
             self.rows.append(
                 {
@@ -88,15 +100,35 @@ class TrainingCourse:
             )
             self._recent.clear()
 
+    def _look_for_plateau(self, done: int) -> None:
+        """Let the step size fall to its end where the latest evaluation makes a plateau."""
+        if self._plateau is None or self._decay is not None or done < self._rise():
+            return
+        if self._plateau.reached(self.score.loss):
+            self._decay = decay(done, self.total)
+            self._estimated = -1
+
     def note(self, step: Step) -> str:
         """Say in a few words how the training stands after a step."""
         accuracy = self.score.accuracy
         seen = "" if np.isnan(accuracy) else f", validation accuracy {accuracy:.2%}"
-        return f"loss {float(step.train_loss[0]):.3f}" + seen
+        flat = f", plateau at epoch {self._decay.step / self._epoch:.3g}" if self._decay else ""
+        return f"loss {float(step.train_loss[0]):.3f}{seen}{flat}"
 
     def facts(self) -> Row:
-        """Return the steps, epochs, losses in nats and accuracy at the end."""
-        return {
+        """Return the steps, epochs, losses in nats and accuracy at the end.
+
+        After a plateau they also tell the step and the epoch of it, and how many steps it saved.
+        """
+        found = self._decay
+        saved: Row = {}
+        if found is not None:
+            saved = {
+                "plateau_step": found.step,
+                "plateau_epoch": found.step / self._epoch,
+                "saved_steps": max(0, round(found.planned) - self.steps),
+            }
+        return saved | {
             "steps": self.steps,
             "epochs": self.steps / self._epoch,
             "train_loss": self.rows[-1]["train_loss"] if self.rows else None,
@@ -108,10 +140,14 @@ class TrainingCourse:
         """Estimate `total` once for each step, so that all parts of a step see the same one."""
         if self._estimated != done:
             self._estimated, self.total = done, self._pace.total(done)
+            if self._decay is not None:
+                self.total = min(self.total, float(self._decay.end))
 
     def remember(self) -> Memory:
         """Return everything that later steps depend on."""
         facts = {"steps": self.steps, "rows": self.rows, "recent": self._recent}
+        facts |= {"plateau": self._plateau.remember() if self._plateau else None}
+        facts |= {"decay": list(self._decay) if self._decay else None}
         return Memory(facts | {"look": list(self.score)}, {})
 
     def recall(self, memory: Memory) -> None:
@@ -119,3 +155,7 @@ class TrainingCourse:
         self.steps, self.rows = memory.facts["steps"], memory.facts["rows"]
         self._recent = memory.facts["recent"]
         self.score = Score(*memory.facts["look"])
+        if self._plateau is not None:
+            self._plateau.recall(memory.facts["plateau"])
+        kept = memory.facts["decay"]
+        self._decay = Decay(*kept) if kept else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats  # noqa: F401  the module loads it late; hypothesis counts the seconds
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,10 @@ from nasflow.randomness import generator
 from nasflow.records.intervals import (
     Interval,
     mean_sd,
+    other_images,
     paired_bootstrap,
     relative_improvement,
+    same_images,
     student_reach,
     wilson,
 )
@@ -87,3 +90,18 @@ def test_the_wilson_interval_holds_the_true_fraction_as_often_as_it_says() -> No
         held = np.mean([low <= share <= high for _, low, high in found])
         assert 0.93 < held < 0.985
     assert wilson(10, 10).high == pytest.approx(1.0) and 0.6 < wilson(10, 10).low < 1.0
+
+
+def test_a_difference_of_two_networks_is_covered_as_often_as_the_interval_says() -> None:
+    """Two networks that are right on mostly the same images; the wider interval knows less."""
+    rng = generator("test", 1)
+    held = wider = 0
+    for _ in range(400):
+        a, b = rng.multinomial(200, (0.05, 0.02, 0.90, 0.03))[:2].tolist()
+        found = same_images(a, b, 200)
+        loose = other_images(180 + a, 180 + b, 200)
+        held += found.low <= 0.03 <= found.high
+        wider += loose.high - loose.low > found.high - found.low
+        assert found.estimate == pytest.approx(loose.estimate)
+    assert 0.92 <= held / 400 <= 0.99 and wider == 400
+    assert same_images(0, 0, 359).high == pytest.approx(-same_images(0, 0, 359).low)

@@ -32,3 +32,12 @@ def test_a_round_that_cannot_move_is_not_begun() -> None:
     assert plan.finished(Budget(seconds=119.0), totals) == SearchEnd.SECONDS
     assert plan.finished(Budget(seconds=121.0), totals) is None
     assert plan.finished(Budget(rounds=3), totals) is None  # seconds are no bound here
+
+
+def test_a_search_ends_after_rounds_that_move_nothing() -> None:
+    totals = dict.fromkeys(Budget.model_fields, 0.0) | {"unmoved": 2}
+    assert plan.finished(Budget(rounds=9, patience=2), totals) == SearchEnd.PATIENCE
+    assert plan.finished(Budget(rounds=9, patience=3), totals) is None
+    assert plan.finished(Budget(rounds=9), totals) is None
+    del totals["unmoved"]  # a round of an older nasflow
+    assert plan.finished(Budget(rounds=9, patience=1), totals) is None

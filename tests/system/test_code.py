@@ -100,7 +100,6 @@ COVERED_BY = {
     "search.history": "stages/test_rounds.py",
     "search.round": "search/test_particle_round.py",
     "search.round_course": "search/test_particle_round.py",
-    "search.status": "stages/test_rounds.py",
     "stages.arrays": "stages/test_in_memory.py",
     "stages.launch": "training/test_ranks.py",
     "stages.pages": "report/test_page.py",
@@ -118,6 +117,8 @@ COVERED_BY = {
     "training.local_siblings": "training/test_siblings.py",
     "training.sibling": "training/test_siblings.py",
     "training.snapshot": "storage/test_generations.py",
+    "tracking.run_list": "tracking/test_mirror.py",
+    "tracking.used": "tracking/test_mirror.py",
     "training.training_course": "training/test_train.py",
     "version": "command/test_arguments.py",
 }

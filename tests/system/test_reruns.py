@@ -23,7 +23,7 @@ def test_a_search_stopped_under_a_new_budget_goes_on(search):
 
 def test_less_budget_reruns_no_round(search):
     edit(search, "rounds: 2", "rounds: 1")
-    assert planned(search) == ["plan", "select_winner", "final_train", "evaluate"]
+    assert planned(search) == ["plan", *AFTER]
 
 
 def test_another_search_is_planned_with_as_many_rounds_as_the_last_one_had(search):
@@ -45,7 +45,7 @@ def test_a_new_budget_hides_no_other_edit(search):
 @pytest.mark.parametrize(
     ("old", "new", "stages"),
     [
-        ("final: {epochs: 1", "final: {epochs: 2", ["final_train", "evaluate"]),
+        ("final: {epochs: 1", "final: {epochs: 2", AFTER[1:]),
         ("pretrain: {epochs: 1", "pretrain: {epochs: 2", [RESULTS[1], *RESULTS[3:]]),
         ("tracking: {enabled: false}", "device: cuda", []),
         ("enabled: false", "enabled: false, uri: 'https://elsewhere'", []),

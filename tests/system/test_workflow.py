@@ -10,6 +10,7 @@ from pipeline import (
     CONFIG,
     RESULTS,
     SEARCH,
+    TESTED,
     edit,
     files_in,
     hashes,
@@ -33,7 +34,8 @@ def test_a_search_runs_to_its_summary_and_then_there_is_nothing_to_do(finished):
     folder, result = finished
     rounds = ["search_round 1", "search_round 2"]
     assert sorted(jobs(result)) == sorted([*RESULTS[:3], *rounds, *AFTER])
-    assert result.stdout == (folder / SEARCH / "final/summary.txt").read_text()
+    page = "  report         results/tiny/report.html\n"
+    assert result.stdout == (folder / SEARCH / "final/summary.txt").read_text() + page
     again = snakemake(folder)
     assert "Nothing to be done" in again.stdout + again.stderr
 
@@ -56,7 +58,7 @@ def test_more_budget_adds_rounds_and_leaves_the_old_ones(search):
     result = snakemake(search, targets=[f"{SEARCH}/search/winner.safetensors"])
     assert sorted(jobs(result)) == ["plan", "search_round 3", "select_winner"]
     assert hashes(search, "search/round_[12]/*") == before
-    assert planned(search) == ["final_train", "evaluate"]
+    assert planned(search) == AFTER[1:]
 
 
 def test_tracking_mirrors_what_is_there_and_reruns_no_result(search):
@@ -74,7 +76,8 @@ def test_a_search_starts_from_a_network_that_was_found(search):
     text = CONFIG.replace("tiny", "pruned").replace("{widths: [4, 8]}", f"{{network: {found}}}")
     text = text.replace("pretrain: {epochs: 1,", "pretrain: {epochs: 0,")
     (search / "mine.yaml").write_text(text)
-    assert "pretrain" in jobs(snakemake(search, config="mine.yaml"))
+    target = TESTED.replace("tiny", "pruned")
+    assert "pretrain" in jobs(snakemake(search, config="mine.yaml", targets=[target]))
     start, end = (
         search / f"{f}.architecture.json" for f in (found, found.replace("tiny", "pruned"))
     )
@@ -85,18 +88,32 @@ def test_a_search_starts_from_a_network_that_was_found(search):
 
 def test_a_search_without_a_legal_child_ends_and_is_tested(search):
     edit(search, "max_steps: 4}", "max_steps: 4, constraints: {max_parameters: 1}}")
-    result = snakemake(search)
+    result = snakemake(search, targets=[TESTED])
     assert jobs(result).count("search_round 1") == 1
     assert "ended because no child is legal" in result.stdout + result.stderr
     metrics = json.loads((search / SEARCH / "final/metrics.json").read_text())
     assert (metrics["rounds"], metrics["architectures"]) == (1, 0)
 
 
-def test_the_report_is_a_target_and_stands_in_the_one_of_snakemake(search):
-    assert jobs(snakemake(search, targets=["report"])) == ["report"]
+def test_the_report_is_a_part_of_a_search_and_stands_in_the_one_of_snakemake(search):
     page = (search / "results/tiny/report.html").read_text()
     assert "What the network gets wrong" in page and str(search) not in page
     assert planned(search, targets=["report"]) == []
     done = snakemake(search, "--report", "all.html", targets=["report"])
     assert done.returncode == 0, done.stderr
     assert "how far it can be trusted" in (search / "all.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_costs_no_finished_search(search):
+    """A record that only the page reads is damaged."""
+    (search / "results/tiny/report.html").unlink()
+    (search / SEARCH / "pretrain/history.parquet").write_bytes(b"PAR1")
+    asked = snakemake(search, "--rerun-triggers", "params", targets=["report"])
+    assert asked.returncode == 1  # who asks for the page by name learns that there is none
+    done = snakemake(search, "--rerun-triggers", "params")
+    assert done.returncode == 0, done.stderr
+    assert "history.parquet" in done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert "could not be written" in last and "nasflow report results/tiny writes it again" in last
+    assert not (search / "results/tiny/report.html").exists()
+    assert planned(search, "--rerun-triggers", "params") == ["report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -23,8 +24,10 @@ from mirrored import (
 )
 
 from nasflow.records import curves
+from nasflow.records.page_file import STAND_IN
+from nasflow.storage.files import write_json
 from nasflow.storage.tables import read_table
-from nasflow.tracking import mirror, server
+from nasflow.tracking import mirror, run_list, server, serving
 
 pytestmark = pytest.mark.usefixtures("no_registry")
 
@@ -161,9 +164,63 @@ def test_the_report_stands_with_each_search_as_it_is_now(results: Path) -> None:
     for text in ("<html>first</html>", "<html>second</html>"):
         (results / "digits/report.html").write_text(text)
         said = [facts["status"] for facts in mirror.track_all(results, uri(results)).values()]
-        assert said == ["logged", "unchanged", "unchanged"]
+        assert said == ["unchanged", "unchanged", "logged"]
         assert stored.read_text() == text
     assert runs(uri(results))["digits/nasgd/seed_0"].info.run_id == run.info.run_id
+
+
+def test_the_finished_page_stands_with_all_searches_and_a_stand_in_with_none(
+    results: Path, no_pictures: None
+) -> None:
+    searches = [write_search(results, rounds=0, seed=seed) for seed in (0, 1)]
+    page = results / "digits/report.html"
+    page.write_text("<html>half-way</html>")
+    mirror.track_pretrain(searches[0] / "pretrain", uri=uri(results), **PLACE)
+    assert not list((results / "mlartifacts").rglob("report.html"))
+    page.write_text(f"{STAND_IN}\n")
+    mirror.track_final(searches[0] / "final", uri=uri(results), **PLACE)
+    assert not list((results / "mlartifacts").rglob("report.html"))
+    page.write_text("<html>all</html>")  # the mirror of the last search waits for the page
+    mirror.track_final(searches[1] / "final", uri=uri(results), **PLACE | {"seed": 1})
+    copies = list((results / "mlartifacts").rglob("report.html"))
+    assert [copy.read_text() for copy in copies] == ["<html>all</html>"] * 2
+
+
+def test_a_search_names_its_data_and_its_network_and_links_to_its_charts(
+    results: Path, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = write_search(results, rounds=0)
+    facts = {"source": "digits", "classes": ["0", "1"], "counts": {"train": [3, 4], "test": [1, 1]}}
+    write_json(results / "digits/data/data.json", facts)
+
+    from mlflow.entities import LoggedModelOutput
+
+    def register(client: Any, source: Any, run: str, parent: str) -> None:
+        experiment = client.get_run(run).info.experiment_id
+        model = client.create_logged_model(experiment, "network", run, {}, {}, "classifier")
+        client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+        client.set_tag(run, "nasflow.model", "models:/digits/1")
+
+    monkeypatch.setattr(mirror, "_register", register)
+    for status in ("logged", "unchanged"):
+        said = mirror.track_final(search / "final", uri=uri(results), **PLACE)
+        assert (said["status"], said["error"]) == (status, None)
+    found = runs(uri(results))
+    parent, final = found["digits/nasgd/seed_0"], found["digits/nasgd/seed_0/final"]
+    (data,) = parent.inputs.dataset_inputs
+    assert data.dataset.name == "digits"
+    assert json.loads(data.dataset.profile) == {"train": 7, "test": 2, "classes": 2}
+    assert parent.data.tags["nasflow.model"] == "models:/digits/1"
+    outputs = [[model.model_id for model in run.outputs.model_outputs] for run in (parent, final)]
+    assert outputs[0] == outputs[1] and len(outputs[0]) == 1
+    for run in (parent, final):
+        assert f"/runs/{run.info.run_id}/model-metrics)" in parent.data.tags[mirror.NOTE]
+    experiment = mirror._client(uri(results)).get_experiment_by_name("digits")
+    view = json.loads(experiment.tags[run_list.TAG])
+    assert view["selectedColumns"][0] == "metrics.`test_accuracy`"
+    assert run_list.PAGE.format(experiment.experiment_id) in experiment.tags[mirror.NOTE]
+    ((_, address),) = serving.pages(results / "mlflow.db", "http://h")
+    assert address.endswith("&viewStateShareKey=nasflow")
 
 
 def _changed(results: Path, artifact_uri: str) -> None:
@@ -234,10 +291,10 @@ def test_links_and_unknown_files_of_a_stage_are_not_copied(
 
 
 def test_a_report_that_is_a_link_is_not_copied(results: Path, no_pictures: None) -> None:
-    stage = write_training(results / "digits/nasgd/seed_0/pretrain", "pretrain", STARTED, 0.9)
+    search = write_search(results, rounds=0)
     (results.parent / "id_rsa").write_text("SECRET KEY")
     (results / "digits/report.html").symlink_to(results.parent / "id_rsa")
-    facts = mirror.track_pretrain(stage, uri=uri(results), **PLACE)
+    facts = mirror.track_final(search / "final", uri=uri(results), **PLACE)
     assert "report.html: a symbolic link" in facts["error"]
     assert not list((results / "mlartifacts").rglob("report.html"))
 

@@ -82,7 +82,7 @@ def test_a_search_is_one_version_however_often_it_is_mirrored(
     results, ids = mirrored
     assert mirrors(results) == {"unchanged": 3}
     (version,) = versions(results)
-    assert version.run_id == ids["final"]
+    assert version.run_id == ids["seed_0"]
     assert "test accuracy" in version.description
     assert "models:/tiny@nasgd-seed-0" in version.description
     client = mirror._client(uri(results))

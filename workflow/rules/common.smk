@@ -43,10 +43,11 @@ from nasflow.config.versions import VERSIONS
 from nasflow.data.listing import listing
 from nasflow.data.prepared import problems
 from nasflow.printable import printable
+from nasflow.records.page_file import STAND_IN, outcome
 from nasflow.search.budget import finished, rounds_wanted
+from nasflow.stages.closing import closing
 from nasflow.storage.lock import Held, take
 from nasflow.storage.own_files import obstacle
-from nasflow.tracking.advice import advice
 
 
 def experiment(files):
@@ -73,6 +74,7 @@ SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds
 NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
 COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
 PLAN = f"{SEARCH}/search/plan.json"
+PAGE = f"{RESULTS}/report.html"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 SETS = EXPERIMENT.suite.sets
 GPU = int(EXPERIMENT.device.startswith("cuda"))
