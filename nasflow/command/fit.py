@@ -22,6 +22,7 @@ from nasflow.fitting.request import Request, Standing, request, save, standing
 from nasflow.planning.choices import named
 from nasflow.planning.plan import CONFIG, plan
 from nasflow.printable import printable
+from nasflow.records.closing import closing
 from nasflow.records.summaries import searches
 from nasflow.storage.running import running
 
@@ -30,6 +31,7 @@ OWN = "nasflow: "  # begins each line that nasflow itself writes
 KNOWN = re.compile(
     r"nasflow: (data: [\d,]+ train|data: classes are|\S+ finished|finished work|nothing changed)"
 )
+FINISHED = re.compile(r"nasflow: \S+ finished \(")  # begins what a run says at its end
 LOOK = 0.5  # seconds between two looks at the results
 
 
@@ -113,24 +115,32 @@ def _run(folder: Path, wish: Request, elapsed: Callable[[], float], details: boo
     if seen.before:
         print(f"kept from before: {seen.names}")
     said: list[str] = []
+    found: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="nasflow") as progress,
         display(chosen.name, 60.0 * chosen.minutes, elapsed, details=details) as shown,
     ):
         pipeline = Pipeline(folder, chosen.cores, Path(progress))
         try:
-            _follow(pipeline, seen, shown, Path(progress), said)
+            _follow(pipeline, seen, shown, Path(progress), said, found)
         except KeyboardInterrupt:
             pipeline.stopped()
     if pipeline.code == 0:
-        for line in found_lines(folder, results, elapsed(), 60.0 * chosen.minutes):
+        for line in found or closing(results, searches(results)):
+            print(line)
+        for line in next_lines(folder, results, elapsed(), 60.0 * chosen.minutes):
             print(printable(line))
         return 0
     return _failed(pipeline, seen, said)
 
 
 def _follow(
-    pipeline: Pipeline, seen: Milestones, shown: Display, progress: Path, said: list[str]
+    pipeline: Pipeline,
+    seen: Milestones,
+    shown: Display,
+    progress: Path,
+    said: list[str],
+    found: list[str],
 ) -> None:
     """Show what happens until the pipeline ends.
 
@@ -140,6 +150,7 @@ def _follow(
         shown: shows them.
         progress: the folder in which stages tell how far they are.
         said: is filled with the lines that nasflow itself wrote.
+        found: is filled with the lines at the end, which say what was found.
     """
     going = True
     while going:
@@ -148,6 +159,8 @@ def _follow(
             if line.startswith(OWN) and not KNOWN.match(line) and line not in said:
                 said.append(line)
                 shown.say(line)
+            if found or FINISHED.match(line):  # its paths are relative to the folder
+                found.append(line.replace("results/", f"{pipeline.log.parent}/results/"))
         for milestone in seen.new():
             shown.ended(milestone)
         shown.now(running(progress), seen.best)
@@ -168,8 +181,8 @@ def _failed(pipeline: Pipeline, seen: Milestones, said: list[str]) -> int:
     return code
 
 
-def found_lines(folder: Path, results: Path, seconds: float, asked: float) -> Iterator[str]:
-    """Yield what was found, and the commands that come next.
+def next_lines(folder: Path, results: Path, seconds: float, asked: float) -> Iterator[str]:
+    """Yield how long it took, and the commands that come next.
 
     Args:
         folder: the folder of the experiment.
@@ -177,12 +190,8 @@ def found_lines(folder: Path, results: Path, seconds: float, asked: float) -> It
         seconds: what everything took.
         asked: the seconds that were asked for.
     """
-    summaries = [search / "final/summary.txt" for search in searches(results)]
-    for summary in summaries:
-        yield from summary.read_text(encoding="utf-8").splitlines()
-    yield f"took {clock(seconds)} of the {clock(asked)} that you asked for"
-    network = shlex.quote(str(summaries[0].parent / "network"))
-    yield "next:"
+    yield f"took {clock(seconds)} of the {clock(asked)} that you asked for; next:"
+    network = shlex.quote(str(searches(results)[0] / "final/network"))
     yield f"  nasflow predict {network} PICTURES"
-    yield f"  nasflow export {network} --to onnx --out network.onnx"
+    yield f"  nasflow export {network} --to python --out NEW_FOLDER"
     yield f"  nasflow show {shlex.quote(str(folder))}"

@@ -73,10 +73,12 @@ def test_from_photos_to_a_network_and_again(photos: Path) -> None:
     assert any("of the 2:00 that you asked for" in line for line in out)
     network = next(line.split()[2] for line in out if line.startswith("  nasflow predict "))
     assert (here / network).with_name("network.safetensors").is_file()
-    assert (here / "photos_nasflow/fit.log").is_file()
+    page = next(line.split()[1] for line in out if line.startswith("  report "))
+    assert (here / page).is_file() and (here / "photos_nasflow/fit.log").is_file()
     code, out, err = run(here, "photos", "--size", "8")  # the same command: nothing is made again
     assert code == 0 and out[0] == "kept from before: images, search, training, test"
     assert not any("/5 " in line for line in out)
+    assert any(line.endswith(f" {page}") for line in out)
 
 
 def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(photos: Path) -> None:

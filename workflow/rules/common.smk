@@ -43,11 +43,12 @@ from nasflow.config.versions import VERSIONS
 from nasflow.data.listing import listing
 from nasflow.data.prepared import problems
 from nasflow.printable import printable
+from nasflow.records.closing import closing
 from nasflow.records.page_file import STAND_IN, outcome
 from nasflow.search.budget import finished, rounds_wanted
-from nasflow.stages.closing import closing
 from nasflow.storage.lock import Held, take
 from nasflow.storage.own_files import obstacle
+from nasflow.tracking.advice import advice
 
 
 def experiment(files):

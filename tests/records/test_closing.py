@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from nasflow.config.tracking import Tracking
-from nasflow.stages.closing import closing
+from nasflow.records.closing import closing
 
 
 def test_the_page_is_the_last_line_behind_the_verdicts(tiny: Path, tmp_path: Path) -> None:
@@ -14,8 +13,9 @@ def test_the_page_is_the_last_line_behind_the_verdicts(tiny: Path, tmp_path: Pat
     (results / "nash").rename(results / "none")
     (results / "report.html").write_text("<!doctype html>")
     searches = [results / "nasgd/seed_0", results / "none/seed_0", results / "none/seed_1"]
-    lines = list(closing(results, searches, Tracking(enabled=False)))
+    lines = list(closing(results, searches, ["  MLflow         x"]))
     assert lines[-1] == f"  report         {results / 'report.html'}"
+    assert lines[-2] == "  MLflow         x"
     verdicts = [line for line in lines if line.startswith("  verdict        ")]
     assert len(verdicts) == 3 and "nasgd against none (the base network" in verdicts[-1]
     assert all(len(line) <= 100 for line in lines if line.startswith(("  verdict", " " * 17 + "w")))
@@ -25,5 +25,5 @@ def test_a_damaged_record_costs_the_comparison_alone(tiny: Path, tmp_path: Path)
     results = Path(shutil.copytree(tiny, tmp_path / "tiny"))
     (results / "nash/seed_0/final/predictions.parquet").write_bytes(b"")
     searches = [results / "nasgd/seed_0", results / "nash/seed_0"]
-    lines = list(closing(results, searches, Tracking(enabled=False)))
-    assert "the searches are not compared" in lines[-1] and "predictions.parquet" in lines[-1]
+    lines = list(closing(results, searches, ["  MLflow         x"]))
+    assert "the searches are not compared" in lines[-2] and "predictions.parquet" in lines[-2]
