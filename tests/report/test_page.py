@@ -123,6 +123,14 @@ def test_numbers_are_those_of_the_records(tiny: Path, html: str) -> None:
                     assert f"{100 * row['share']:.1f} % of the particles" in found.words
 
 
+def test_the_verdict_of_each_search_stands_near_the_top(tiny: Path, html: str) -> None:
+    told = read_json(tiny / "nasgd/seed_0/final/metrics.json")["verdict"]
+    first = html.index(told["text"][0])
+    assert first < html.index("How far this can be trusted")
+    block = html.split('<script type="application/json" id="verdicts">')[1].split("</script>")[0]
+    assert json.loads(block)["searches"]["nasgd, seed 0"] == told
+
+
 def test_charts_hold_the_records(tiny: Path, html: str) -> None:
     particles = read_table(tiny / "nasgd/seed_0/search/round_1/particles.parquet").to_pylist()
     rows = _table(Page(html).blocks, "nasgd-0-1-shares")

@@ -116,4 +116,3 @@ def test_a_page_that_cannot_be_written_costs_no_finished_search(search):
     last = done.stdout.splitlines()[-1]
     assert "could not be written" in last and "nasflow report results/tiny writes it again" in last
     assert not (search / "results/tiny/report.html").exists()
-    assert planned(search, "--rerun-triggers", "params") == ["report"]

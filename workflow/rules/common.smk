@@ -247,6 +247,16 @@ def tracked_before(wildcards):
     return expand(f"{SEARCH}/tracking/{name}.json", **wildcards)
 
 
+def finished_page(wildcards):
+    """The page of the experiment, for the mirror of the last search in the configuration.
+
+    The page shows all searches, so it is finished after all of them. One mirror waits for it and
+    copies it to the runs of all searches; the mirrors of the others do not wait.
+    """
+    last = expand(SEARCH, **wildcards) == SEARCHES[-1:]
+    return PAGE if last else []
+
+
 def suite_config(sets):
     """The whole configuration with these sets, without the keys that change no result of a suite."""
     whole = plain(EXPERIMENT)

@@ -1,13 +1,3 @@
-def finished_page(wildcards):
-    """The page of the experiment, for the mirror of the last search in the configuration.
-
-    The page shows all searches, so it is finished after all of them. One mirror waits for it and
-    copies it to the runs of all searches; the mirrors of the others do not wait.
-    """
-    last = expand(SEARCH, **wildcards) == SEARCHES[-1:]
-    return PAGE if last else []
-
-
 # The mirror in MLflow is made from the results, and no result depends on it. Each job waits for the
 # job before it, so that two jobs never write about the same search at the same time. `nice` lets a
 # stage that trains go first: a mirror takes up to 18 s of a core, which would slow down a training
