@@ -69,7 +69,8 @@ def read(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     if rows.is_floating_point():
         lines = _between(images.reshape(b, high, -1), rows).view(b, height, wide, channels)
         lines = lines.transpose(1, 2).reshape(b, wide, -1)
-        return _between(lines, columns).view(b, width, height, channels).transpose(1, 2)
+        pixels = _between(lines, columns).view(b, width, height, channels)
+        return pixels.transpose(1, 2).contiguous()
     own = torch.arange(b, device=images.device)[:, None, None]
     places = (own * high + rows[:, :, None]) * wide + columns[:, None, :]
     pixels = images.reshape(-1, channels).index_select(0, places.flatten())

@@ -186,7 +186,9 @@ class Batches:
         holes = square_draws(rng, b, height, width, self.cutout)
         if self.erase:
             holes |= erase_draws(self._drawn("erase", step), b, height, width, self.erase)
-        return result.masked_fill(torch.from_numpy(holes).to(images.device)[:, None], 0.0)
+        mask = torch.from_numpy(holes).to(images.device)[:, :, :, None]
+        filled = result.permute(0, 2, 3, 1).masked_fill(mask, 0.0)  # in channels-last memory
+        return filled.permute(0, 3, 1, 2)
 
     def _moved(self, images: Tensor, index: Tensor, step: int, rng: np.random.Generator) -> Tensor:
         """Crop, shift and mirror a batch, in one reading of its pixels."""
