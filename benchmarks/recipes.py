@@ -53,6 +53,19 @@ RECIPES: dict[str, dict[str, Any]] = {
     "muon 0.1, momentum 0.9": MUON | {"momentum": 0.9, "lambda_start": 0.1},
     "muon 0.1, alternating flip": MUON | {"alternating_flip": True},
     "muon 0.1, bfloat16": MUON | {"precision": "bfloat16"},
+    "muon 0.1, crop 0.6": MUON,
+    "muon 0.1, colour 0.2": MUON,
+    "muon 0.1, erase 0.5": MUON,
+    "muon 0.1, mixup 0.2": MUON,
+    "muon 0.1, cutmix 1": MUON,
+}
+# What the section `augment` says beside `flip` and `shift`, by the name of the recipe.
+AUGMENT: dict[str, dict[str, float]] = {
+    "muon 0.1, crop 0.6": {"crop": 0.6},
+    "muon 0.1, colour 0.2": {"colour": 0.2},
+    "muon 0.1, erase 0.5": {"erase": 0.5},
+    "muon 0.1, mixup 0.2": {"mixup": 0.2},
+    "muon 0.1, cutmix 1": {"cutmix": 1.0},
 }
 
 
@@ -66,7 +79,7 @@ def measure(arguments: argparse.Namespace, name: str, seed: int) -> dict[str, An
     )
     job = TrainingJob(
         stage,
-        Augment(flip=True, shift=arguments.shift),
+        Augment(flip=True, shift=arguments.shift, **AUGMENT.get(name, {})),
         length(stage, len(data), network.architecture.flops),
         purpose="final",
         seed=seed,

@@ -71,3 +71,27 @@ class Augment(Section):
 
     flip: bool = key(False, "mirror half of the images")
     shift: int = key(1, "shift by up to this many pixels, zeros moved in", low=0, high=64)
+    crop: float = key(
+        1.0,
+        "smallest part of the area that a random crop keeps, resized again; 1: no crop",
+        low=0.05,
+        high=1.0,
+    )
+    colour: float = key(
+        0.0,
+        "brightness, contrast and saturation times factors from 1 - colour to 1 + colour",
+        low=0.0,
+        high=1.0,
+    )
+    erase: float = key(
+        0.0, "probability that a rectangle is set to the mean colour", low=0.0, high=1.0
+    )
+    mixup: float = key(
+        0.0, "final training: alpha of mixup, which blends two images; 0: off", low=0.0, high=10.0
+    )
+    cutmix: float = key(
+        0.0,
+        "final training: alpha of cutmix, which pastes a part of one image into another; 0: off",
+        low=0.0,
+        high=10.0,
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
+from nasflow.planning.photographs import UNCROPPED, Suited
 from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, Shape
 from nasflow.planning.symmetry import Symmetry
 
@@ -26,6 +27,7 @@ data:
 augment:
   flip: {flip} # mirrors half of the images{why_flip}
   shift: {shift} # shifts images by up to so many pixels{why_shift}
+  crop: {crop} # smallest part of an image that a random crop keeps; {why_crop}
 base: # the first round trains these networks for equal seconds, and takes one of them as g_0
   portfolio: {portfolio}
   portfolio_part: {part}
@@ -107,7 +109,12 @@ workflow in `{workflow}`. Results are written to `results/{name}`. After a crash
 
 
 def config_text(
-    chosen: Choice, shaped: Shape, sized: Lengths, precision: Precision, changes: Changes
+    chosen: Choice,
+    shaped: Shape,
+    sized: Lengths,
+    precision: Precision,
+    changes: Changes,
+    crop: Suited = UNCROPPED,
 ) -> str:
     """Write config.yaml.
 
@@ -117,6 +124,7 @@ def config_text(
         sized: the lengths that follow from the time.
         precision: the number format that trains fastest here.
         changes: which changes of an image keep its class.
+        crop: whether images are cropped.
     """
     baseline = [chosen.baseline] if chosen.baseline else []
     shared = f", shared by {chosen.trainings} trainings" if chosen.trainings > 1 else ""
@@ -130,6 +138,8 @@ def config_text(
         flip=json.dumps(changes.flip),
         why_flip=_why(changes.told, changes.told and changes.told.mirrored),
         shift=shaped.shift if changes.shift else 0,
+        crop=crop.crop,
+        why_crop=crop.why,
         why_shift=_why(changes.told, changes.told and changes.told.shifted),
         portfolio=f"[{', '.join(PORTFOLIO)}]",
         precision=precision,

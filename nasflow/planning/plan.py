@@ -20,6 +20,7 @@ from nasflow.planning.experiment_files import (
     readme_text,
     snakefile_text,
 )
+from nasflow.planning.photographs import suited
 from nasflow.planning.sizing import PORTFOLIO, Shape, lengths, shape, training_seconds
 from nasflow.planning.survey import Survey, survey
 from nasflow.printable import printable
@@ -120,9 +121,16 @@ def _config(chosen: Choice, shaped: Shape, classes: int, say: Say, elapsed: Elap
         say(f"{PORTFOLIO[0]} would see each image {speed * total:.0f} times in this time")
     if sized.part == 1.0:
         say(f"the search chooses among {len(PORTFOLIO)} networks; there is no time to grow them")
+    crop = suited(
+        channels=shaped.image[0],
+        resized=shaped.size is not None,
+        shifted=allowed.shift,
+        passes=speed * total,
+    )
     words = ["mirrored"] * allowed.flip + [f"shifted by up to {shaped.shift} px"] * allowed.shift
-    say(f"training images are {' and '.join(words) or 'not varied'} (augment)")
-    return config_text(chosen, shaped, sized, precision, allowed)
+    words += ["cropped"] * (crop.crop < 1.0)
+    say(f"training images are {', '.join(words) or 'not varied'} (augment)")
+    return config_text(chosen, shaped, sized, precision, allowed, crop)
 
 
 def measured(chosen: Choice, shaped: Shape, classes: int, say: Say) -> tuple[Precision, float]:

@@ -17,7 +17,7 @@ from nasflow.search.neighbourhood import Child, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
 from nasflow.training import memory
-from nasflow.training.batches import Batches
+from nasflow.training.batches import varied
 
 PROPOSED = 4  # candidates for each child, with `proposal: gradient`
 PROPOSAL_BATCH = 256  # images by which they are compared
@@ -56,8 +56,8 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     if not chosen:
         return candidates
     key = (setting.seed, setting.number)
-    size, augment = min(PROPOSAL_BATCH, len(setting.train)), setting.augment
-    batches = Batches(setting.train, size, "proposal", key, flip=augment.flip, shift=augment.shift)
+    size = min(PROPOSAL_BATCH, len(setting.train))
+    batches = varied(setting.train, size, "proposal", key, setting.augment)
     return steepest(candidates, search.n_neigh, *batches(k), setting.train.weights)
 
 

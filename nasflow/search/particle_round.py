@@ -25,7 +25,7 @@ from nasflow.search.neighbourhood import Child, edges
 from nasflow.search.round import Round, Setting
 from nasflow.search.round_course import RoundCourse
 from nasflow.training import optim
-from nasflow.training.batches import Batches, Split
+from nasflow.training.batches import Batches, Split, varied
 from nasflow.training.evaluation import evaluate
 from nasflow.training.loop import Progress, training_loop
 from nasflow.training.process import one_thread
@@ -194,7 +194,4 @@ def _streams(
     """Make one sequence of batches for all siblings (paired), or one for each (independent)."""
     paired = setting.search.validation == Validation.PAIRED
     counters = [(setting.seed,)] if paired else [(setting.seed, i) for i in range(m)]
-    return [
-        Batches(split, size, purpose, own, flip=augment.flip, shift=augment.shift)
-        for own in counters
-    ]
+    return [varied(split, size, purpose, own, augment) for own in counters]

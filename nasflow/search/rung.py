@@ -15,7 +15,7 @@ from nasflow.search.dropouts import CAUSES, Dropouts
 from nasflow.search.history import training_row
 from nasflow.search.round import Row, Setting
 from nasflow.training import optim
-from nasflow.training.batches import Batches
+from nasflow.training.batches import Batches, varied
 from nasflow.training.evaluation import evaluate
 from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.schedule import cosine
@@ -145,8 +145,8 @@ def _siblings(
 
 
 def _batches(setting: Setting) -> Batches:
-    size, augment, counters = setting.search.batch_size, setting.augment, (setting.seed,)
-    return Batches(setting.train, size, "train", counters, flip=augment.flip, shift=augment.shift)
+    size = setting.search.batch_size
+    return varied(setting.train, size, "train", (setting.seed,), setting.augment)
 
 
 class RungCourse:

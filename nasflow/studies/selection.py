@@ -23,7 +23,7 @@ from nasflow.search.particle_round import Stop, stopped
 from nasflow.search.round import Setting
 from nasflow.studies import simulation
 from nasflow.training import optim
-from nasflow.training.batches import Batches, Split
+from nasflow.training.batches import Batches, Split, varied
 from nasflow.training.loop import Progress
 from nasflow.training.optim import Update
 from nasflow.training.schedule import cosine
@@ -120,8 +120,7 @@ def _orders(
     train: Split, size: int, augment: Augment, number: int, seeds: int
 ) -> Iterator[Batches]:
     for seed in range(seeds):
-        counters = (number, seed)
-        yield Batches(train, size, "trained on", counters, flip=augment.flip, shift=augment.shift)
+        yield varied(train, size, "trained on", (number, seed), augment)
 
 
 def _recorded(stop: Stop, judged: Sequence[Vector]) -> Trial:

@@ -1,9 +1,9 @@
 """Batches of images. All images stay on the device, so that no loader and no processes are needed.
 
 Images are stored as uint8 (n, height, width, channels). One indexing operation takes a batch from
-them: its indices also shift and mirror the images, and its result lies in channels-last memory.
-The images, shifts, mirrors and holes of a step depend only on the purpose, the counters (such as
-the seed) and the step. Any step can therefore be replayed.
+them, another one shifts and mirrors it, and the result lies in channels-last memory. The images of
+a step and all of their changes (modules `augmentation` and `mixture`) depend only on the purpose,
+the counters (such as the seed) and the step. Any step can therefore be replayed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nasflow.config.data import Augment
 from nasflow.randomness import generator
+from nasflow.training.augmentation import (
+    colour_draws,
+    coloured,
+    crop_draws,
+    erase_draws,
+    read,
+    square_draws,
+)
+from nasflow.training.mixture import mixture
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Split:
         """Subtract the mean of each channel from images and divide by its standard deviation.
 
         Args:
-            images: uint8 (b, height, width, channels).
+            images: (b, height, width, channels), values from 0 to 255.
 
         Returns:
             float32 (b, channels, height, width), in channels-last memory.
@@ -105,9 +115,18 @@ class Batches:
         cutout: side of a square that is set to the mean colour in each image, in pixels; 0: none.
         alternate: with `flip`, mirror each image in every second epoch instead, so that two
             successive epochs show both sides of all images (Jordan 2024, arXiv 2404.00498).
+        crop: smallest part of its area that a random crop of an image keeps; 1: no crop.
+        colour: brightness, contrast and saturation are multiplied by factors between 1 - colour
+            and 1 + colour; 0: they stay.
+        erase: probability that a rectangle of an image is set to the mean colour.
+        mixup: alpha of mixup; 0: none. With `mixup` or `cutmix`, the labels of a batch are the
+            probabilities of the classes, float32 (size, classes).
+        cutmix: alpha of cutmix; 0: none.
+        classes: the number of classes, which `mixup` and `cutmix` need.
 
     Raises:
-        ValueError: if the split holds fewer images than a batch.
+        ValueError: if the split holds fewer images than a batch, or labels are to be mixed and
+            the number of classes is not given.
     """
 
     split: Split
@@ -118,6 +137,12 @@ class Batches:
     shift: int = 0
     cutout: int = 0
     alternate: bool = False
+    crop: float = 1.0
+    colour: float = 0.0
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    classes: int = 0
     _epoch: int = field(init=False, default=-1)
     _order: Tensor = field(init=False)
 
@@ -125,6 +150,10 @@ class Batches:
         if self.size > len(self.split):
             raise ValueError(
                 f"batch size {self.size}; expected at most the split's {len(self.split)} images"
+            )
+        if (self.mixup or self.cutmix) and self.classes < 1:
+            raise ValueError(
+                f"classes: {self.classes}; expected at least 1, because mixup or cutmix is on"
             )
 
     @property
@@ -139,7 +168,8 @@ class Batches:
             step: the number of the training step, from 0.
 
         Returns:
-            Images, float32 (size, channels, height, width), and labels (size,).
+            Images, float32 (size, channels, height, width), and labels: the classes, int64
+            (size,), or their probabilities where labels are mixed, float32 (size, classes).
         """
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
@@ -148,29 +178,50 @@ class Batches:
             self._order = shuffled.to(self.split.images.device)
             self._epoch = epoch
         index = self._order[place * self.size : (place + 1) * self.size]
-        images = self.split.images[index]
-        if s := self.shift:  # a black border of this width, from which zeros enter a shifted image
-            images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
-        return self._augment(images, index, step), self.split.labels[index]
+        images, labels = self._augment(index, step), self.split.labels[index]
+        if not (self.mixup or self.cutmix):
+            return images, labels
+        targets = torch.eye(self.classes, device=labels.device)[labels]
+        return mixture(images, targets, self._drawn("mix", step), (self.mixup, self.cutmix))
 
-    def _augment(self, images: Tensor, index: Tensor, step: int) -> Tensor:
-        if not (self.flip or self.shift or self.cutout):
+    def _augment(self, index: Tensor, step: int) -> Tensor:
+        images, moved = self.split.images[index], self.flip or self.shift or self.crop < 1.0
+        if not (moved or self.cutout or self.colour or self.erase):
             return self.split.normalise(images)
-        rng = generator(f"{self.purpose} augment", *self.counters, step)
-        b, (height, width) = len(index), self.split.images.shape[1:3]
-        rows = np.arange(height) + rng.integers(0, 2 * self.shift + 1, (b, 1))
-        columns = np.arange(width) + rng.integers(0, 2 * self.shift + 1, (b, 1))
+        rng = self._drawn("augment", step)  # the order of its draws must stay as it is
+        if moved or self.cutout:
+            images = self._moved(images, index, step, rng)
+        if self.colour:
+            factors = colour_draws(self._drawn("colour", step), len(index), self.colour)
+            images = coloured(images, torch.from_numpy(factors).to(images.device))
+        result = self.split.normalise(images)
+        if not (self.cutout or self.erase):
+            return result
+        b, height, width, _ = images.shape
+        holes = square_draws(rng, b, height, width, self.cutout)
+        if self.erase:
+            holes |= erase_draws(self._drawn("erase", step), b, height, width, self.erase)
+        mask = torch.from_numpy(holes).to(images.device)[:, :, :, None]
+        filled = result.permute(0, 2, 3, 1).masked_fill(mask, 0.0)  # in channels-last memory
+        return filled.permute(0, 3, 1, 2)
+
+    def _moved(self, images: Tensor, index: Tensor, step: int, rng: np.random.Generator) -> Tensor:
+        """Crop, shift and mirror a batch, in one reading of its pixels."""
+        (b, height, width, _), s = images.shape, self.shift
+        places: tuple[np.ndarray, np.ndarray] = np.arange(height), np.arange(width)
+        if self.crop < 1.0:
+            places = crop_draws(self._drawn("crop", step), b, height, width, self.crop)
+        rows, columns = (a + rng.integers(0, 2 * s + 1, (b, 1)) for a in places)
         if self.flip:
             mirrored = self._sides(index, step) if self.alternate else rng.random(b) < 0.5
             columns[mirrored] = columns[mirrored, ::-1]
-        device = images.device
-        r, c = (torch.from_numpy(a).to(device) for a in (rows, columns))
-        own = torch.arange(b, device=device)[:, None, None]
-        result = self.split.normalise(images[own, r[:, :, None], c[:, None, :]])
-        if self.cutout:
-            holes = torch.from_numpy(_holes(rng, b, height, width, self.cutout)).to(device)
-            result = result.masked_fill(holes[:, None], 0.0)
-        return result
+        if s:  # a black border of this width, from which zeros enter a shifted image
+            images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
+        return read(images, *(torch.from_numpy(a).to(images.device) for a in (rows, columns)))
+
+    def _drawn(self, purpose: str, step: int) -> np.random.Generator:
+        """Make the generator of one kind of change, so that no kind alters what another draws."""
+        return generator(f"{self.purpose} {purpose}", *self.counters, step)
 
     def _sides(self, index: Tensor, step: int) -> np.ndarray:
         """Return which images of a batch are mirrored in the epoch of this step, (b,)."""
@@ -178,14 +229,29 @@ class Batches:
         return np.asarray(first[index.cpu().numpy()] ^ (step // self.steps_per_epoch % 2 == 1))
 
 
-def _holes(rng: np.random.Generator, b: int, height: int, width: int, side: int) -> np.ndarray:
-    """Return masks (b, height, width), each True inside one square (DeVries & Taylor 2017).
+def varied(
+    split: Split, size: int, purpose: str, counters: tuple[int, ...], augment: Augment
+) -> Batches:
+    """Make batches whose images are changed as the section `augment` says, and whose labels stay.
 
-    The centre of a square is any pixel, so that a part of the square may lie outside the image.
+    Mixup and cutmix are left out. The networks of a search train for a short time, and a mixed
+    batch makes their training slower and their losses on validation images more alike.
+
+    Args:
+        split: where the images come from.
+        size: images per batch.
+        purpose: what the batches are for.
+        counters: numbers that the random draws depend on, the seed first.
+        augment: the section.
     """
-
-    def near(length: int) -> np.ndarray:
-        offset = np.arange(length) - rng.integers(0, length, (b, 1)) + side // 2
-        return (offset >= 0) & (offset < side)
-
-    return np.asarray(near(height)[:, :, None] & near(width)[:, None, :])
+    return Batches(
+        split,
+        size,
+        purpose,
+        counters,
+        flip=augment.flip,
+        shift=augment.shift,
+        crop=augment.crop,
+        colour=augment.colour,
+        erase=augment.erase,
+    )

@@ -50,8 +50,9 @@ class Captured:
 
         Args:
             mine: the indices of the siblings of this rank.
-            train: training batches: images (b, channels, height, width) and labels (b,).
-            validation: validation batches of the same form; None: without validation.
+            train: training batches: images (b, channels, height, width) and labels, which are
+                classes (b,) or probabilities of classes (b, classes).
+            validation: validation batches with labels (b,); None: without validation.
             tau: step size.
             rate: how far the running averages move towards the newest values, from 0 to 1.
 

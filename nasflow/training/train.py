@@ -6,6 +6,7 @@ The network is the only sibling in the training loop that everything else uses, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from nasflow.config.data import Augment
 from nasflow.config.training import Final, Pretrain
 from nasflow.network.network import Network, at_rest
 from nasflow.training import optim
-from nasflow.training.batches import Batches, Split, join
+from nasflow.training.batches import Batches, Split, join, varied
 from nasflow.training.duration import Length, Pace, Stopwatch
 from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.siblings import Siblings
@@ -85,7 +86,7 @@ def train(
     Raises:
         ValueError: if the training loss stops being finite.
     """
-    batches, steps = _batches(data, validation, job), job.length.steps
+    batches, steps = _batches(network, data, validation, job), job.length.steps
     pace = Pace(job.length, elapsed or Stopwatch())
     course = TrainingCourse(job.stage, pace, batches.steps_per_epoch)
     with _siblings(network, data, job) as live:
@@ -106,18 +107,20 @@ def train(
         return Trained(live.averaged(0), course.rows, course.facts())
 
 
-def _batches(data: Split, validation: Split, job: TrainingJob) -> Batches:
+def _batches(network: Network, data: Split, validation: Split, job: TrainingJob) -> Batches:
     stage, augment = job.stage, job.augment
     final = stage if isinstance(stage, Final) else None
-    return Batches(
-        join(data, validation) if final and final.use_validation else data,
-        stage.batch_size,
-        job.purpose,
-        (job.seed,),
-        flip=augment.flip,
-        shift=augment.shift,
-        cutout=final.cutout if final else 0,
-        alternate=final.alternating_flip if final else False,
+    images = join(data, validation) if final and final.use_validation else data
+    batches = varied(images, stage.batch_size, job.purpose, (job.seed,), augment)
+    if final is None:
+        return batches
+    return replace(
+        batches,
+        cutout=final.cutout,
+        alternate=final.alternating_flip,
+        mixup=augment.mixup,
+        cutmix=augment.cutmix,
+        classes=network.architecture.head.width,
     )
 
 

@@ -59,7 +59,7 @@ def test_the_faster_number_format_is_taken_and_a_busy_machine_is_told(
         (Changes(False, False), "training images are not varied (augment)"),
         (Changes(True, False), "training images are mirrored (augment)"),
         (Changes(False, True), "training images are shifted by up to 1 px (augment)"),
-        (Changes(True, True), "training images are mirrored and shifted by up to 1 px (augment)"),
+        (Changes(True, True), "training images are mirrored, shifted by up to 1 px (augment)"),
     ],
 )
 def test_how_images_are_varied_and_what_time_is_left_is_told(
@@ -108,3 +108,15 @@ def test_a_look_at_large_pictures_ends_in_time(
     monkeypatch.setattr(augmenting, "LONGEST", 0.0)
     augmenting.changes(own, 8, 1)
     assert decoded == [64, 200, 64, 64]
+
+
+def test_photographs_are_cropped_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = Survey(900, 100, (300, 400, 3), False, {"a": 450, "b": 450})
+    monkeypatch.setattr(module, "survey", lambda *_: photos)
+    monkeypatch.setattr(module, "changes", lambda *_: Changes(True, True))
+    for passes, crop in ((0.1, 1.0), (PLENTY, 0.6)):
+        monkeypatch.setattr(module, "measured", lambda *_, s=passes: (Precision.FLOAT32, s))
+        said: list[str] = []
+        text = plan(chosen(), Path("here"), said.append).files["config.yaml"]
+        assert f"\n  crop: {crop} # " in text
+        assert ("cropped (augment)" in said[-1]) is (crop < 1.0)

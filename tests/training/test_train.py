@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from quick import base_network, split_of
+from torch.nn.functional import cross_entropy
 
 from nasflow.config.data import Augment
 from nasflow.config.reading import parse
-from nasflow.config.training import Final
+from nasflow.config.training import Final, Pretrain
 from nasflow.training.duration import Length
+from nasflow.training.mixture import mixup
 from nasflow.training.schedule import cosine, linear
 from nasflow.training.train import Trained, TrainingJob, train
 
@@ -61,3 +65,50 @@ def test_the_step_size_rises_and_then_falls_as_the_schedule_says(
     rise = [min(1.0, (done + 1) / 5.0) for done in range(20)]
     expected = [fall(done, 20.0, 0.05, 0.01) * rise[done] for done in range(20)]
     assert [row["tau"] for row in rows] == pytest.approx(expected)
+
+
+MIXED = Augment(crop=0.7, colour=0.2, erase=0.5, mixup=0.4, cutmix=1.0)
+
+
+def _mixed(augment: Augment, workers: int, classes: int = 3, **own: Any) -> Trained:
+    stage = parse(Final, {"batch_size": 32, "weight_decay": 0.0, "label_smoothing": 0.1} | own)
+    job = TrainingJob(stage, augment, Length(6, None), "final", 0, workers)
+    data = split_of(96, 1, classes)
+    return train(base_network(), data, split_of(30, 2), job, lambda *_: None)
+
+
+@pytest.mark.parametrize("own", [{"shards": 1, "precision": "bfloat16"}, {"shards": 2}])
+def test_mixed_labels_train_alike_on_one_thread_and_two_also_where_a_class_has_no_image(
+    own: dict[str, Any],
+) -> None:
+    """The last of the three classes of the network has no training image."""
+    one, two = (_mixed(MIXED, workers, classes=2, **own) for workers in (1, 2))
+    assert all(map(torch.equal, one.network.x.values(), two.network.x.values()))
+    assert [row["train_loss"] for row in one.rows] == [row["train_loss"] for row in two.rows]
+    other = _mixed(Augment(), 1, classes=2, **own)
+    assert not all(map(torch.equal, one.network.x.values(), other.network.x.values()))
+
+
+def test_the_loss_of_mixed_labels_is_the_mixture_of_the_losses() -> None:
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    labels, before = torch.tensor([0, 2, 1, 1]), torch.tensor([1, 0, 2, 1])
+    _, mixed = mixup(logits[:, :, None, None], torch.eye(3)[labels], 0.7)
+    parts = [cross_entropy(logits, y, label_smoothing=0.1) for y in (labels, before)]
+    loss = cross_entropy(logits, mixed, label_smoothing=0.1)
+    assert loss.item() == pytest.approx(0.7 * parts[0].item() + 0.3 * parts[1].item(), rel=1e-5)
+
+
+def test_a_pretraining_never_mixes_labels() -> None:
+    data, validation = split_of(96, 1), split_of(30, 2)
+    stage, length = parse(Pretrain, {"batch_size": 32}), Length(3, None)
+    networks = [
+        train(
+            base_network(),
+            data,
+            validation,
+            TrainingJob(stage, augment, length, "pretrain", 0, 1),
+            lambda *_: None,
+        ).network
+        for augment in (Augment(), Augment(mixup=0.4, cutmix=1.0))
+    ]
+    assert all(map(torch.equal, networks[0].x.values(), networks[1].x.values()))
