@@ -15,10 +15,26 @@ import rounds
 import torch
 import tree
 from PIL import Image
-from places import ROOT
+from places import ROOT, TESTS
 
 from nasflow.config.compare import FILES as COMPARISON
 from nasflow.storage.files import write, write_json, write_page
+
+# Files that take half a minute or more of a core, the longest first. The processes of the tests
+# take the files in this order (--no-loadscope-reorder), so that no long one is the last, alone.
+LONGEST = (
+    *("system/test_slurm", "system/test_suite_workflow", "system/test_compare_workflow"),
+    *("system/test_docs", "system/test_torture", "system/test_code", "training/test_ranks"),
+    *("system/test_kept_work", "system/test_benchmarks", "system/test_workflow"),
+    *("system/test_resume_workflow", "storage/test_interruption", "system/test_extending"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    places = {TESTS / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 torch.set_num_threads(1)  # small operations on two threads are many times slower
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

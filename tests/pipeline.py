@@ -1,4 +1,4 @@
-"""The pipeline as a user runs it: Snakemake in a fresh process and a folder of its own."""
+"""The pipeline as a user runs it: Snakemake in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import warm
 from places import ROOT
 
 SEARCH = "results/tiny/nasgd/seed_0"
@@ -33,14 +34,24 @@ RESULTS = ["prepare", "pretrain", "plan", "search_round", *AFTER]
 HOSTILE = "-x; touch PWNED $(touch PWNED) `touch PWNED`' touch PWNED '\" touch PWNED \"{threads}"
 
 
-def snakemake(folder, *arguments, config="config.yaml", targets=(), snakefile=ROOT / "Snakefile"):
-    # `--quiet host` replaces what the shipped profile says: the jobs are shown.
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
-    command += ["--quiet", "host"]
-    command += arguments
+def snakemake(
+    folder,
+    *arguments,
+    config="config.yaml",
+    targets=(),
+    snakefile=ROOT / "Snakefile",
+    fresh=False,
+    **options,
+):
+    """Run Snakemake; `fresh` starts new processes for it and its stages, else they are warm."""
+    words = ["snakemake", "--snakefile", str(snakefile), "--cores", "1"]
+    words += ["--quiet", "host", *arguments]  # not what the profile says: jobs are shown
     if config is not None:
-        command += ["--configfile", config]
-    command += ["--", *targets]
+        words += ["--configfile", config]
+    words += ["--", *targets]
+    if not fresh:
+        return warm.run(words, folder, **options)
+    command = [sys.executable, "-m", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 

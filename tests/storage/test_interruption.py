@@ -50,9 +50,9 @@ def test_a_round_killed_at_any_moment_ends_in_the_same_bytes(
 
 
 class Process:
-    """`python -m nasflow search_round` of 1000 steps, in a process of its own."""
+    """`python -m nasflow search_round` of 400 steps, in a process of its own."""
 
-    search: ClassVar = {"max_steps": 1000, "min_lead": 10.0}
+    search: ClassVar = {"max_steps": 400, "min_lead": 10.0}
 
     def __init__(self, folder: Path, out: Path, every: str) -> None:
         options = small.options(folder, out, algorithm="nasagd", **self.search)
@@ -91,7 +91,9 @@ def test_a_killed_process_and_a_stopped_one_go_on_to_the_same_bytes(
         assert process.end(signal.SIGKILL)[0] == -signal.SIGKILL
     process = Process(folder, out, "0")
     process.kept(step + 1)
+    process.popen.send_signal(signal.SIGSTOP)  # as if the round took hours
     second = Process(folder, out, "0").end(0)
+    process.popen.send_signal(signal.SIGCONT)
     assert second[0] == 75
     assert f"process {process.popen.pid} on " in second[1]
     code, said = process.end(signal.SIGTERM)

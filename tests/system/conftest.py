@@ -14,7 +14,8 @@ from pipeline import CONFIG, snakemake
 def finished(tmp_path_factory, worker_id):
     """A folder with a finished search of two rounds, and what Snakemake said.
 
-    The processes of the tests share it: the first that needs it makes it, and the others wait."""
+    Its processes are new ones, as those of a user; what runs in copies of it may be warm. The
+    processes of the tests share it: the first that needs it makes it, and the others wait."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared if worker_id == "master" else shared.parent
     folder, said = shared / "finished", shared / "finished.pickle"
@@ -22,7 +23,7 @@ def finished(tmp_path_factory, worker_id):
         if not said.exists():
             folder.mkdir()
             (folder / "config.yaml").write_text(CONFIG)
-            said.write_bytes(pickle.dumps(snakemake(folder)))
+            said.write_bytes(pickle.dumps(snakemake(folder, fresh=True)))
     return folder, pickle.loads(said.read_bytes())
 
 

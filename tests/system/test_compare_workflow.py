@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from places import ROOT
+from pipeline import snakemake
 
 from nasflow.config.compare import FILES
 from nasflow.config.kinds import BASELINES, PARTICLES, Algorithm
@@ -33,17 +31,11 @@ tracking: {enabled: false}
 METHODS = [*PARTICLES, *BASELINES, Algorithm.NONE, "nasgd-log"]
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "2", "--configfile", "config.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compared")
     (folder / "config.yaml").write_text(CONFIG)
-    done = snakemake(folder, "--", "compare")
+    done = snakemake(folder, "--cores", "2", targets=["compare"])
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -80,7 +72,7 @@ def test_every_algorithm_reruns_to_the_same_bytes(finished: Path, tmp_path: Path
     ]
     before = {file: (folder / file).read_bytes() for file in files}
     weights = [file for file in files if file.endswith("safetensors")]
-    done = snakemake(folder, "--force", "--", *weights)
+    done = snakemake(folder, "--cores", "2", "--force", targets=weights, server=1)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count(": search_round: round ") == len(names)
     assert {file: (folder / file).read_bytes() for file in files} == before
@@ -96,10 +88,10 @@ def test_an_ablation_and_the_baselines_know_only_their_own_options(
         ("{potential: log}", "{potential: none}", {"nasgd-log"}),
     ):
         (folder / "config.yaml").write_text(CONFIG.replace(old, new))
-        done = snakemake(folder, "--dry-run", "--", "compare")
+        done = snakemake(folder, "--dry-run", targets=["compare"])
         said = done.stdout + done.stderr
         found = {name for name in METHODS if f"tiny/{name}/seed_0/search/round_1/status" in said}
         assert found == rerun
     (folder / "config.yaml").write_text(CONFIG)
-    again = snakemake(folder, "--", "compare")
+    again = snakemake(folder, targets=["compare"])
     assert "Nothing to be done" in again.stdout + again.stderr

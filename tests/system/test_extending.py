@@ -44,8 +44,10 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
+    # The compiled kernels of numba come along, as compiling them takes half a minute.
+    skipped = shutil.ignore_patterns("*.pyc*", "*.tmp.*")
     for folder in ("nasflow", "config", "workflow", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__py*"))
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=skipped)
     return tmp_path
 
 

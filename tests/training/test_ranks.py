@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch.multiprocessing as processes
+import warm
 from handover import train_as_rank
 from rounds import RESULTS, TABLES, arguments, run, start
 
@@ -22,9 +23,10 @@ def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
     alone = run(folder, "one", 1, algorithm)
     for ranks in (2, 4):
         out = f"ranks_{ranks}"
-        process = start(arguments(folder, out, algorithm), ranks=ranks, threads=2)
-        error = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, error
+        given = {**arguments(folder, out, algorithm), "ranks": str(ranks), "threads": "2"}
+        words = [word for name, value in given.items() for word in (f"--{name}", value)]
+        done = warm.run(["nasflow", "search_round", *words], folder, timeout=120)
+        assert done.returncode == 0, done.stderr
         for name in RESULTS + TABLES:
             assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
 
