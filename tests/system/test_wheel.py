@@ -39,6 +39,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(folder / "site")
+    # The compiled kernels come along, as compiling them takes half a minute. They hold for sources of
+    # one time only.
+    kernels = ROOT / "nasflow/kernels"
+    for path in kernels.glob("*.py"):
+        shutil.copystat(path, folder / "site/nasflow/kernels" / path.name)
+    if (kernels / "__pycache__").is_dir():
+        skipped = shutil.ignore_patterns("*.pyc*", "*.tmp.*")
+        there = folder / "site/nasflow/kernels/__pycache__"
+        shutil.copytree(kernels / "__pycache__", there, ignore=skipped, dirs_exist_ok=True)
     return folder / "site"
 
 
