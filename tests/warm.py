@@ -24,6 +24,7 @@ import importlib
 import json
 import os
 import runpy
+import shlex
 import shutil
 import socket
 import subprocess
@@ -44,12 +45,16 @@ LIBRARIES = (
     *("jinja2", "rich.console", "rich.progress"),
 )
 # The program in the place of Python: it hands the command over, with its three standard files.
-PROGRAM = """#!{python} -SEs
+# Its first lines are a command of the shell, because a path after #! may hold no space.
+PROGRAM = """#!/bin/sh
+'''exec' {quoted} -SEs "$0" "$@"
+' '''
 import array, json, os, socket, sys
-words = [word for word in sys.argv[1:] if word != "-P"]
+safe = sys.argv[1:2] == ["-P"]
+words = sys.argv[1 + safe:]
 if words[:1] != ["-m"] or words[1] not in {modules}:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
-request = json.dumps([words[1:], os.getcwd(), dict(os.environ), "-P" in sys.argv[1:]]).encode()
+request = json.dumps([words[1:], os.getcwd(), dict(os.environ), safe]).encode()
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
 files = array.array("i", [0, 1, 2])
@@ -101,7 +106,8 @@ def _program(server: int) -> str:
     """Start a server, and return the path of the program that takes the place of Python."""
     folder = Path(tempfile.mkdtemp(prefix="nasflow-warm-"))
     program, address = folder / "python", str(folder / "socket")
-    text = PROGRAM.format(python=sys.executable, modules=MODULES, address=address)
+    places = {"python": sys.executable, "quoted": shlex.quote(sys.executable), "address": address}
+    text = PROGRAM.format(modules=MODULES, **places)
     program.write_text(text)
     program.chmod(0o700)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
