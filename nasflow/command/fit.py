@@ -111,7 +111,7 @@ def _run(folder: Path, wish: Request, elapsed: Callable[[], float], details: boo
     """Run the pipeline, show how it goes, and end with what was found."""
     chosen = wish.chosen
     results = folder / "results" / chosen.name
-    seen = Milestones(results, portfolio=True, several=chosen.trainings > 1)
+    seen = Milestones(results, several=chosen.trainings > 1)
     if seen.before:
         print(f"kept from before: {seen.names}")
     said: list[str] = []

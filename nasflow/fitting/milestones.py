@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +37,6 @@ class Milestones:
 
     Args:
         results: results/{experiment}.
-        portfolio: whether the first round chooses among known networks.
         several: whether there are several searches, whose lines say which one they are about.
 
     Attributes:
@@ -47,8 +45,8 @@ class Milestones:
         best: the best accuracy on validation images before the final training, or None.
     """
 
-    def __init__(self, results: Path, *, portfolio: bool, several: bool) -> None:
-        self._results, self._portfolio, self._several = results, portfolio, several
+    def __init__(self, results: Path, *, several: bool) -> None:
+        self._results, self._several = results, several
         self._seen: dict[Path, Any] = {}
         self.best: float | None = None
         self.done: set[int] = set()
@@ -90,7 +88,7 @@ class Milestones:
             yield search / "pretrain/status.json", started
             number = 1
             while (path := search / f"search/round_{number}/status.json").is_file():
-                yield path, partial(ended, portfolio=self._portfolio and number == 1)
+                yield path, ended
                 number += 1
             yield search / "final/status.json", trained
             yield search / "final/metrics.json", evaluated
@@ -118,19 +116,14 @@ def started(record: Any) -> Milestone | None:
     )
 
 
-def ended(record: Any, *, portfolio: bool) -> Milestone:
-    """The line about a round.
-
-    Args:
-        record: its status.json.
-        portfolio: whether its networks were those of the portfolio.
-    """
+def ended(record: Any) -> Milestone:
+    """The line about a round, which may have chosen among the networks of the portfolio."""
     number, count = record["round"], record["children"]
-    size = f"{record['parameters']:,} parameters"
-    if portfolio:
-        words = f"{record['morphism'] or 'the first one'} was chosen among {count + 1} networks"
+    known = record["made"]["config"]["base"]["portfolio"] if number == 1 else []
+    if known:
+        words = f"{record['morphism'] or known[0]} was chosen among {count + 1} networks"
     elif record["winner"]:
-        words = f"{record['morphism']} made it better; now {size}"
+        words = f"{record['morphism']} made it better; now {record['parameters']:,} parameters"
     else:
         words = f"none of {count} changes made it better"
     return Milestone(

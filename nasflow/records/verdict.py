@@ -31,6 +31,8 @@ OVER = {  # why no round followed
     SearchEnd.PATIENCE: "budget.patience ended the search",
     SearchEnd.CHILDREN: "no child was possible any more",
     SearchEnd.DIVERGED: "all networks diverged",
+    SearchEnd.ROUNDS: "budget.rounds ended the search",
+    SearchEnd.SECONDS: "budget.seconds left no time for another round",
 }
 
 

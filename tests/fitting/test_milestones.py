@@ -14,6 +14,11 @@ ROUND: dict[str, Any] = {"round": 1, "children": 3, "parameters": 12345, "winner
 ROUND |= {"morphism": "chain6", "validation_accuracy": 0.8611}
 
 
+def made(portfolio: list[str]) -> dict[str, Any]:
+    """A round of these networks."""
+    return ROUND | {"made": {"config": {"base": {"portfolio": portfolio}}}}
+
+
 def test_records_in_words() -> None:
     assert images(DATA).line == (
         "1,294 images to train on, 144 to choose by, 359 for the test; 8 x 9 pixels, 2 classes"
@@ -23,14 +28,16 @@ def test_records_in_words() -> None:
     assert found is not None and found.line == (
         "the base network is trained; 50.0% of the validation images right"
     )
-    assert ended(ROUND, portfolio=True).line == (
+    assert ended(made(["chain7", "chain6"])).line == (
         "round 1: chain6 was chosen among 4 networks; 86.1% of the validation images right"
     )
-    assert ended(ROUND, portfolio=False).line.startswith(
+    first = made(["chain7"]) | {"winner": 0, "morphism": ""}
+    assert ended(first).line.startswith("round 1: chain7 was chosen among 4 networks")
+    assert ended(made([])).line.startswith(
         "round 1: chain6 made it better; now 12,345 parameters; 86.1%"
     )
-    stayed = ROUND | {"winner": 0, "morphism": "", "validation_accuracy": None}
-    assert ended(stayed, portfolio=False).line == "round 1: none of 3 changes made it better"
+    stayed = made([]) | {"winner": 0, "morphism": "", "validation_accuracy": None}
+    assert ended(stayed).line == "round 1: none of 3 changes made it better"
     assert trained({"steps": 1274, "epochs": 57.94, "seconds": 71.2}).line == (
         "1,274 steps, 57.9 passes over the images, in 1:11"
     )
@@ -40,28 +47,28 @@ def test_records_in_words() -> None:
 
 def test_a_stage_is_told_once_and_again_when_it_ran_again(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    seen = Milestones(results, portfolio=True, several=False)
+    seen = Milestones(results, several=False)
     assert seen.before == [] and list(seen.new()) == []
     write_json(results / "data/data.json", DATA | {"channels": 1, "mean": [0.5], "std": [0.2]})
     search = results / "nasgd/seed_0/search"
-    write_json(search / "round_1/status.json", ROUND)
+    write_json(search / "round_1/status.json", made([]))
     assert [one.stage for one in seen.new()] == [1, 3]
     assert seen.best == 0.8611
     (search / "round_1/status.json").touch()
     assert list(seen.new()) == []
-    write_json(search / "round_1/status.json", ROUND | {"validation_accuracy": 0.5})
+    write_json(search / "round_1/status.json", made([]) | {"validation_accuracy": 0.5})
     assert [one.accuracy for one in seen.new()] == [0.5]
     assert seen.best == 0.8611
-    later = Milestones(results, portfolio=True, several=True)
+    later = Milestones(results, several=True)
     assert [one.line[:18] for one in later.before] == ["1,294 images to tr", "nasgd, seed 0: rou"]
 
 
 def test_a_damaged_record_waits_until_it_is_whole(tmp_path: Path) -> None:
-    seen = Milestones(tmp_path, portfolio=False, several=False)
+    seen = Milestones(tmp_path, several=False)
     file = tmp_path / "nasgd/seed_0/search/round_1/status.json"
     file.parent.mkdir(parents=True)
     file.write_text("{")
     assert list(seen.new()) == []
     file.unlink()
-    write_json(file, ROUND)
+    write_json(file, made([]))
     assert len(list(seen.new())) == 1

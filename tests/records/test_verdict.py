@@ -67,7 +67,7 @@ def test_a_choice_in_the_portfolio_alone_is_no_search() -> None:
     assert (found.outcome, found.moved, found.rounds) == (Outcome.PORTFOLIO, 0, 1)
     assert "chose chain7 from base.portfolio. Searching grew nothing after that" in found.text[0]
     alone = _verdict(chosen, reason="seconds")
-    assert alone.outcome == Outcome.PORTFOLIO and "budget.seconds was used up" in alone.text[0]
+    assert alone.outcome == Outcome.PORTFOLIO and "budget.seconds left no time" in alone.text[0]
     first = _verdict(_row("", 0.2, portfolio=True), algorithm="race", reason="children")
     assert "chose the first network" in first.text[0] and "a race makes no" in first.text[0]
     grown = _verdict(chosen, _row("deepen", 0.1, 0.05))

@@ -39,8 +39,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(folder / "site")
-    # The compiled kernels come along, as compiling them takes half a minute. They hold for sources of
-    # one time only.
+    # The compiled kernels come along, as compiling them takes half a minute. They hold only for
+    # sources of the same time.
     kernels = ROOT / "nasflow/kernels"
     for path in kernels.glob("*.py"):
         shutil.copystat(path, folder / "site/nasflow/kernels" / path.name)
