@@ -130,8 +130,8 @@ def same_images(only_a: int, only_b: int, count: int, z: float = 1.959964) -> In
 def other_images(right_a: int, right_b: int, count: int) -> Interval:
     """Estimate how much more accurate A is than B, where it is unknown which images each had right.
 
-    The interval of 95 % joins the two of Wilson (Newcombe 1998, method 10). It is wider than that
-    of `same_images` where A and B are right on mostly the same images.
+    The interval of 95 % joins the two of Wilson (Newcombe 1998, method 10). It is mostly wider than
+    that of `same_images` where A and B are right on mostly the same images.
 
     Args:
         right_a: images that A classifies correctly.

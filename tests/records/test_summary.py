@@ -24,6 +24,7 @@ def test_balanced_accuracy_stands_beside_the_accuracy_of_uneven_classes(
         **{"test_accuracy": 0.75, "test_error": 0.25, "test_images": 8, "balanced_accuracy": 0.5},
         "classes": [{"name": "a", "images": 2, "recall": 0.0}],
         "seconds": {"pretrain": 1.0, "search": 0.0, "final": 1.0},
+        "verdict": {"text": ["Nothing was searched."]},
     }
     if weights:
         metrics["class_weights"] = weights

@@ -11,8 +11,10 @@ import time
 from snakemake.logging import DefaultFilter, DefaultFormatter
 from snakemake.logging import logger as snakemake_logger
 from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
 
 BEGAN = time.time()
+REASONS = []  # of failed jobs, as far as Snakemake knows them
 # What Snakemake says when a job has failed; `failures` tells which one, and why.
 ENDINGS = (
     "RuleException:\nCalledProcessError",
@@ -30,9 +32,19 @@ def important(record):
     return not message.startswith(ENDINGS)
 
 
+class Reasons(logging.Handler):
+    """Prints why a job failed where Snakemake itself knows it, such as the word of a cluster."""
+
+    def emit(self, record):
+        reason = getattr(record, "rule_msg", None)
+        if getattr(record, "event", None) == LogEvent.JOB_ERROR and reason:
+            REASONS.append(f"{record.rule_name}: {str(reason).splitlines()[0]}")
+            print(f"nasflow: {printable(REASONS[-1])}", file=sys.stderr)
+
+
 def be_quiet():
     """Let the log file have everything, and the terminal what matters."""
-    if Quietness.RULES not in workflow.output_settings.quiet:
+    if Quietness.RULES not in (workflow.output_settings.quiet or ()):
         return
     dryrun = workflow.output_settings.dryrun
     for handler in snakemake_logger.handlers:
@@ -43,18 +55,19 @@ def be_quiet():
                 part.quiet = set()
         quiet = isinstance(handler, logging.StreamHandler) and not dryrun
         if quiet and not isinstance(handler, logging.FileHandler):
-            if important not in handler.filters:
-                handler.addFilter(important)
+            handler.addFilter(important)
+    if not dryrun:
+        snakemake_logger.addHandler(Reasons())
 
 
 def failures():
-    """Return the line of each stage that has failed since this Snakemake began."""
+    """Return a line about each stage that has failed since this Snakemake began, if one is known."""
     found = []
     for log in sorted(Path(RESULTS).glob("**/logs/*.log")):
         if log.is_file() and log.stat().st_mtime >= BEGAN:
             last = log.read_text(errors="replace").splitlines()[-1:]
             found += [match[1] for line in last if (match := FAILURE.fullmatch(line))]
-    return found
+    return found or REASONS
 
 
 be_quiet()

@@ -33,5 +33,5 @@ rule report:
     shell:
         '"$python" -m nasflow report {params.results:q} --config {params.config:q}'
         " --out {output.page:q} --log {log:q} || {{ code=$?;"
-        ' [ "$code" -lt 128 -a {resources.asked} -eq 0 ] || exit "$code";'
+        ' [ "$code" -lt 128 -a {resources.asked:q} -eq 0 ] || exit "$code";'
         " printf '%s\\n' {params.stand_in:q} > {output.page:q}; }}"
