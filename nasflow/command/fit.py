@@ -21,6 +21,7 @@ from nasflow.fitting.pipeline import Pipeline
 from nasflow.fitting.request import Request, Standing, request, save, standing
 from nasflow.planning.choices import named
 from nasflow.planning.plan import CONFIG, plan
+from nasflow.planning.sizing import mirrored
 from nasflow.printable import printable
 from nasflow.records.closing import closing
 from nasflow.records.summaries import searches
@@ -128,7 +129,8 @@ def _run(folder: Path, wish: Request, elapsed: Callable[[], float], details: boo
     if pipeline.code == 0:
         for line in found or closing(results, searches(results)):
             print(line)
-        for line in next_lines(folder, results, elapsed(), 60.0 * chosen.minutes):
+        asked, mirror = 60.0 * chosen.minutes, mirrored(chosen)
+        for line in next_lines(folder, results, elapsed(), asked, mirror=mirror):
             print(printable(line))
         return 0
     return _failed(pipeline, seen, said)
@@ -181,7 +183,9 @@ def _failed(pipeline: Pipeline, seen: Milestones, said: list[str]) -> int:
     return code
 
 
-def next_lines(folder: Path, results: Path, seconds: float, asked: float) -> Iterator[str]:
+def next_lines(
+    folder: Path, results: Path, seconds: float, asked: float, *, mirror: bool
+) -> Iterator[str]:
     """Yield how long it took, and the commands that come next.
 
     Args:
@@ -189,9 +193,13 @@ def next_lines(folder: Path, results: Path, seconds: float, asked: float) -> Ite
         results: its results.
         seconds: what everything took.
         asked: the seconds that were asked for.
+        mirror: whether MLflow has a copy of the results.
     """
     yield f"took {clock(seconds)} of the {clock(asked)} that you asked for; next:"
     network = shlex.quote(str(searches(results)[0] / "final/network"))
     yield f"  nasflow predict {network} PICTURES"
     yield f"  nasflow export {network} --to python --out NEW_FOLDER"
     yield f"  nasflow show {shlex.quote(str(folder))}"
+    if not mirror:
+        place = shlex.quote(str(folder))
+        yield f"  cd {place}; nasflow track --all results; nasflow ui    # its rounds in MLflow"

@@ -60,10 +60,13 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         drawn = np.random.default_rng(0).permutation(len(found.names))[: symmetry.IMAGES]
         began = time.monotonic()
         _decoded(found, drawn[:FIRST], size)
-        reading = (time.monotonic() - began) / min(FIRST, len(drawn))
-        drawn = drawn[: max(FIRST, int(LONGEST / max(reading, 1e-9)))]
+        first = (time.monotonic() - began) / min(FIRST, len(drawn))
+        drawn = drawn[: max(FIRST, int(LONGEST / max(first, 1e-9)))]
+        began = time.monotonic()
+        pixels = _decoded(found, drawn, size)
+        reading = (time.monotonic() - began) / len(drawn)  # without what loading Pillow took
         labels = np.unique(found.labels[drawn], return_inverse=True)[1].astype(np.int64)
-        told = symmetry.symmetry(_decoded(found, drawn, size), labels, shift)
+        told = symmetry.symmetry(pixels, labels, shift)
     return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told, reading)
 
 

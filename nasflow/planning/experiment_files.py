@@ -10,7 +10,7 @@ from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.photographs import UNCROPPED, Suited
-from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, Shape
+from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, Shape, mirrored
 from nasflow.planning.symmetry import Symmetry
 
 CONFIG = """\
@@ -79,6 +79,8 @@ final:
   label_smoothing: 0.1
   shards: {threads}
   use_validation: true # no choice is left to make: the validation images are trained on, too
+tracking: # the mirror in MLflow takes 20 s of a core; `nasflow track --all results` makes it too
+  enabled: {tracked}
 """
 
 PROFILE = """\
@@ -133,6 +135,7 @@ def config_text(
         algorithms=", ".join([chosen.algorithm, *baseline]),
         rounds=1 if sized.part == 1.0 and chosen.algorithm in PARTICLES else "null",
         shared=shared,
+        tracked=json.dumps(mirrored(chosen)),
         threads=chosen.threads,
         data=_data(chosen, shaped),
         flip=json.dumps(changes.flip),

@@ -21,7 +21,7 @@ from nasflow.planning.experiment_files import (
     snakefile_text,
 )
 from nasflow.planning.photographs import suited
-from nasflow.planning.sizing import PORTFOLIO, Shape, lengths, shape, training_seconds
+from nasflow.planning.sizing import PORTFOLIO, TESTED, Shape, lengths, shape, training_seconds
 from nasflow.planning.survey import Survey, survey
 from nasflow.printable import printable
 
@@ -74,7 +74,7 @@ def plan(
         say(line)
     readme = readme_text(chosen, folder, WORKFLOW, _programs())
     texts = {
-        CONFIG: _config(chosen, shaped, len(found.classes), say, elapsed),
+        CONFIG: _config(chosen, shaped, found, say, elapsed),
         "Snakefile": snakefile_text(WORKFLOW),
         "profiles/default/profile.yaml": profile_text(own=bool(own)),
         "README.md": readme,
@@ -108,14 +108,16 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     return lines
 
 
-def _config(chosen: Choice, shaped: Shape, classes: int, say: Say, elapsed: Elapsed) -> str:
+def _config(chosen: Choice, shaped: Shape, found: Survey, say: Say, elapsed: Elapsed) -> str:
     """The text of config.yaml, with lengths that fit the time."""
     allowed = changes(chosen, shaped.size, shaped.shift)
-    precision, speed = measured(chosen, shaped, classes, say)
+    precision, speed = measured(chosen, shaped, len(found.classes), say)
     reading = allowed.reading * (shaped.train + shaped.validation)
     if reading > 60.0 * SLOW * chosen.minutes:
         say(f"reading the images takes about {reading / 60:.1f} of the {chosen.minutes:g} minutes")
-    total = training_seconds(chosen, elapsed() + reading)
+    tests = found.test or round(0.25 * (shaped.train + shaped.validation))
+    testing = TESTED * tests / (speed * shaped.train)
+    total = training_seconds(chosen, elapsed() + reading + chosen.waves * testing)
     sized = lengths(total, speed * total)
     if chosen.device == "cpu":
         say(f"{PORTFOLIO[0]} would see each image {speed * total:.0f} times in this time")

@@ -11,11 +11,14 @@ from typing import NamedTuple
 from nasflow.planning.choices import Choice
 from nasflow.planning.survey import Survey
 
-# Seconds that are no training, measured on two cores of a Zen 4: the start of Snakemake and of the
-# stage that reads the images; and for each search the start of a program for each stage, the test,
-# the page and the mirror in MLflow.
+# Seconds that are no training, measured on one core of a Zen 4 (AddNIST, 6 minutes): the start of
+# Snakemake and of the stage that reads the images; for each search the start of a program for each
+# stage, the portfolio and the page; and its mirror in MLflow.
 OVERHEAD = 12.0
-EACH = 20.0
+EACH = 33.0
+MIRROR = 18.0
+MIRRORED = 10.0  # minutes from which on there is a mirror: below, it would cost too much of them
+TESTED = 2 / 3  # time of a test image, in float32, over that of a training image
 LEAST = 0.5  # part of the time that is training at least, however long the images take to read
 START = 0.15  # part of the training time for the round of the portfolio
 SEARCH = 0.3  # part for all rounds, where there is time for more; the winner's training is in it
@@ -103,11 +106,17 @@ def training_seconds(chosen: Choice, used: float) -> float:
 
     Args:
         chosen: what the user wants: minutes for everything, and how many trainings share them.
-        used: seconds of these minutes that the plan and the reading of the images take.
+        used: seconds of these minutes that the plan, the reading of the images and the tests take.
     """
     seconds = 60.0 * chosen.minutes
-    rest = (seconds - used - OVERHEAD) / chosen.waves - EACH
+    each = EACH + (MIRROR if mirrored(chosen) else 0.0)
+    rest = (seconds - used - OVERHEAD) / chosen.waves - each
     return round(max(rest, LEAST * seconds / chosen.waves), 1)
+
+
+def mirrored(chosen: Choice) -> bool:
+    """Tell whether results are copied to MLflow while the pipeline runs."""
+    return chosen.minutes >= MIRRORED
 
 
 def lengths(total: float, passes: float) -> Lengths:

@@ -126,3 +126,8 @@ def test_searches_share_the_file() -> None:
     assert experiment.data.validation == str(WHERE)
     assert "5 minutes in all, shared by 6 trainings" in text
     assert profile_text(own=True).count("configfile: [config.yaml, own.yaml]") == 1
+
+
+def test_short_runs_have_no_mirror() -> None:
+    assert not read(written(chosen(minutes=5.0))).tracking.enabled
+    assert read(written(chosen(minutes=20.0))).tracking.enabled

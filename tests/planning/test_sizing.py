@@ -12,6 +12,7 @@ from nasflow.planning.sizing import (
     BATCH,
     EACH,
     LEAST,
+    MIRROR,
     OVERHEAD,
     PASSES,
     PORTFOLIO,
@@ -54,6 +55,7 @@ def test_all_stages_together_take_nearly_the_time_that_was_given(
 
 def test_programs_take_seconds_to_start() -> None:
     assert training_seconds(chosen(6), 8.0) == 360.0 - 8.0 - OVERHEAD - EACH
+    assert training_seconds(chosen(10), 0.0) == 600.0 - OVERHEAD - EACH - MIRROR
     assert training_seconds(chosen(2), 200.0) == 60.0  # at least half of the time
 
 
@@ -75,7 +77,7 @@ def test_trainings_share_cores_and_time(
 ) -> None:
     found = chosen(20, cores, seeds, baseline)
     assert (found.threads, found.waves) == (threads, waves)
-    expected = (1200.0 - OVERHEAD) / waves - EACH
+    expected = (1200.0 - OVERHEAD) / waves - EACH - MIRROR
     assert training_seconds(found, 0.0) == pytest.approx(expected, abs=0.1)
 
 
