@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,8 @@ KNOWN = re.compile(
     r"nasflow: (data: [\d,]+ train|data: classes are|\S+ finished|finished work|nothing changed)"
 )
 FINISHED = re.compile(r"nasflow: \S+ finished \(")  # begins what a run says at its end
+FAILED = re.compile(r"nasflow: \S+ failed \((\d+)\): ")
+STOPPED = 75  # exit code after SIGTERM, as of a stage
 LOOK = 0.5  # seconds between two looks at the results
 
 
@@ -122,15 +125,14 @@ def _run(folder: Path, wish: Request, elapsed: Callable[[], float], details: boo
         display(chosen.name, 60.0 * chosen.minutes, elapsed, details=details) as shown,
     ):
         pipeline = Pipeline(folder, chosen.cores, Path(progress))
-        try:
+        with pipeline.told_to_stop():
             _follow(pipeline, seen, shown, Path(progress), said, found)
-        except KeyboardInterrupt:
-            pipeline.stopped()
     if pipeline.code == 0:
         for line in found or closing(results, searches(results)):
             print(line)
-        asked, mirror = 60.0 * chosen.minutes, mirrored(chosen)
-        for line in next_lines(folder, results, elapsed(), asked, mirror=mirror):
+        network = results / chosen.algorithm / "seed_0/final/network"
+        print(f"took {clock(elapsed())} of the {clock(60.0 * chosen.minutes)} that you asked for")
+        for line in next_lines(folder, network, mirror=mirrored(chosen)):
             print(printable(line))
         return 0
     return _failed(pipeline, seen, said)
@@ -170,36 +172,33 @@ def _follow(
 
 def _failed(pipeline: Pipeline, seen: Milestones, said: list[str]) -> int:
     """Say in the last line what is wrong or, after Ctrl-C, what is kept; return the exit code."""
-    code = pipeline.code or 1
     kept = f"{seen.names} and the state of the stage that ran" if seen.done else "nothing yet"
     again = "the same command goes on from there"
-    if pipeline.interrupted:
+    if pipeline.stopped_by is not None:
         print(f"nasflow: stopped; kept: {kept}; {again}", file=sys.stderr)
-        return INTERRUPTED
+        return INTERRUPTED if pipeline.stopped_by == signal.SIGINT else STOPPED
+    code = pipeline.code or 1
     if not said:
         said = [f"nasflow: Snakemake ended with exit code {code}; {pipeline.log} tells why"]
+    if stage := FAILED.match(said[-1]):  # its exit code says more than that of Snakemake
+        code = int(stage[1])
     print(f"nasflow: not finished; {again}, once the problem below is solved", file=sys.stderr)
     print(said[-1], file=sys.stderr)
     return code
 
 
-def next_lines(
-    folder: Path, results: Path, seconds: float, asked: float, *, mirror: bool
-) -> Iterator[str]:
-    """Yield how long it took, and the commands that come next.
+def next_lines(folder: Path, network: Path, *, mirror: bool) -> Iterator[str]:
+    """Yield the commands that come next.
 
     Args:
         folder: the folder of the experiment.
-        results: its results.
-        seconds: what everything took.
-        asked: the seconds that were asked for.
+        network: stem of the checkpoint of the network that was found.
         mirror: whether MLflow has a copy of the results.
     """
-    yield f"took {clock(seconds)} of the {clock(asked)} that you asked for; next:"
-    network = shlex.quote(str(searches(results)[0] / "final/network"))
-    yield f"  nasflow predict {network} PICTURES"
-    yield f"  nasflow export {network} --to python --out NEW_FOLDER"
-    yield f"  nasflow show {shlex.quote(str(folder))}"
+    where, place = shlex.quote(str(network)), shlex.quote(str(folder))
+    yield "next:"
+    yield f"  nasflow predict {where} PICTURES"
+    yield f"  nasflow export {where} --to python --out NEW_FOLDER"
+    yield f"  nasflow show {place}"
     if not mirror:
-        place = shlex.quote(str(folder))
         yield f"  cd {place}; nasflow track --all results; nasflow ui    # its rounds in MLflow"

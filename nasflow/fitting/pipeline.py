@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from nasflow.storage.own_files import opened
 from nasflow.storage.running import VARIABLE
@@ -18,16 +21,21 @@ TARGET = "final_model"
 class Pipeline:
     """A run of Snakemake in the folder of an experiment.
 
-    It belongs to the process group of this program, so that Ctrl-C reaches it too.
+    It has a process group of its own, to which `told_to_stop` hands signals on.
 
     Args:
         folder: the folder of the experiment.
         cores: the number of cores that it may use.
         progress: the folder in which stages tell how far they are.
+
+    Attributes:
+        log: the file of its output.
+        stopped_by: the signal that stopped it, or None.
     """
 
     def __init__(self, folder: Path, cores: int, progress: Path) -> None:
-        self.log, self._stopped = folder / LOG, False
+        self.log = folder / LOG
+        self.stopped_by: signal.Signals | None = None
         self._read = self.log.stat().st_size if self.log.is_file() else 0
         # -P: without it, Python would import a module of Snakemake from a file in this folder.
         words = [sys.executable, "-P", "-m"]
@@ -42,6 +50,7 @@ class Pipeline:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     @property
@@ -49,15 +58,26 @@ class Pipeline:
         """The exit code; None while it runs."""
         return self._process.poll()
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether it ended since somebody stopped it."""
-        return self._stopped
+    @contextmanager
+    def told_to_stop(self) -> Iterator[None]:
+        """Hand Ctrl-C, SIGTERM and SIGHUP on within the context, as Ctrl-C to the whole group.
 
-    def stopped(self) -> None:
-        """Wait for its end after Ctrl-C, which has reached it too: its stages save their state."""
-        self._stopped = True
-        self._process.wait()
+        The stages then save their state, and Snakemake ends. A second signal ends the stages at
+        once. (After SIGTERM alone Snakemake would wait until the running stages are finished.)
+        """
+
+        def hand_on(number: int, frame: FrameType | None) -> None:
+            self.stopped_by = signal.Signals(number)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGINT)
+
+        kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {kind: signal.signal(kind, hand_on) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it has ended.

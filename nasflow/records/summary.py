@@ -21,6 +21,8 @@ def summary_text(
     data: dict[str, Any],
     g: Architecture,
     folder: Path,
+    *,
+    seen: bool = False,
 ) -> str:
     """Describe what the search found: the network, how it was found, how good it is, its files.
 
@@ -30,13 +32,14 @@ def summary_text(
         data: data/data.json.
         g: the architecture that was found.
         folder: the folder of the final training.
+        seen: whether the final training used the validation images, too.
     """
     lines = [
         f"nasflow: {metrics['algorithm']} finished ({folder.parent})",
         f"  architecture   {g.describe()}",
         *_verdict_lines(metrics),
         *_search_lines(metrics, search),
-        *_network_lines(metrics, data),
+        *_network_lines(metrics, data, seen=seen),
         *_data_lines(data),
         *_run_lines(metrics["seconds"], folder),
     ]
@@ -76,14 +79,15 @@ def _search_lines(metrics: dict[str, Any], search: dict[str, Any]) -> list[str]:
     ]
 
 
-def _network_lines(metrics: dict[str, Any], data: dict[str, Any]) -> list[str]:
+def _network_lines(metrics: dict[str, Any], data: dict[str, Any], *, seen: bool) -> list[str]:
+    known = ", on images that the final training used" if seen else ""
     weighted = ", weighted by class (data.class_weights)" if "class_weights" in metrics else ""
     balanced = f"{metrics['balanced_accuracy']:.2%} balanced accuracy"
     uneven = data.get("balance", {}).get("ratio", 1.0) > inventory.UNEVEN
     return [
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
         f"{metrics['conv_layers']} convolutions",
-        f"  validation     {metrics['validation_accuracy']:.2%} accuracy{weighted}",
+        f"  validation     {metrics['validation_accuracy']:.2%} accuracy{weighted}{known}",
         f"  test           {metrics['test_accuracy']:.2%} accuracy, "
         f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images"
         + (f"; {balanced}" if uneven else ""),

@@ -17,7 +17,7 @@ from nasflow.search.status import size
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
-from nasflow.storage.made import beside
+from nasflow.storage.made import MADE, beside
 from nasflow.storage.splits import read_facts, read_split, sizes
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
@@ -83,7 +83,7 @@ def evaluate(
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
-    text = summary_text(metrics, found, facts, trained.architecture, out.parent)
+    text = summary_text(metrics, found, facts, trained.architecture, out.parent, seen=_seen(final))
     with beside(out.parent, out.name) as new:
         files = {
             "predictions.parquet": write_table(new / "predictions.parquet", tested.rows),
@@ -91,6 +91,11 @@ def evaluate(
             NAME: write_json(new / NAME, {"schema": 1, **image_facts(facts)}),
         }
         write_json(new / out.name, metrics | {"files": files})
+
+
+def _seen(final: Json) -> bool:
+    """Whether the final training used the validation images, as its status.json says."""
+    return bool(final.get(MADE, {}).get("config", {}).get("final", {}).get("use_validation"))
 
 
 def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tested:

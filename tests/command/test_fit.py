@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from image_files import pictures
 from PIL import Image
 
 from nasflow.__main__ import main
+from nasflow.command.fit import _failed
 from nasflow.config.kinds import Precision
 from nasflow.planning import plan
 
@@ -41,9 +43,9 @@ def photos(tmp_path: Path) -> Path:
 
 
 def program(folder: Path, *words: str, **more: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "nasflow", "fit", *words, "--minutes", "2", "--cores", "1"]
+    command = [sys.executable, "-m", "nasflow", "fit", "--minutes", "2", "--cores", "1", *SHORT]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*command, *SHORT], cwd=folder, **pipe, **more)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen([*command, *words], cwd=folder, **pipe, **more)  # type: ignore[call-overload,no-any-return]
 
 
 def run(folder: Path, *words: str) -> tuple[int, list[str], list[str]]:
@@ -81,21 +83,37 @@ def test_from_photos_to_a_network_and_again(photos: Path) -> None:
     assert any(line.endswith(f" {page}") for line in out)
 
 
-def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(photos: Path) -> None:
-    here = photos.parent
-    child = program(here, "photos", "--set", "final.epochs=1000", start_new_session=True)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if "3/5 " in line:
-            break
-    time.sleep(3.0)
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does
-    _, err = child.communicate(timeout=120)
-    assert child.returncode == 130
-    assert err.splitlines()[-1] == (
-        "nasflow: stopped; kept: images, search and the state of the stage that ran; the same "
-        "command goes on from there"
-    )
+def test_ctrl_c_and_sigterm_say_what_is_kept_and_the_same_command_goes_on(photos: Path) -> None:
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75)):
+        child = program(
+            photos.parent, "photos", "--set", "final.epochs=9999", start_new_session=True
+        )
+        assert child.stdout is not None
+        for line in child.stdout:
+            if "3/5 " in line or line.startswith("kept from before: images, search"):
+                break
+        time.sleep(5.0)
+        if number == signal.SIGINT:
+            os.killpg(child.pid, number)  # as a terminal does
+        else:
+            child.send_signal(number)
+        _, err = child.communicate(timeout=120)
+        assert child.returncode == code, err
+        assert err.splitlines()[-1] == (
+            "nasflow: stopped; kept: images, search and the state of the stage that ran; the same "
+            "command goes on from there"
+        )
+
+
+def test_the_exit_code_is_that_of_the_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = SimpleNamespace(code=1, stopped_by=None, log=Path("fit.log"))
+    seen = SimpleNamespace(names="images", done={1})
+    for said, code, last in (
+        ([], 1, "nasflow: Snakemake ended with exit code 1; fit.log tells why"),
+        (["nasflow: odd", "nasflow: prepare failed (2): x.png: no picture"], 2, None),
+    ):
+        assert _failed(ended, seen, said) == code  # type: ignore[arg-type]
+        assert capsys.readouterr().err.splitlines()[-1] == (last or said[-1])
 
 
 def test_a_failure_is_the_last_line(photos: Path) -> None:

@@ -30,5 +30,8 @@ def test_balanced_accuracy_stands_beside_the_accuracy_of_uneven_classes(
         metrics["class_weights"] = weights
     g = chain((4,), 3, (1, 8, 8), 2)
     text = summary_text(metrics, {"reason": "none", "lineage": []}, data, g, tmp_path)
+    assert "final training used" not in text
+    again = summary_text(metrics, {"reason": "none", "lineage": []}, data, g, tmp_path, seen=True)
+    assert ", on images that the final training used\n" in again
     assert ("8 images; 50.00% balanced accuracy\n" in text) == (largest > 30)
     assert ("70.00% accuracy, weighted by class" in text) == (weights is not None)
