@@ -95,7 +95,7 @@ def choice(folder: Path, given: Mapping[str, Any], **more: Any) -> Choice:
         minutes=20.0 if given["minutes"] is None else given["minutes"],
         algorithm=given["algorithm"] or "nasgd",
         device=given["device"] or "cpu",
-        cores=_cores() if given["cores"] is None else given["cores"],
+        cores=available_cores() if given["cores"] is None else given["cores"],
     )._replace(**more)
     _check(chosen, given)
     return chosen
@@ -137,7 +137,7 @@ def _check(chosen: Choice, given: Mapping[str, Any]) -> None:
             raise ValueError(f"--{flag}: {shown(given[flag])}; --data {source} has its own images")
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use; all of the machine, where the system does not tell."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1

@@ -7,7 +7,6 @@ training, because no program is started for each stage.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -19,7 +18,7 @@ from nasflow.config.data import Data
 from nasflow.data.pictures import resize
 from nasflow.planning import symmetry
 from nasflow.planning.augmenting import Changes
-from nasflow.planning.choices import MINUTES, Choice
+from nasflow.planning.choices import MINUTES, Choice, available_cores
 from nasflow.planning.experiment_files import config_text
 from nasflow.planning.plan import measured
 from nasflow.planning.sizing import Shape, lengths, shape
@@ -87,7 +86,7 @@ def _choice(minutes: float, algorithm: str, device: str, threads: int | None) ->
         minutes=minutes,
         algorithm=algorithm,
         device=device,
-        cores=_cores() if threads is None else threads,
+        cores=available_cores() if threads is None else threads,
     )
 
 
@@ -126,12 +125,6 @@ def _checked(
             f"{FEWEST} images and two classes"
         )
     return pixels, names
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _survey(pixels: Pixels, names: npt.NDArray[Any]) -> Survey:
