@@ -10,9 +10,9 @@ from __future__ import annotations
 
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 6,
+    "pretrain": 7,
     "plan": 1,
-    "search_round": 9,
+    "search_round": 10,
     "select_winner": 3,
     "final_train": 7,
     "evaluate": 6,

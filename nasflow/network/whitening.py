@@ -13,7 +13,7 @@ from torch import Tensor
 from nasflow.network.network import Network
 
 IMAGES = 2000  # images from which the covariance is computed, at most
-FLOOR = 1e-2  # smallest eigenvalue that counts, relative to the largest: grey images have few
+FLOOR = 5e-5  # smallest eigenvalue that counts, relative to the largest: grey images have few
 
 
 def whitened(network: Network, images: Tensor) -> Network:
