@@ -13,7 +13,9 @@ from torch import Tensor
 from nasflow.network.network import Network
 
 IMAGES = 2000  # images from which the covariance is computed, at most
-FLOOR = 5e-5  # smallest eigenvalue that counts, relative to the largest: grey images have few
+# Smallest eigenvalue that counts, relative to the largest. Grey images have few; the differences of
+# colour in photographs are small, but no noise (docs/recipe.md).
+FLOOR = 5e-5
 
 
 def whitened(network: Network, images: Tensor) -> Network:

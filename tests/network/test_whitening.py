@@ -44,6 +44,17 @@ def test_whitened_patches_are_uncorrelated_and_of_variance_one(channels: int, si
     np.testing.assert_allclose(covariance, np.eye(numbers), atol=1e-5)
 
 
+def test_faint_colours_of_photographs_are_whitened_too() -> None:
+    """Their differences of colour have less than a hundredth of the variance of their grey."""
+    grey, colours = coloured(1).expand(-1, 3, -1, -1), coloured(3)
+    images = grey + 0.08 * (colours - colours.mean(1, keepdim=True))
+    values = np.linalg.eigvalsh(np.cov(patches(images, 2).numpy(), rowvar=False, bias=True))
+    faint = values[:8] / values.max()
+    assert 1e-4 < faint.min() < faint.max() < 1e-2, "4 pixels, 2 differences of colour each"
+    white = patches(images, 2).double() @ filters(images, 2, 24)[:12].flatten(1).double().T
+    np.testing.assert_allclose(white.var(0, correction=0), 1.0, atol=1e-3)
+
+
 def test_filters_come_in_pairs_of_opposite_sign() -> None:
     found = filters(coloured(3), 2, 24)
     assert torch.equal(found[12:], -found[:12])
