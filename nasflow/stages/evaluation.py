@@ -51,6 +51,7 @@ def evaluate(
     out: Path,
     device: str,
     threads: int,
+    deterministic: bool = False,
 ) -> None:
     """Look at the test set once, and write the metrics of the whole search.
 
@@ -66,8 +67,9 @@ def evaluate(
         out: metrics.json to write; the other files are written beside it.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
-    with stage(device) as device:
+    with stage(device, deterministic) as device:
         began = time.monotonic()
         split, facts = read_split(data, "test", device), read_facts(data)
         trained = read_checkpoint(network).network.to(device)

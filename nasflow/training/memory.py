@@ -139,7 +139,7 @@ def shortage(error: BaseException) -> tuple[bool, str] | None:
     for one in chain(error):
         text = str(one)
         known = isinstance(one, MemoryError | torch.OutOfMemoryError)
-        if known or isinstance(one, RuntimeError) and any(s in text.lower() for s in SAYINGS):
+        if known or (isinstance(one, RuntimeError) and any(s in text.lower() for s in SAYINGS)):
             first = match[0] if (match := FREE.match(text)) else text
             words = " ".join((first.splitlines() or [""])[0].split())
             return bool(OF_GPUS.search(text)), words or "no memory left"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -69,11 +69,10 @@ def on_device(
     if device == "cpu":
         yield
         return
-    _check_bfloat16(device, precisions)
-    with ExitStack() as stack:
-        stack.enter_context(torch.cuda.device(device))  # opens no context where it puts back
-        if deterministic:
-            stack.enter_context(same_bits())
+    # `same_bits` must come before the GPU is first used. Unlike set_device, torch.cuda.device opens
+    # no context on the GPU that it puts back.
+    with same_bits() if deterministic else nullcontext(), torch.cuda.device(device):
+        _check_bfloat16(device, precisions)
         yield
 
 
@@ -86,6 +85,11 @@ def _check_bfloat16(device: str, precisions: Collection[Precision]) -> None:
             f"precision: bfloat16; {name} ({device}) has compute capability {found[0]}.{found[1]};"
             " expected 8.0 or higher; set precision: float32 in pretrain, search and final"
         )
+
+
+def _used() -> bool:
+    """Return whether this process has used a GPU."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -101,7 +105,7 @@ def same_bits() -> Iterator[None]:
     """
     deterministic: Any = torch.utils.deterministic
     cudnn, workspace = torch.backends.cudnn, os.environ.get(WORKSPACE)
-    if workspace not in FIXED and torch.cuda.is_initialized():
+    if workspace not in FIXED and _used():
         raise ValueError(
             f"deterministic: true; the process used the GPU with {WORKSPACE}={workspace or ''};"
             f" expected {FIXED[0]}; set this variable before the process starts"
