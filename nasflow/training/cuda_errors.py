@@ -27,7 +27,7 @@ KNOWN = {
     "driver version is insufficient": DRIVER,
     "found no nvidia driver": NO_GPU,
     "no cuda-capable device is detected": NO_GPU,
-    "devices are busy or unavailable": (
+    "busy or unavailable": (
         "another process has this GPU for itself; wait for it, or choose another GPU by"
         " device: cuda:N"
     ),

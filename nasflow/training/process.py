@@ -110,21 +110,19 @@ def same_bits() -> Iterator[None]:
             f"deterministic: true; the process used the GPU with {WORKSPACE}={workspace or ''};"
             f" expected {FIXED[0]}; set this variable before the process starts"
         )
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    mode = torch.get_deterministic_debug_mode()
     settings = cudnn.deterministic, cudnn.benchmark, deterministic.fill_uninitialized_memory
     try:
         if workspace not in FIXED:
             os.environ[WORKSPACE] = FIXED[0]  # cuBLAS reads it when its first handle is made
-        torch.use_deterministic_algorithms(True)
+        # As use_deterministic_algorithms(True), which imports the compiler of torch, too: 2 s.
+        torch.set_deterministic_debug_mode("error")
         cudnn.deterministic, cudnn.benchmark = True, False
         # torch would fill new tensors with NaN, one more launch for each; nothing here reads them.
         deterministic.fill_uninitialized_memory = False
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(mode)
         cudnn.deterministic, cudnn.benchmark = settings[:2]
         deterministic.fill_uninitialized_memory = settings[2]
         if workspace is None:
