@@ -56,7 +56,8 @@ def test_a_stage_ends_with_this_line_and_a_bug_keeps_its_traceback(
             raise RuntimeError("CUDA error: operation failed due to a previous error")  # noqa: B904
 
     monkeypatch.setattr(training, "pretrain", lambda **given: fail(given["config"]))
-    words = "--config {} --algorithm nasgd --data d --seed 1 --out o --device cuda".split()
+    given = {"config": "{}", "algorithm": "nasgd", "data": "d", "seed": "1", "out": "o"}
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
     assert main(["pretrain", *words]) == 2
     error = capsys.readouterr().err
     assert error.startswith("nasflow: pretrain: torch ") and len(error.splitlines()) == 1

@@ -16,7 +16,6 @@ from still import STILL, rows, states
 
 from nasflow.__main__ import main
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.node import Node
 from nasflow.architecture.templates import TEMPLATES, chain
 from nasflow.network.network import forward, initialise
 from nasflow.storage.checkpoint import read_checkpoint
@@ -153,28 +152,8 @@ def test_a_gpu_without_memory_ends_the_round_in_one_line_and_its_state_stays(
         assert (whole / name).read_bytes() == (folder / "full" / name).read_bytes()
 
 
-EVERY_NODE = Architecture(
-    (
-        Node(0, "image", (), 2),
-        Node(1, "whiten", (0,), 8, 2, activation="gelu"),
-        Node(2, "conv", (1,), 16, 3, activation="gelu"),
-        Node(3, "mean_pool", (2,)),
-        Node(4, "conv", (3,), 16, 2),
-        Node(5, "add", (4, 3)),
-        Node(6, "conv", (5,), 24, 3),
-        Node(7, "pad", (5,), 24),
-        Node(8, "concat", (6, 7)),
-        Node(9, "conv", (8,), 16, 1),
-        Node(10, "pool", (9,)),
-        Node(11, "conv", (10,), 16, 3),
-        Node(12, "add", (11, 10)),
-        Node(13, "pool", (12,)),
-        Node(14, "flat_head", (13,), 5),
-    ),
-    (20, 20),
-)
 ESTIMATED = {
-    "every node": EVERY_NODE,
+    "every node": cases.EVERY_NODE,
     "a chain": chain((16, 32, 64), 3, (3, 32, 32), 10, "head"),
     **{name: TEMPLATES[name]((3, 32, 32), 10) for name in ("chain6", "resnet20", "airbench")},
     **{f"varied {seed}": cases.varied(seed).architecture for seed in (0, 1, 3, 4)},
