@@ -83,8 +83,7 @@ def run_search(
             budget is three rounds.
 
     Raises:
-        ValueError: if a key is unknown or a value is wrong, with one line for each problem, or if
-            this machine has no such device.
+        ValueError: if a key or a value is wrong, with one line for each, or a device is missing.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}

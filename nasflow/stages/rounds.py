@@ -91,9 +91,7 @@ def search_round(
     threads: int,
     deterministic: bool = False,
 ) -> None:
-    """Run one round from the checkpoint of its parent.
-
-    It runs on every rank that nasflow.stages.launch started; the first one writes.
+    """Run one round from the checkpoint of its parent, on all ranks; the first of them writes.
 
     Args:
         config: the sections search, baselines, augment and base as JSON; beside them the class

@@ -96,8 +96,9 @@ wildcard_constraints:
 # PYTHONSAFEPATH (the option -P of Python) keeps `python -m` from importing what lies in the current
 # folder; it is an environment variable, because a changed shell command would run old stages again.
 # NASFLOW_KEY is a new random text for each job: the key of its ranks where they are on several nodes
-# (nasflow.stages.machines). NASFLOW_DETERMINISTIC is the key `deterministic`. None of these is a parameter of a rule, because an environment that was
-# moved changes no result. OMP_NUM_THREADS is 1 because every network computes on one thread;
+# (nasflow.stages.machines). None of these is a parameter of a rule, because an environment that was
+# moved changes no result. NASFLOW_DETERMINISTIC is the key `deterministic`: as an option in a shell
+# command it would run old stages again. OMP_NUM_THREADS is 1 because every network computes on one thread;
 # Snakemake would set it to 0 for the mirrors (`threads: 0`), which OpenMP refuses.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 PACKAGE = f"{ROOT}/workflow/package"
