@@ -31,7 +31,8 @@ from nasflow.storage.interruption import Stopped
 from nasflow.storage.lock import Held
 from nasflow.storage.own_files import opened
 
-# What helps where memory ran out, by command. data.size makes the images smaller.
+# What helps where memory ran out, by command. data.size makes the images smaller. On a GPU, a
+# section in HALF can also compute in bfloat16.
 ROOM = {
     "prepare": "set a smaller data.size or give fewer images",
     "init": "give fewer images or more memory",
@@ -42,6 +43,7 @@ ROOM = {
     "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
     "evaluate": "lower data.size, or give fewer test images",
 }
+HALF = {"pretrain": "pretrain", "search_round": "search", "final_train": "final"}
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
 
@@ -132,23 +134,29 @@ def _failed(name: str, error: Exception, log: Path | None) -> int:
 
 
 def _starved(name: str, error: MemoryError | RuntimeError, log: Path | None) -> int:
-    """Return the exit code where memory ran out or a rank is lost; raise any other error again."""
+    """Return the exit code where memory ran out, a rank is lost or the user can mend the GPU.
+
+    Any other error is raised again."""
     if isinstance(error, MemoryError):  # there may be too little left to load torch
-        return _no_memory(name, str(error), log)
-    from nasflow.training import memory
+        return _no_memory(name, False, (str(error).splitlines() or ["no memory left"])[0], log)
+    from nasflow.training import cuda_errors, memory
     from nasflow.training.ranks import LOST, LostRankError
 
     if isinstance(error, LostRankError):  # nasflow.stages.launch reports which rank it was
         return LOST
-    if not memory.exhausted(error):
-        raise error
-    return _no_memory(name, str(error), log)
+    if (found := memory.shortage(error)) is not None:
+        return _no_memory(name, *found, log)
+    if (line := cuda_errors.explained(error)) is not None:
+        return _failed(name, ValueError(f"{name}: {line}"), log)
+    raise error
 
 
-def _no_memory(name: str, message: str, log: Path | None) -> int:
+def _no_memory(name: str, gpu: bool, reason: str, log: Path | None) -> int:
     """Report that memory ran out, and return the exit code."""
-    reason = (message.splitlines() or ["no memory left"])[0]
-    line = f"out of memory ({reason}); {ROOM.get(name, 'give this process more memory')}"
+    remedy = ROOM.get(name, "give this process more memory")
+    if gpu and name in HALF:
+        remedy += f", or set {HALF[name]}.precision to bfloat16"
+    line = f"out of memory{' on the GPU' if gpu else ''} ({reason}); {remedy}"
     print(f"nasflow: {name}: {line}", file=sys.stderr)
     _note(log, f"{name} failed (2): {line}")
     return 2

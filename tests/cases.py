@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.node import Node
 from nasflow.architecture.templates import chain, stack
 from nasflow.config.search import COMPOUND_WEIGHTS, Constraints
 from nasflow.network.morphisms import MORPHISMS
@@ -20,6 +21,28 @@ from nasflow.search.neighbourhood import legal, sample
 CONSTRAINTS = Constraints(max_conv_layers=9, max_filters=64, min_filters=2, max_inputs=3)
 EQUAL = {name: 1.0 for name in MORPHISMS if name not in COMPOUND_WEIGHTS}
 LOOSE = CONSTRAINTS.model_copy(update={"max_conv_layers": 20, "max_inputs": 9})
+
+# A network with every kind of node but the two other heads.
+EVERY_NODE = Architecture(
+    (
+        Node(0, "image", (), 2),
+        Node(1, "whiten", (0,), 8, 2, activation="gelu"),
+        Node(2, "conv", (1,), 16, 3, activation="gelu"),
+        Node(3, "mean_pool", (2,)),
+        Node(4, "conv", (3,), 16, 2),
+        Node(5, "add", (4, 3)),
+        Node(6, "conv", (5,), 24, 3),
+        Node(7, "pad", (5,), 24),
+        Node(8, "concat", (6, 7)),
+        Node(9, "conv", (8,), 16, 1),
+        Node(10, "pool", (9,)),
+        Node(11, "conv", (10,), 16, 3),
+        Node(12, "add", (11, 10)),
+        Node(13, "pool", (12,)),
+        Node(14, "flat_head", (13,), 5),
+    ),
+    (20, 20),
+)
 
 
 def images(count: int, dtype: torch.dtype = torch.float32, seed: int = 7) -> torch.Tensor:

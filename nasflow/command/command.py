@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "seed": {"type": int, "help": "seed of the search"},
     "out": {"type": Path, "help": "what to write: a folder, the stem of a checkpoint, or a file"},
     "device": {"default": "cpu", "help": "where networks live: cpu, cuda or cuda:N"},
+    "deterministic": {
+        # Snakemake hands the key over in the environment, because a new option in the command of a
+        # rule would run finished stages again.
+        "action": "store_true",
+        "default": os.environ.get("NASFLOW_DETERMINISTIC") == "1",
+        "help": "on a GPU, use only algorithms that give the same bits in each run",
+    },
     "threads": {
         "type": int,
         "default": 1,
@@ -82,7 +90,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "port": {"type": int, "help": "port to listen on (default: 5000, or the next free one)"},
     "all": {"type": Path, "help": "copy everything under this folder of results to MLflow"},
 }
-COMPUTE = ("device", "threads")
+COMPUTE = ("device", "deterministic", "threads")
 LOG = argument("--log", type=Path, help="append a line about this call to the file")
 
 

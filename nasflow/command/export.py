@@ -25,7 +25,8 @@ from torch import Tensor
 from nasflow.command import standalone
 from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import NAME, facts_of, stem_of
-from nasflow.network.deployable import Deployable, traceable, traced
+from nasflow.network.deployable import Deployable, traced
+from nasflow.network.float32 import traceable
 from nasflow.network.network import Network, forward
 from nasflow.printable import shown
 from nasflow.storage.checkpoint import read_checkpoint

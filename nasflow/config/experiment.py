@@ -41,6 +41,9 @@ class Experiment(Section):
         (0,), "one search per seed", min_length=1, strict=False
     )
     device: str = key("cpu", "where networks live", pattern=DEVICE)
+    deterministic: bool = key(
+        False, "on a GPU, only algorithms that give the same bits in each run; slower"
+    )
     threads: int = key(2, "cores that a stage takes; changes no result", low=1, high=1024)
     data: Data = Data()
     augment: Augment = Augment()

@@ -2,7 +2,8 @@
 
 `plain` consists of torch's own operations and runs everywhere. `activated` uses the kernels of
 `batch_norm_kernels` (ReLU) and `smooth_kernels` (GELU) on a CPU, in float32 and bfloat16; they give
-the same numbers up to rounding.
+the same numbers up to rounding. With bfloat16 the maps are bfloat16 in both implementations. All
+tensors of the BatchNorm, the moments and the sums are float32.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def activated(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool
 
     Args:
         z: the output of a convolution, (N, C, H, W). The backward pass may overwrite it by its
-            gradient. bfloat16 is normalised in float32.
+            gradient. A bfloat16 map is normalised in float32, and the result is rounded.
         norm: the tensors of the BatchNorm.
         training: True normalises by the moments of the batch, and moves the running statistics
             towards them at the rate MOMENTUM, in place. False normalises by the running statistics.
@@ -55,12 +56,15 @@ def activated(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool
     if z.device.type == "cpu" and z.dtype in KERNELS_TAKE:
         result: Tensor = _Fused.apply(z, *norm, training, pool, smooth)
         return result
-    wide = z.float() if z.dtype == torch.bfloat16 else z
-    return plain(wide, norm, training=training, pool=pool, smooth=smooth)
+    return plain(z, norm, training=training, pool=pool, smooth=smooth)
 
 
 def plain(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool = False) -> Tensor:
-    """Compute the same as `activated` by torch's own operations, in the type of z."""
+    """Compute the same as `activated` by torch's own operations; the result has the type of z.
+
+    torch's BatchNorm takes a bfloat16 map together with float32 tensors, on a GPU and on a CPU. It
+    computes moments and sums in float32, and it keeps no copy of the map in float32.
+    """
     y = F.batch_norm(
         z,
         norm.mean,

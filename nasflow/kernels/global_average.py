@@ -24,7 +24,7 @@ def global_average(y: Tensor) -> Tensor:
     if y.device.type == "cpu" and y.dtype in KERNELS_TAKE:
         result: Tensor = _Mean.apply(y)
         return result
-    return y.float().mean((2, 3)) if y.dtype == torch.bfloat16 else y.mean((2, 3))
+    return y.mean((2, 3), dtype=torch.float32 if y.dtype == torch.bfloat16 else None)
 
 
 class _Mean(torch.autograd.Function):

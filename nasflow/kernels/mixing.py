@@ -26,8 +26,14 @@ def mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
 
 
 def plain_mixed(first: Tensor, second: Tensor, mix: Tensor) -> Tensor:
-    """Compute the same as `mixed` by torch's own operations."""
+    """Compute the same as `mixed` by torch's own operations.
+
+    Two bfloat16 maps are mixed in float32, and the sum is rounded once, as the kernels do it. A mix
+    that was rounded to bfloat16 itself would move by steps of 1/256 near 1.
+    """
     part = mix[:, None, None]
+    if first.dtype == second.dtype == torch.bfloat16:
+        return (part * first + (1.0 - part) * second).to(torch.bfloat16)
     return part.to(first.dtype) * first + (1.0 - part).to(second.dtype) * second
 
 

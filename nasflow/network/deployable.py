@@ -8,8 +8,7 @@ and the same state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from nasflow.architecture.node import FILTERING, HEADS, Node
 from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
+from nasflow.network.float32 import traceable
 from nasflow.network.network import Network
 
 BATCH = {"images": {0: torch.export.Dim("batch")}}
@@ -110,23 +110,6 @@ def traced(module: Deployable, like: Tensor) -> torch.export.ExportedProgram:
     """
     with traceable(), torch.no_grad():
         return torch.export.export(module, (like,), dynamic_shapes=BATCH)
-
-
-@contextmanager
-def traceable() -> Iterator[None]:
-    """Make torch.export possible in a process that has set the precision of float32.
-
-    torch.export asks whether TF32 is allowed by an old function. torch 2.14 refuses to answer it in
-    a process that has set the precision by the new attribute, as `Siblings` does. Inside of this
-    context the attribute is not set; afterwards it has its old value.
-    """
-    backends: Any = torch.backends
-    before = backends.fp32_precision
-    backends.fp32_precision = "none"
-    try:
-        yield
-    finally:
-        backends.fp32_precision = before
 
 
 class Mix(nn.Module):

@@ -51,11 +51,11 @@ def evaluate(
     out: Path,
     device: str,
     threads: int,
+    deterministic: bool = False,
 ) -> None:
     """Look at the test set once, and write the metrics of the whole search.
 
-    Where training images are mirrored, the accuracy of the mean over an image and its mirror image
-    is written separately.
+    Where training images are mirrored, the accuracy with mirrored images is written separately.
 
     Args:
         config: the section augment as JSON, and the class weights where there are any.
@@ -66,15 +66,15 @@ def evaluate(
         out: metrics.json to write; the other files are written beside it.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
-    with stage(device) as device:
+    with stage(device, deterministic) as device:
         began = time.monotonic()
         split, facts = read_split(data, "test", device), read_facts(data)
         trained = read_checkpoint(network).network.to(device)
-        augment = section(Augment, sections_of(config), "augment")
-        tested = _test(trained, split, augment, threads)
-    found, before = read_json(search), read_json(pretrain)
-    final = read_json(network.with_name("status.json"))
+        tested = _test(trained, split, section(Augment, sections_of(config), "augment"), threads)
+    sources = (search, pretrain, network.with_name("status.json"))
+    found, before, final = (read_json(source) for source in sources)
     taken = time.monotonic() - began
     metrics = {
         **_metrics(tested, trained, found, before, final),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
@@ -31,7 +32,8 @@ from nasflow.stages.arrays import Images, split_arrays
 from nasflow.stages.found import Found, Json
 from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
-from nasflow.training.process import one_thread
+from nasflow.training.process import on_device, one_thread
+from nasflow.training.ranks import own_device
 from nasflow.training.train import Trained, TrainingJob, train
 
 
@@ -81,17 +83,18 @@ def run_search(
             budget is three rounds.
 
     Raises:
-        ValueError: if a key is unknown or a value is wrong, with one line for each problem.
+        ValueError: if a key or a value is wrong, with one line for each, or a device is missing.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment = parse(Experiment, given)
-    found = split_arrays(images, labels, experiment)
-    experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
-    task = Task(experiment, Algorithm(named), found, seed, threads, progress)
-    with one_thread():
+    with one_thread(), _device(experiment) as device:
+        found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
+        experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
+        task = Task(experiment, Algorithm(named), found, seed, threads, progress)
         began = time.monotonic()
-        base = _trained("pretrain", experiment.pretrain, start or _first(task), task)
+        first = (start or _first(task)).to(device)
+        base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
         for result, status in _rounds(run, base.network, task):
@@ -104,6 +107,15 @@ def run_search(
         final = _trained("final", experiment.final, winner, task, spent)
         seconds = time.monotonic() - began
     return Found(base.network, rounds, lineage, winner, *final, *found, experiment, seconds)
+
+
+@contextmanager
+def _device(experiment: Experiment) -> Iterator[str]:
+    """Prepare this process for the device of an experiment, and yield its name."""
+    sections = experiment.pretrain, experiment.search, experiment.final
+    own, precisions = own_device(experiment.device), {part.precision for part in sections}
+    with on_device(own, deterministic=experiment.deterministic, precisions=precisions):
+        yield own
 
 
 def _first(task: Task) -> Network:

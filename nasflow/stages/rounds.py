@@ -89,10 +89,9 @@ def search_round(
     out: Path,
     device: str,
     threads: int,
+    deterministic: bool = False,
 ) -> None:
-    """Run one round from the checkpoint of its parent.
-
-    It runs on every rank that nasflow.stages.launch started; the first one writes.
+    """Run one round from the checkpoint of its parent, on all ranks; the first of them writes.
 
     Args:
         config: the sections search, baselines, augment and base as JSON; beside them the class
@@ -106,12 +105,13 @@ def search_round(
         out: folder to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
     task = _task(config, algorithm, budget, seed, round)
     wanted = made("search_round", config, _inputs(data, parent), **task.names)
     if kept(out / "status.json", wanted):
         return
-    with stage(device) as device:
+    with stage(device, deterministic, [task.search.precision]) as device:
         began = time.monotonic()
         train, validation = read_splits(data, device, sections_of(config))
         before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from nasflow.config.batch_sizes import fitted
 from nasflow.config.class_weights import factors
 from nasflow.config.data import Data, of_losses
+from nasflow.config.kinds import Precision
 from nasflow.config.reading import parse
 from nasflow.config.section import Plain, Section
 from nasflow.network.network import compile_kernels
@@ -20,7 +21,7 @@ from nasflow.printable import shown
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.training import heap
 from nasflow.training.batches import Split
-from nasflow.training.process import one_thread
+from nasflow.training.process import on_device, one_thread
 from nasflow.training.ranks import own_device
 
 S = TypeVar("S", bound=Section)
@@ -91,24 +92,29 @@ def _data(sections: dict[str, Any]) -> Data:
 
 
 @contextmanager
-def stage(device: str) -> Iterator[str]:
+def stage(
+    device: str, deterministic: bool = False, precisions: Collection[Precision] = ()
+) -> Iterator[str]:
     """Prepare this process for a stage.
 
     Torch computes on one thread while the context lasts. Freed memory may stay with the process
-    (module `heap`). On a CPU the kernels are loaded here, before the stage counts its seconds.
+    (module `heap`). On a CPU the kernels are loaded here, before the stage counts its seconds. A
+    GPU becomes the current one of this process.
 
     Args:
         device: cpu, cuda or cuda:N.
+        deterministic: whether a GPU may use only algorithms that give the same bits in each run.
+        precisions: those in which the stage trains.
 
     Yields:
         The device of this rank (`own_device`).
 
     Raises:
-        ValueError: if there is no such device.
+        ValueError: if there is no such device, or if it does not have one of the precisions.
     """
     own = own_device(device)
     heap.apart()
-    with one_thread():
+    with one_thread(), on_device(own, deterministic=deterministic, precisions=precisions):
         if own == "cpu":
             compile_kernels()
         yield own

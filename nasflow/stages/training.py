@@ -53,6 +53,7 @@ class Task(NamedTuple):
         manifests: the files that the network and the images come from.
         spent: what pretraining and search took of a total budget; None without such a budget.
         made: what the result is made from, as the record of the stage says it.
+        deterministic: whether a GPU may use only algorithms that give the same bits in each run.
     """
 
     name: str
@@ -64,10 +65,19 @@ class Task(NamedTuple):
     manifests: Sequence[Path]
     spent: Spent | None
     made: dict[str, Any]
+    deterministic: bool
 
 
 def pretrain(
-    *, config: str, algorithm: str, data: Path, seed: int, out: Path, device: str, threads: int
+    *,
+    config: str,
+    algorithm: str,
+    data: Path,
+    seed: int,
+    out: Path,
+    device: str,
+    threads: int,
+    deterministic: bool = False,
 ) -> None:
     """Train g_0 from random weights, or the network at base.network.
 
@@ -80,6 +90,7 @@ def pretrain(
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
     sections = sections_of(config)
     base = section(Base, sections, "base")
@@ -98,12 +109,21 @@ def pretrain(
         network = read_checkpoint(start).network
         _check_fits(network, image, classes, str(start))
     own, augment = section(Pretrain, sections, "pretrain"), section(Augment, sections, "augment")
-    task = Task("pretrain", network, own, augment, base, sections, manifests, None, wanted)
+    given = (base, sections, manifests, None, wanted, deterministic)
+    task = Task("pretrain", network, own, augment, *given)
     _train_stage(task, data, seed, out, device, threads)
 
 
 def final_train(
-    *, config: str, data: Path, parent: Path, seed: int, out: Path, device: str, threads: int
+    *,
+    config: str,
+    data: Path,
+    parent: Path,
+    seed: int,
+    out: Path,
+    device: str,
+    threads: int,
+    deterministic: bool = False,
 ) -> None:
     """Train the winner to convergence from its weights.
 
@@ -118,6 +138,7 @@ def final_train(
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
     sections = sections_of(config)
     final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
@@ -128,12 +149,13 @@ def final_train(
     if kept(out.with_name("status.json"), wanted):
         return
     network = read_checkpoint(parent).network
-    task = Task("final", network, final, augment, None, sections, manifests, spent, wanted)
+    given = (None, sections, manifests, spent, wanted, deterministic)
+    task = Task("final", network, final, augment, *given)
     _train_stage(task, data, seed, out, device, threads)
 
 
 def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
-    with stage(device) as device:
+    with stage(device, task.deterministic, [task.section.precision]) as device:
         began = time.monotonic()
         train_split, validation = read_splits(data, device, task.sections)
         images = len(train_split)

@@ -55,5 +55,6 @@ def _of_cuda() -> list[str]:
         f"cudnn={cudnn.version()}",  # type: ignore[no-untyped-call]
         f"benchmark={cudnn.benchmark}",
         f"deterministic={cudnn.deterministic}",
+        f"deterministic_algorithms={torch.are_deterministic_algorithms_enabled()}",
         f"CUBLAS_WORKSPACE_CONFIG={os.environ.get('CUBLAS_WORKSPACE_CONFIG', '')}",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,28 @@ def test_where_memory_begins_changes_no_bit() -> None:
 
     for first, second in zip(run(0), run(1), strict=True):
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_operations_of_a_gpu_keep_bfloat16_maps_and_give_what_the_kernels_give(
+    training: bool, pool: bool, smooth: bool
+) -> None:
+    """The statistics, scale, shift and their gradients stay float32, and variances unbiased."""
+    pool = pool and not smooth
+    z = (2.0 * draw(6, 8, 10, 10) + 3.0).bfloat16().contiguous(memory_format=torch.channels_last)
+    kernels = _everything(partial(activated, smooth=smooth), z, training, pool)
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+        ours = _everything(partial(plain, smooth=smooth), z, training, pool)
+    assert [t.dtype for t in ours] == [t.dtype for t in kernels]
+    assert not [t for t in kept if t.ndim == 4 and t.dtype == torch.float32]
+    for a, b in zip(ours, kernels, strict=True):
+        assert (a.float() - b.float()).norm() <= 2**-6 * b.float().norm()
+    for a, b in zip(ours[4:], kernels[4:], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    if training:  # (1 - 0.3) of the former variance and 0.3 of the unbiased one of the batch
+        found = z.double().var((0, 2, 3), correction=1)
+        before = _norm(8).variance.double()
+        torch.testing.assert_close(ours[5].double(), 0.7 * before + 0.3 * found, rtol=1e-5, atol=0)

@@ -246,7 +246,7 @@ def test_the_configuration_that_is_told_makes_the_experiment_again(html: str) ->
     from nasflow.config.compare import merged
 
     again = experiment([], merged(default, differing))
-    skipped = ("device", "threads", "tracking")
+    skipped = ("device", "deterministic", "threads", "tracking")
     said = json.loads(json.dumps(plain(again)))
     assert {name: said[name] for name in said if name not in skipped} == {
         name: value for name, value in EXPERIMENT.items() if name not in skipped

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pretended_gpu import Machine
 from small import SEARCH, TRAINED
+from undetermined import undetermined
 
 import nasflow
 from nasflow.architecture.templates import TEMPLATES
@@ -126,3 +128,30 @@ def test_labels_are_given_back_as_they_came() -> None:
     assert set(found.predict(pixels)) <= {"ant", "bee", "cat"}
     assert found.probabilities(pixels).sum(1) == pytest.approx(np.ones(80), abs=1e-5)
     assert found.score(pixels, found.predict(pixels)) == 1.0
+
+
+def test_a_search_on_a_gpu_uses_it_alone_and_then_puts_the_former_one_back() -> None:
+    """On a pretended machine with three GPUs; all tensors of the search are on the second one.
+
+    No operation is one that has no deterministic algorithm, as `deterministic: true` needs it."""
+    current: list[int] = []
+    changes = {"flip": True, "shift": 1, "crop": 0.5, "colour": 0.3, "erase": 0.5}
+    changes |= {"mixup": 0.2, "cutmix": 0.5}
+    with Machine(devices=3) as gpu:
+        torch.cuda.set_device(2)
+        found = nasflow.run_search(
+            *images(80),
+            device="cuda:1",
+            progress=lambda *_: current.append(torch.cuda.current_device()),
+            **SECTIONS | {"budget": {"rounds": 1}, "augment": changes},
+        )
+        assert torch.cuda.current_device() == 2
+        assert len(gpu.ops) > 30 and not undetermined(gpu.ops)
+        assert {t.device for t in found.network.x.values()} == {torch.device("cuda:1")}
+    assert set(current) == {1} and len(found.rounds) == 1
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_one_line() -> None:
+    refused = pytest.raises(ValueError, match=r"device: cuda:7; torch .* finds 2 CUDA GPUs here")
+    with Machine(devices=2), refused:
+        nasflow.run_search(*images(80), device="cuda:7", **SECTIONS)

@@ -97,13 +97,15 @@ wildcard_constraints:
 # folder; it is an environment variable, because a changed shell command would run old stages again.
 # NASFLOW_KEY is a new random text for each job: the key of its ranks where they are on several nodes
 # (nasflow.stages.machines). None of these is a parameter of a rule, because an environment that was
-# moved changes no result. OMP_NUM_THREADS is 1 because every network computes on one thread;
+# moved changes no result. NASFLOW_DETERMINISTIC is the key `deterministic`: as an option in a shell
+# command it would run old stages again. OMP_NUM_THREADS is 1 because every network computes on one thread;
 # Snakemake would set it to 0 for the mirrors (`threads: 0`), which OpenMP refuses.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else sys.executable
 PACKAGE = f"{ROOT}/workflow/package"
 shell.prefix(
     "set -euo pipefail; export OMP_NUM_THREADS=1 PYTHONSAFEPATH=1"
     " PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{PACKAGE:q}"
+    f" NASFLOW_DETERMINISTIC={int(EXPERIMENT.deterministic)}"
     " NASFLOW_KEY=${{NASFLOW_KEY:-$(od -An -tx1 -N16 /dev/urandom | tr -d ' \\n')}};"
     " python={PYTHON:q}; "
 )
@@ -155,7 +157,7 @@ def described():
 
     The keys that say where and how it runs are left out, because they change no result.
     """
-    skipped = ("device", "threads", "suite", "tracking")
+    skipped = ("device", "deterministic", "threads", "suite", "tracking")
     whole = plain(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
