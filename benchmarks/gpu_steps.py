@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,18 +23,19 @@ from nasflow.stages.in_memory import run_search
 from nasflow.training import optim
 from nasflow.training.memory import MB, megabytes
 from nasflow.training.optim import Update
-from nasflow.training.process import computing, deterministic
+from nasflow.training.process import computing, same_bits
 from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
 
 Row = dict[str, object]
+Manner = tuple[str, Precision, tuple[int, int]]  # update rule, precision, images per step
 PAPER, LARGE = (64, 32), (128, 64)  # images per step: training, validation
 HEAVY, MUON = "heavy_ball", "muon"
 RULES: dict[str, Update] = {
     HEAVY: optim.heavy_ball(friction=1.0, weight_decay=0.0),
     MUON: optim.muon(momentum=0.6, weight_decay=0.0),
 }
-MANNERS = (
+MANNERS: tuple[Manner, ...] = (
     (HEAVY, Precision.FLOAT32, PAPER),
     (HEAVY, Precision.TF32, PAPER),
     (MUON, Precision.BFLOAT16, PAPER),
@@ -46,6 +49,24 @@ CALLS = {
     "copies": ("cudaMemcpyAsync", "cudaMemcpy"),
     "waits": ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize"),
 }
+
+
+class Place(NamedTuple):
+    """Where steps are measured, and how large they are.
+
+    Attributes:
+        device: cuda or cpu.
+        width: filters of the first convolution; the next ones have two and four times as many.
+        cut: the numbers of images per step are divided by this; 1 on a GPU.
+    """
+
+    device: str
+    width: int
+    cut: int
+
+    def manners(self, manners: Sequence[Manner]) -> list[Manner]:
+        """Return the ways to train with the numbers of images for this place."""
+        return [(rule, kind, (a // self.cut, b // self.cut)) for rule, kind, (a, b) in manners]
 
 
 def rates(device: str, size: int) -> Iterator[Row]:
@@ -66,17 +87,16 @@ def rates(device: str, size: int) -> Iterator[Row]:
     yield {"what": "copy, GB read and written per second", "value": 8e-9 * size * size / seconds}
 
 
-def captured_against_eager(device: str, width: int, turns: tuple[int, int]) -> Iterator[Row]:
+def captured_against_eager(place: Place, turns: tuple[int, int]) -> Iterator[Row]:
     """Time the step of nine siblings as a graph and without, for each update rule and precision.
 
     Args:
-        device: cuda or cpu.
-        width: filters of the first convolution of the centre.
+        place: the device and the sizes.
         turns: how often both run in turn, and the steps of each turn.
     """
-    networks = _family(width, device)
+    device, networks = place.device, _family(place)
     work = sum(n.architecture.flops for n in networks)
-    for rule, precision, sizes in MANNERS:
+    for rule, precision, sizes in place.manners(MANNERS):
         batches, flops = _batches(device, *sizes), work * (3 * sizes[0] + sizes[1])
         times: dict[bool, list[float]] = {True: [], False: []}
         first: dict[bool, tuple[float, np.ndarray]] = {}
@@ -106,17 +126,16 @@ def captured_against_eager(device: str, width: int, turns: tuple[int, int]) -> I
         }
 
 
-def host_calls(device: str, width: int, steps: int) -> Iterator[Row]:
+def host_calls(place: Place, steps: int) -> Iterator[Row]:
     """Count the calls of CUDA's runtime per captured step, and the fraction of time of kernels.
 
     Args:
-        device: cuda or cpu.
-        width: filters of the first convolution of the centre.
+        place: the device and the sizes.
         steps: the steps that are profiled.
     """
+    device, networks = place.device, _family(place)
     kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device != "cpu" else [])
-    networks = _family(width, device)
-    for rule, precision, sizes in (MANNERS[0], MANNERS[-1]):
+    for rule, precision, sizes in place.manners((MANNERS[0], MANNERS[-1])):
         batches = _batches(device, *sizes)
         with _siblings(networks, rule, precision, True) as live:
             _run(live, batches, 5)
@@ -132,40 +151,39 @@ def host_calls(device: str, width: int, steps: int) -> Iterator[Row]:
         yield row | counts | {"kernel seconds per second": busy}
 
 
-def peak_memory(device: str, width: int) -> Iterator[Row]:
+def peak_memory(place: Place) -> Iterator[Row]:
     """Measure the peak memory of captured steps, and compare it with the estimate.
 
     Args:
-        device: cuda or cpu; on a CPU nothing is measured, and the peak is NaN.
-        width: filters of the first convolution of the centre.
+        place: the device and the sizes; on a CPU nothing is measured, and the peak is NaN.
     """
-    networks = _family(width, device)
-    for rule, precision, sizes in (MANNERS[0], MANNERS[-1]):
+    device, networks = place.device, _family(place)
+    for rule, precision, sizes in place.manners((MANNERS[0], MANNERS[-1])):
         if device != "cpu":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         with _siblings(networks, rule, precision, True) as live:
             _run(live, _batches(device, *sizes), 5)
-        estimate = sum(megabytes(n.architecture, sizes[0]) for n in networks)
+        half = precision == Precision.BFLOAT16
+        estimate = sum(megabytes(n.architecture, sizes[0], half=half) for n in networks)
         peak = torch.cuda.max_memory_allocated() / MB if device != "cpu" else float("nan")
         row: Row = {"rule": rule, "precision": precision.value, "images": sizes[0]}
         yield row | {"peak, MB": peak, "estimate, MB": estimate, "ratio": peak / estimate}
 
 
-def same_bits(device: str, width: int, steps: int) -> Iterator[Row]:
+def repeated(place: Place, steps: int) -> Iterator[Row]:
     """Train twice from the same networks, and compare all weights bit by bit.
 
     Args:
-        device: cuda or cpu.
-        width: filters of the first convolution of the centre.
+        place: the device and the sizes.
         steps: the steps of each run.
     """
-    networks = _family(width, device)
-    for rule, precision, sizes in (MANNERS[0], MANNERS[-1]):
+    device, networks = place.device, _family(place)
+    for rule, precision, sizes in place.manners((MANNERS[0], MANNERS[-1])):
         batches = _batches(device, *sizes)
         for wanted in (False, True):
             ends, times = [], []
-            with deterministic(wanted, device):
+            with same_bits() if wanted and device != "cpu" else nullcontext():
                 for _ in range(2):
                     with _siblings(networks, rule, precision, True) as live:
                         _run(live, batches, 5)
@@ -176,12 +194,11 @@ def same_bits(device: str, width: int, steps: int) -> Iterator[Row]:
             yield row | {"same bits": same, "ms per step": 1e3 * min(times)}
 
 
-def one_round(device: str, width: int, steps: int) -> Iterator[Row]:
+def one_round(place: Place, steps: int) -> Iterator[Row]:
     """Run a round of `steps` steps and one of half as many, on random images, in this process.
 
     Args:
-        device: cuda or cpu.
-        width: filters of the first convolution of the base network.
+        place: the device and the sizes.
         steps: the steps of the longer round.
     """
     draw = np.random.default_rng(0)
@@ -193,12 +210,16 @@ def one_round(device: str, width: int, steps: int) -> Iterator[Row]:
         found = run_search(
             images,
             labels,
-            device=device,
-            base={"widths": [width, 2 * width, 4 * width]},
+            device=place.device,
+            base={"widths": [place.width, 2 * place.width, 4 * place.width]},
             pretrain={"epochs": 0},
-            search={"max_steps": length, "warmup_steps": length, "constraints": {"max_flops": None}},
+            search={
+                "max_steps": length,
+                "warmup_steps": length,
+                "constraints": {"max_flops": None},
+            },
             budget={"rounds": 1},
-            final={"epochs": 0},
+            final={"epochs": 0.01},
         )
         seconds[length] = found.lineage[0]["totals"]["seconds"]
     stepping = (seconds[steps] - seconds[steps // 2]) / (steps - steps // 2)
@@ -210,8 +231,8 @@ def one_round(device: str, width: int, steps: int) -> Iterator[Row]:
     }
 
 
-def _family(width: int, device: str) -> list[Network]:
-    return [network.to(device) for network in family(width)]
+def _family(place: Place) -> list[Network]:
+    return [network.to(place.device) for network in family(place.width)]
 
 
 def _batches(device: str, train: int, validation: int) -> tuple[list[Batch], list[Batch]]:
