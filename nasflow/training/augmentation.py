@@ -62,21 +62,22 @@ def places(
 
     Args:
         length: of the side, in pixels.
-        offset: what is added to the places of each image, whole numbers (b,).
-        mirrored: the images whose side is reversed, bool (b,); None for no image.
-        crop: one of the two rows that `crop_draws` returned, (2, b); None for no crop.
+        offset: what is added to the places of each image, whole numbers (..., b), such as (b,) or,
+            for several steps at once, (steps, b).
+        mirrored: the images whose side is reversed, bool (..., b); None for no image.
+        crop: one of the two rows that `crop_draws` returned, (..., 2, b); None for no crop.
 
     Returns:
-        The places (b, length), which count pixels from 0: whole numbers without a crop, else
+        The places (..., b, length), which count pixels from 0: whole numbers without a crop, else
         float64.
     """
     line = torch.arange(length, device=offset.device)
     if mirrored is not None:
-        line = torch.where(mirrored[:, None], line.flip(0), line)
+        line = torch.where(mirrored[..., None], line.flip(0), line)
     if crop is not None:
-        start, part = crop[:, :, None].unbind()
+        start, part = crop[..., None].unbind(-3)
         line = (start + part * (line.double() + 0.5) - 0.5).clamp_(0.0, length - 1.0)
-    return line + offset[:, None]
+    return line + offset[..., None]
 
 
 def read(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -218,21 +219,26 @@ def erase_draws(rng: np.random.Generator, b: int, height: int, width: int, chanc
     return np.stack([*corners, *taken]).astype(np.int32)
 
 
-def inside(rectangles: Tensor, height: int, width: int) -> Tensor:
-    """Mark the pixels of images that lie in the rectangle of their image.
+def spans(rectangles: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Mark the rows and the columns of images that go through the rectangle of their image.
 
     Args:
-        rectangles: what `square_draws` or `erase_draws` returned, (4, b).
+        rectangles: what `square_draws` or `erase_draws` returned, (..., 4, b).
         height: of the images, in pixels.
         width: of the images, in pixels.
 
     Returns:
-        bool (b, height, width).
+        Rows, bool (..., b, height), and columns, bool (..., b, width).
     """
-    top, left, tall, wide = rectangles[:, :, None].unbind()
+    top, left, tall, wide = rectangles[..., None].unbind(-3)
 
     def near(start: Tensor, side: Tensor, length: int) -> Tensor:
         offset = torch.arange(length, device=start.device) - start
         return (offset >= 0) & (offset < side)
 
-    return near(top, tall, height)[:, :, None] & near(left, wide, width)[:, None, :]
+    return near(top, tall, height), near(left, wide, width)
+
+
+def inside(rows: Tensor, columns: Tensor) -> Tensor:
+    """Mark the pixels, bool (b, height, width), that lie in a row and a column of `spans`."""
+    return rows[:, :, None] & columns[:, None, :]

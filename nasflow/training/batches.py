@@ -28,10 +28,13 @@ from nasflow.training.augmentation import (
     places,
     read,
     shift_draws,
+    spans,
     square_draws,
 )
 from nasflow.training.mixture import mixture
 from nasflow.training.step_blocks import DrawnAhead
+
+HOLES = ("cutout", "erase")  # the changes that set a rectangle of an image to the mean colour
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Split:
         Returns:
             float32 (b, channels, height, width), in channels-last memory.
         """
-        scaled = (images.float() / 255.0 - self.mean) / self.std
+        scaled = (images.float() / 255.0).sub_(self.mean).div_(self.std)
         return scaled.permute(0, 3, 1, 2)
 
     def chunk(self, start: int, size: int) -> tuple[Tensor, Tensor]:
@@ -183,7 +186,8 @@ class Batches:
         """
         numbers = self._numbers(step)
         index = numbers["index"]
-        images, labels = self._changed(self.split.images[index], numbers), self.split.labels[index]
+        images = self._changed(self.split.images.index_select(0, index), numbers)
+        labels = self.split.labels[index]
         if not (self.mixup or self.cutmix):
             return images, labels
         if self._targets is None:
@@ -192,21 +196,22 @@ class Batches:
         return mixture(images, targets, rng, (self.mixup, self.cutmix))
 
     def _numbers(self, step: int) -> Mapping[str, Tensor]:
-        """Return what `_draw` draws for a step, as tensors on the device of the images."""
+        """Return what `_prepared` makes of the numbers of a step, on the device of the images."""
         device = self.split.images.device
         if device.type == "cpu":
-            return {name: torch.from_numpy(a) for name, a in self._draw(step).items()}
+            return self._prepared(
+                {name: torch.from_numpy(a) for name, a in self._draw(step).items()}
+            )
         if self._ahead is None:
-            self._ahead = DrawnAhead(self._draw, device)
+            self._ahead = DrawnAhead(self._draw, self._prepared, device)
         return self._ahead(step)
 
     def _draw(self, step: int) -> dict[str, np.ndarray]:
-        """Draw all numbers that the images of a step need, by the names that `_changed` uses."""
+        """Draw all numbers that the images of a step need, by name."""
         index = self._indices(step)
         numbers = {"index": index}
         b, height, width, _ = (self.size, *self.split.images.shape[1:])
-        moved = self.flip or self.shift or self.crop < 1.0
-        if moved or self.cutout:
+        if self._moves or self.cutout:
             rng = self._drawn("augment", step)  # the order of its draws must stay as it is
             numbers["offsets"] = shift_draws(rng, b, self.shift)
             if self.flip:
@@ -222,32 +227,44 @@ class Batches:
             numbers["erase"] = erase_draws(self._drawn("erase", step), b, height, width, self.erase)
         return numbers
 
+    def _prepared(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute from the numbers of one step, or of several at once, what `_changed` reads.
+
+        For several steps at once it takes as many launches of kernels as for one."""
+        height, width = self.split.images.shape[1:3]
+        found = {name: drawn[name] for name in ("index", "colour") if name in drawn}
+        if self._moves:
+            down, right = drawn["offsets"].unbind(-2)
+            crops = drawn["crop"].unbind(-3) if "crop" in drawn else (None, None)
+            found["rows"] = places(height, down, crop=crops[0])
+            found["columns"] = places(width, right, mirrored=drawn.get("mirrored"), crop=crops[1])
+        for name in HOLES:
+            if name in drawn:
+                pair = spans(drawn[name], height, width)
+                found[f"{name} rows"], found[f"{name} columns"] = pair
+        return found
+
     def _changed(self, images: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
         """Change images as the numbers of their step say, and normalise them."""
-        if self.flip or self.shift or self.crop < 1.0:
-            images = self._moved(images, numbers)
+        if self._moves:
+            if s := self.shift:  # a black border, from which zeros enter a shifted image
+                images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
+            images = read(images, numbers["rows"], numbers["columns"])
         if self.colour:
             if self._luma is None:
                 self._luma = luma(images.shape[3], images.device)
             images = coloured(images, numbers["colour"], self._luma)
-        result = self.split.normalise(images)
-        rectangles = [numbers[name] for name in ("cutout", "erase") if name in numbers]
-        if not rectangles:
-            return result
-        holes = reduce(torch.logical_or, (inside(r, *images.shape[1:3]) for r in rectangles))
-        result.permute(0, 2, 3, 1).masked_fill_(holes[:, :, :, None], 0.0)
+        result, holes = self.split.normalise(images), [n for n in HOLES if f"{n} rows" in numbers]
+        if holes:
+            pairs = [(numbers[f"{name} rows"], numbers[f"{name} columns"]) for name in holes]
+            mask = reduce(torch.logical_or, (inside(*pair) for pair in pairs))
+            result.permute(0, 2, 3, 1).masked_fill_(mask[:, :, :, None], 0.0)
         return result
 
-    def _moved(self, images: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
-        """Crop, shift and mirror a batch, in one reading of its pixels."""
-        (_, height, width, _), s = images.shape, self.shift
-        down, right = numbers["offsets"]
-        crops = numbers.get("crop", (None, None))
-        rows = places(height, down, crop=crops[0])
-        columns = places(width, right, mirrored=numbers.get("mirrored"), crop=crops[1])
-        if s:  # a black border of this width, from which zeros enter a shifted image
-            images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
-        return read(images, rows, columns)
+    @property
+    def _moves(self) -> bool:
+        """Whether pixels change their places; all of that is one reading of the pixels."""
+        return bool(self.flip or self.shift or self.crop < 1.0)
 
     def _indices(self, step: int) -> np.ndarray:
         """Return which images of the split the batch of a step has, int64 (size,)."""

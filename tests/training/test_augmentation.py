@@ -19,6 +19,7 @@ from nasflow.training.augmentation import (
     inside,
     places,
     read,
+    spans,
     square_draws,
 )
 
@@ -114,7 +115,7 @@ def test_erasing_leaves_rows_and_columns_and_hits_as_many_images_as_wanted(
     height: int, width: int
 ) -> None:
     rectangles = torch.from_numpy(erase_draws(generator("erase", 0), 300, height, width, 0.5))
-    masks = inside(rectangles, height, width).numpy()
+    masks = inside(*spans(rectangles, height, width)).numpy()
     assert masks.shape == (300, height, width) and masks.dtype == bool
     hit = masks.any((1, 2))
     assert not masks.any(2).all(1).any() and not masks.any(1).all(1).any()
@@ -134,7 +135,7 @@ def test_a_square_has_its_side_and_any_pixel_as_its_centre(side: int) -> None:
     top, left, tall, wide = rectangles
     assert set(tall) == set(wide) == {side}
     assert set(top + side // 2) == set(range(9)) and set(left + side // 2) == set(range(13))
-    masks = inside(torch.from_numpy(rectangles), 9, 13)
+    masks = inside(*spans(torch.from_numpy(rectangles), 9, 13))
     rows, columns = (
         np.minimum(start + side, length) - np.maximum(start, 0)
         for start, length in ((top, 9), (left, 13))
