@@ -8,6 +8,8 @@ changed at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ CROP_RATIO = 4.0 / 3.0
 # Random erasing: the smallest and the largest part of an image's area, and the smallest ratio of
 # the sides of the rectangle; its inverse is the largest one (Zhong et al. 2017, arXiv 1708.04896).
 ERASED, ERASE_RATIO = (0.02, 0.4), 0.3
+HOLES = ("cutout", "erase")  # the changes that set a rectangle of an image to the mean colour
 TRIES = 10  # rectangles that are drawn for each image, because some are higher or wider than it
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey value (ITU-R BT.601)
 
@@ -242,3 +245,43 @@ def spans(rectangles: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 def inside(rows: Tensor, columns: Tensor) -> Tensor:
     """Mark the pixels, bool (b, height, width), that lie in a row and a column of `spans`."""
     return rows[:, :, None] & columns[:, None, :]
+
+
+def prepared(drawn: Mapping[str, Tensor], height: int, width: int) -> dict[str, Tensor]:
+    """Compute from the numbers of one step, or of several at once, what its batch reads.
+
+    For several steps at once a GPU launches as many kernels as for one.
+
+    Args:
+        drawn: the numbers by name: `offsets` of `shift_draws`, `mirrored`, and `crop`, `cutout` and
+            `erase` of the functions with these names; for several steps each has one more
+            dimension in front. Names may be missing.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+
+    Returns:
+        `rows` and `columns` (see `places`), those of each of HOLES (see `spans`), and all other
+        numbers as they are.
+    """
+    used = ("offsets", "mirrored", "crop", *HOLES)
+    found = {name: numbers for name, numbers in drawn.items() if name not in used}
+    if "offsets" in drawn:
+        down, right = drawn["offsets"].unbind(-2)
+        crops = drawn["crop"].unbind(-3) if "crop" in drawn else (None, None)
+        found["rows"] = places(height, down, crop=crops[0])
+        found["columns"] = places(width, right, mirrored=drawn.get("mirrored"), crop=crops[1])
+    for name in HOLES:
+        if name in drawn:
+            found[f"{name} rows"], found[f"{name} columns"] = spans(drawn[name], height, width)
+    return found
+
+
+def holes(numbers: Mapping[str, Tensor]) -> Tensor | None:
+    """Mark the pixels that lie in any of HOLES, bool (b, height, width); None without HOLES.
+
+    Args:
+        numbers: what `prepared` returned, for one step.
+    """
+    kinds = [name for name in HOLES if f"{name} rows" in numbers]
+    masks = [inside(numbers[f"{name} rows"], numbers[f"{name} columns"]) for name in kinds]
+    return reduce(torch.logical_or, masks) if masks else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 import numpy as np
 import torch
@@ -23,18 +22,15 @@ from nasflow.training.augmentation import (
     coloured,
     crop_draws,
     erase_draws,
-    inside,
+    holes,
     luma,
-    places,
+    prepared,
     read,
     shift_draws,
-    spans,
     square_draws,
 )
 from nasflow.training.mixture import mixture
 from nasflow.training.step_blocks import DrawnAhead
-
-HOLES = ("cutout", "erase")  # the changes that set a rectangle of an image to the mean colour
 
 
 @dataclass(frozen=True)
@@ -211,9 +207,12 @@ class Batches:
         index = self._indices(step)
         numbers = {"index": index}
         b, height, width, _ = (self.size, *self.split.images.shape[1:])
-        if self._moves or self.cutout:
+        moved = self.flip or self.shift or self.crop < 1.0
+        if moved or self.cutout:
             rng = self._drawn("augment", step)  # the order of its draws must stay as it is
-            numbers["offsets"] = shift_draws(rng, b, self.shift)
+            offsets = shift_draws(rng, b, self.shift)
+            if moved:
+                numbers["offsets"] = offsets
             if self.flip:
                 sides = self._sides(index, step) if self.alternate else rng.random(b) < 0.5
                 numbers["mirrored"] = sides
@@ -228,25 +227,11 @@ class Batches:
         return numbers
 
     def _prepared(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Compute from the numbers of one step, or of several at once, what `_changed` reads.
-
-        For several steps at once it takes as many launches of kernels as for one."""
-        height, width = self.split.images.shape[1:3]
-        found = {name: drawn[name] for name in ("index", "colour") if name in drawn}
-        if self._moves:
-            down, right = drawn["offsets"].unbind(-2)
-            crops = drawn["crop"].unbind(-3) if "crop" in drawn else (None, None)
-            found["rows"] = places(height, down, crop=crops[0])
-            found["columns"] = places(width, right, mirrored=drawn.get("mirrored"), crop=crops[1])
-        for name in HOLES:
-            if name in drawn:
-                pair = spans(drawn[name], height, width)
-                found[f"{name} rows"], found[f"{name} columns"] = pair
-        return found
+        return prepared(drawn, *self.split.images.shape[1:3])
 
     def _changed(self, images: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
         """Change images as the numbers of their step say, and normalise them."""
-        if self._moves:
+        if "rows" in numbers:
             if s := self.shift:  # a black border, from which zeros enter a shifted image
                 images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
             images = read(images, numbers["rows"], numbers["columns"])
@@ -254,17 +239,10 @@ class Batches:
             if self._luma is None:
                 self._luma = luma(images.shape[3], images.device)
             images = coloured(images, numbers["colour"], self._luma)
-        result, holes = self.split.normalise(images), [n for n in HOLES if f"{n} rows" in numbers]
-        if holes:
-            pairs = [(numbers[f"{name} rows"], numbers[f"{name} columns"]) for name in holes]
-            mask = reduce(torch.logical_or, (inside(*pair) for pair in pairs))
+        result, mask = self.split.normalise(images), holes(numbers)
+        if mask is not None:
             result.permute(0, 2, 3, 1).masked_fill_(mask[:, :, :, None], 0.0)
         return result
-
-    @property
-    def _moves(self) -> bool:
-        """Whether pixels change their places; all of that is one reading of the pixels."""
-        return bool(self.flip or self.shift or self.crop < 1.0)
 
     def _indices(self, step: int) -> np.ndarray:
         """Return which images of the split the batch of a step has, int64 (size,)."""
