@@ -27,7 +27,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     """Draw the children of a round.
 
     With `proposal: gradient` PROPOSED times as many candidates are drawn, and those are kept whose
-    loss falls steepest.
+    loss falls steepest. All ranks of a round get the same children.
 
     Args:
         parent: the centre of the round.
@@ -58,7 +58,14 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     key = (setting.seed, setting.number)
     size = min(PROPOSAL_BATCH, len(setting.train))
     batches = varied(setting.train, size, "proposal", key, setting.augment)
-    return steepest(candidates, search.n_neigh, *batches(k), setting.train.weights)
+    return steepest(
+        candidates,
+        search.n_neigh,
+        *batches(k),
+        setting.train.weights,
+        ranks=setting.ranks,
+        workers=setting.workers,
+    )
 
 
 def portfolio(parent: Network, setting: Setting) -> list[Child]:

@@ -164,27 +164,27 @@ def _flow(
     left = min(limits.steps, limits.network_steps / m)
     longest = int(min(search.max_steps, max(left, 1)))
 
-    def spent(done: int) -> float:
-        passed = done / left
-        seconds = (time.monotonic() - began) / max(limits.seconds, 1e-9)
-        return max(passed, float(setting.ranks.agree(seconds)[0]))
+    def seconds() -> float:
+        return (time.monotonic() - began) / max(limits.seconds, 1e-9)
 
-    for step in training_loop(
-        live,
-        train,
-        course.tau,
-        course,
-        validation=validation,
-        keeper=keeper,
-        first=k,
-        longest=longest,
-        turns=course.turns,
-    ):
-        if not course.record(step, spent(step.number)):
-            break
-        progress(step.number, longest, course.note())
-        if course.ended():
-            break
+    with setting.ranks.wishing(seconds=seconds):
+        for step in training_loop(
+            live,
+            train,
+            course.tau,
+            course,
+            validation=validation,
+            keeper=keeper,
+            first=k,
+            longest=longest,
+            turns=course.turns,
+        ):
+            spent = max(step.number / left, setting.ranks.agreed("seconds"))
+            if not course.record(step, spent):
+                break
+            progress(step.number, longest, course.note())
+            if course.ended():
+                break
     return course.winner, course.reason
 
 

@@ -101,7 +101,8 @@ def train_rung(
         gains: for each network the factors of its gradients, by tensor name; empty for none.
     """
     nodes = list(networks)
-    with _siblings(networks, stretch, setting, gains) as live:
+    late = setting.ranks.wishing(late=lambda: time.monotonic() >= stretch.until)
+    with _siblings(networks, stretch, setting, gains) as live, late:
         turns = turns_of(live, list(networks.values()), stretch.even)
         course = RungCourse(nodes, stretch, setting, live, turns)
         for step in training_loop(
@@ -197,7 +198,7 @@ class RungCourse:
         self._dropouts.note_step(number, self._live, step.train_loss)
         for node, loss in zip(self._nodes, step.train_loss, strict=True):
             self.rows.append(training_row(number, step.k, node, step.tau, float(loss)))
-        self.late = bool(self._setting.ranks.agree(time.monotonic() >= self._stretch.until)[0])
+        self.late = bool(self._setting.ranks.agreed("late"))
         return float(step.train_loss.min(initial=np.inf, where=~self._dropouts.out))
 
     def evaluate(self) -> dict[int, Score]:

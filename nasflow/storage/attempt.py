@@ -71,7 +71,9 @@ def attempt(
         if ranks.first:
             for draft in drafts(folder):  # a writer that was killed has left it
                 draft.unlink()
-        yield Attempt(folder / FOLDER, identity, device, every, signals, ranks)
+        keeper = Attempt(folder / FOLDER, identity, device, every, signals, ranks)
+        with ranks.wishing(signal=lambda: signals.number, due=keeper.due):
+            yield keeper
         if ranks.first:
             with suppress(OSError):
                 clear(folder / FOLDER, STARTS)
@@ -124,6 +126,10 @@ class Attempt:
         """Seconds of work so far. Of earlier attempts, only work that led to the state counts."""
         return self.earlier + time.monotonic() - self._began
 
+    def due(self) -> bool:
+        """Tell whether the seconds between two states have gone by; on the first rank only."""
+        return self._ranks.first and time.monotonic() >= self._due
+
     def before(self, siblings: Sequence[str], below: float) -> Snapshot | None:
         """Give the loop the state that an earlier attempt has kept, once, before the first step.
 
@@ -156,7 +162,8 @@ class Attempt:
     def keep(self, step: int, make: Callable[[], Snapshot]) -> None:
         """Keep the state of the loop when it is due or when a signal has come to any rank.
 
-        It is due when the seconds between two states have gone by on the first rank. An error of
+        It is due when the seconds between two states have gone by on the first rank. Several ranks
+        learn of that and of signals in the exchange of their step (`Ranks.agreed`). An error of
         the disk, such as a full one, is printed and does not end the loop.
 
         Args:
@@ -166,8 +173,7 @@ class Attempt:
         Raises:
             Stopped: if a signal has come to any rank, after the state has been written.
         """
-        due = self._ranks.first and time.monotonic() >= self._due
-        came, due = self._ranks.agree(self._signals.number, float(due))
+        came, due = self._ranks.agreed("signal"), self._ranks.agreed("due")
         if not came and not due:
             return
         end = f"after step {step}; the same command goes on from there"

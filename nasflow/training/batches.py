@@ -8,7 +8,7 @@ the counters (such as the seed) and the step. Any step can therefore be replayed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,10 +22,15 @@ from nasflow.training.augmentation import (
     coloured,
     crop_draws,
     erase_draws,
+    holes,
+    luma,
+    prepared,
     read,
+    shift_draws,
     square_draws,
 )
 from nasflow.training.mixture import mixture
+from nasflow.training.step_blocks import DrawnAhead
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Split:
         Returns:
             float32 (b, channels, height, width), in channels-last memory.
         """
-        scaled = (images.float() / 255.0 - self.mean) / self.std
+        scaled = (images.float() / 255.0).sub_(self.mean).div_(self.std)
         return scaled.permute(0, 3, 1, 2)
 
     def chunk(self, start: int, size: int) -> tuple[Tensor, Tensor]:
@@ -144,7 +149,11 @@ class Batches:
     cutmix: float = 0.0
     classes: int = 0
     _epoch: int = field(init=False, default=-1)
-    _order: Tensor = field(init=False)
+    _order: np.ndarray = field(init=False)
+    _first: np.ndarray | None = field(init=False, default=None)  # sides in even epochs
+    _ahead: DrawnAhead | None = field(init=False, default=None)
+    _luma: Tensor | None = field(init=False, default=None)
+    _targets: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if self.size > len(self.split):
@@ -171,62 +180,88 @@ class Batches:
             Images, float32 (size, channels, height, width), and labels: the classes, int64
             (size,), or their probabilities where labels are mixed, float32 (size, classes).
         """
+        numbers = self._numbers(step)
+        index = numbers["index"]
+        images = self._changed(self.split.images.index_select(0, index), numbers)
+        labels = self.split.labels[index]
+        if not (self.mixup or self.cutmix):
+            return images, labels
+        if self._targets is None:
+            self._targets = torch.eye(self.classes, device=labels.device)
+        targets, rng = self._targets[labels], self._drawn("mix", step)
+        return mixture(images, targets, rng, (self.mixup, self.cutmix))
+
+    def _numbers(self, step: int) -> Mapping[str, Tensor]:
+        """Return what `_prepared` makes of the numbers of a step, on the device of the images."""
+        device = self.split.images.device
+        if device.type == "cpu":
+            return self._prepared(
+                {name: torch.from_numpy(a) for name, a in self._draw(step).items()}
+            )
+        if self._ahead is None:
+            self._ahead = DrawnAhead(self._draw, self._prepared, device)
+        return self._ahead(step)
+
+    def _draw(self, step: int) -> dict[str, np.ndarray]:
+        """Draw all numbers that the images of a step need, by name."""
+        index = self._indices(step)
+        numbers = {"index": index}
+        b, height, width, _ = (self.size, *self.split.images.shape[1:])
+        moved = self.flip or self.shift or self.crop < 1.0
+        if moved or self.cutout:
+            rng = self._drawn("augment", step)  # the order of its draws must stay as it is
+            offsets = shift_draws(rng, b, self.shift)
+            if moved:
+                numbers["offsets"] = offsets
+            if self.flip:
+                sides = self._sides(index, step) if self.alternate else rng.random(b) < 0.5
+                numbers["mirrored"] = sides
+            if self.cutout:
+                numbers["cutout"] = square_draws(rng, b, height, width, self.cutout)
+        if self.crop < 1.0:
+            numbers["crop"] = crop_draws(self._drawn("crop", step), b, height, width, self.crop)
+        if self.colour:
+            numbers["colour"] = colour_draws(self._drawn("colour", step), b, self.colour)
+        if self.erase:
+            numbers["erase"] = erase_draws(self._drawn("erase", step), b, height, width, self.erase)
+        return numbers
+
+    def _prepared(self, drawn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return prepared(drawn, *self.split.images.shape[1:3])
+
+    def _changed(self, images: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+        """Change images as the numbers of their step say, and normalise them."""
+        if "rows" in numbers:
+            if s := self.shift:  # a black border, from which zeros enter a shifted image
+                images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
+            images = read(images, numbers["rows"], numbers["columns"])
+        if self.colour:
+            if self._luma is None:
+                self._luma = luma(images.shape[3], images.device)
+            images = coloured(images, numbers["colour"], self._luma)
+        result, mask = self.split.normalise(images), holes(numbers)
+        if mask is not None:
+            result.permute(0, 2, 3, 1).masked_fill_(mask[:, :, :, None], 0.0)
+        return result
+
+    def _indices(self, step: int) -> np.ndarray:
+        """Return which images of the split the batch of a step has, int64 (size,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             order = generator(f"{self.purpose} order", *self.counters, epoch)
-            shuffled = torch.from_numpy(order.permutation(len(self.split)))
-            self._order = shuffled.to(self.split.images.device)
-            self._epoch = epoch
-        index = self._order[place * self.size : (place + 1) * self.size]
-        images, labels = self._augment(index, step), self.split.labels[index]
-        if not (self.mixup or self.cutmix):
-            return images, labels
-        targets = torch.eye(self.classes, device=labels.device)[labels]
-        return mixture(images, targets, self._drawn("mix", step), (self.mixup, self.cutmix))
-
-    def _augment(self, index: Tensor, step: int) -> Tensor:
-        images, moved = self.split.images[index], self.flip or self.shift or self.crop < 1.0
-        if not (moved or self.cutout or self.colour or self.erase):
-            return self.split.normalise(images)
-        rng = self._drawn("augment", step)  # the order of its draws must stay as it is
-        if moved or self.cutout:
-            images = self._moved(images, index, step, rng)
-        if self.colour:
-            factors = colour_draws(self._drawn("colour", step), len(index), self.colour)
-            images = coloured(images, torch.from_numpy(factors).to(images.device))
-        result = self.split.normalise(images)
-        if not (self.cutout or self.erase):
-            return result
-        b, height, width, _ = images.shape
-        holes = square_draws(rng, b, height, width, self.cutout)
-        if self.erase:
-            holes |= erase_draws(self._drawn("erase", step), b, height, width, self.erase)
-        mask = torch.from_numpy(holes).to(images.device)[:, :, :, None]
-        filled = result.permute(0, 2, 3, 1).masked_fill(mask, 0.0)  # in channels-last memory
-        return filled.permute(0, 3, 1, 2)
-
-    def _moved(self, images: Tensor, index: Tensor, step: int, rng: np.random.Generator) -> Tensor:
-        """Crop, shift and mirror a batch, in one reading of its pixels."""
-        (b, height, width, _), s = images.shape, self.shift
-        places: tuple[np.ndarray, np.ndarray] = np.arange(height), np.arange(width)
-        if self.crop < 1.0:
-            places = crop_draws(self._drawn("crop", step), b, height, width, self.crop)
-        rows, columns = (a + rng.integers(0, 2 * s + 1, (b, 1)) for a in places)
-        if self.flip:
-            mirrored = self._sides(index, step) if self.alternate else rng.random(b) < 0.5
-            columns[mirrored] = columns[mirrored, ::-1]
-        if s:  # a black border of this width, from which zeros enter a shifted image
-            images = torch.nn.functional.pad(images, (0, 0, s, s, s, s))
-        return read(images, *(torch.from_numpy(a).to(images.device) for a in (rows, columns)))
+            self._order, self._epoch = order.permutation(len(self.split)), epoch
+        return self._order[place * self.size : (place + 1) * self.size]
 
     def _drawn(self, purpose: str, step: int) -> np.random.Generator:
         """Make the generator of one kind of change, so that no kind alters what another draws."""
         return generator(f"{self.purpose} {purpose}", *self.counters, step)
 
-    def _sides(self, index: Tensor, step: int) -> np.ndarray:
-        """Return which images of a batch are mirrored in the epoch of this step, (b,)."""
-        first = generator(f"{self.purpose} mirror", *self.counters).random(len(self.split)) < 0.5
-        return np.asarray(first[index.cpu().numpy()] ^ (step // self.steps_per_epoch % 2 == 1))
+    def _sides(self, index: np.ndarray, step: int) -> np.ndarray:
+        """Return which images of a batch are mirrored in the epoch of this step, bool (b,)."""
+        if self._first is None:
+            rng = generator(f"{self.purpose} mirror", *self.counters)
+            self._first = rng.random(len(self.split)) < 0.5
+        return np.asarray(self._first[index] ^ (step // self.steps_per_epoch % 2 == 1))
 
 
 def varied(

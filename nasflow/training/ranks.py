@@ -2,7 +2,10 @@
 
 `nasflow.stages.launch` starts the processes and gives each its number, the rank, in environment
 variables. A process that it did not start is alone. In a step, the ranks exchange a few numbers for
-each of the n_neigh + 1 siblings, such as losses and seconds, which the host needs anyway. Tensors
+each of the n_neigh + 1 siblings, such as losses and seconds, which the host needs anyway. What the
+ranks must agree on after the step, such as the seconds of the budget, travels with these numbers:
+an ordinary step has one reduction (a sum or a maximum over all ranks), for which each rank waits
+for the slowest one. Tensors
 travel only where a sibling moves to another rank or where all ranks need a copy of it. The library
 gloo, which communicates between CPUs, is therefore enough for every device. In each sum over the
 ranks at most one addend is not zero. The results are therefore bit for bit identical for any number
@@ -14,10 +17,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -29,26 +33,33 @@ LOST = 70  # exit code of a rank that lost the connection to another rank (EX_SO
 MEETING = "NASFLOW_MEETING"  # the variable that names the file through which ranks find each other
 KEY = "NASFLOW_KEY"  # the variable that holds the key of ranks on several machines
 LOOPBACK = ("lo", "lo0")  # names of the loopback interface
+Wish = Callable[[], float]  # tells a number of this rank, of which all ranks take the largest
 
 
 class LostRankError(RuntimeError):
     """Another rank has ended, so that this one cannot continue."""
 
 
-class Ranks(NamedTuple):
+class Ranks:
     """The place of this process among all ranks, and how it communicates with the others.
 
     Every rank calls the same methods in the same order, except for `move`.
 
-    Attributes:
+    Args:
         rank: the number of this process, from 0.
+        size: the number of ranks on all machines.
+        here: the number of ranks on the machine of this process.
+
+    Attributes:
+        rank: the number of this process.
         size: the number of ranks on all machines.
         here: the number of ranks on the machine of this process.
     """
 
-    rank: int = 0
-    size: int = 1
-    here: int = 1
+    def __init__(self, rank: int = 0, size: int = 1, here: int = 1) -> None:
+        self.rank, self.size, self.here = rank, size, here
+        self._wishes: dict[str, Wish] = {}
+        self._gathered: dict[str, float] = {}
 
     @property
     def first(self) -> bool:
@@ -56,7 +67,7 @@ class Ranks(NamedTuple):
         return self.rank == 0
 
     def merge(self, rows: Mapping[int, Sequence[float]], count: int, width: int) -> Matrix:
-        """Gather the rows of a table, each of which one rank knows.
+        """Gather the rows of a table, each of which one rank knows; and all wishes with them.
 
         Args:
             rows: the rows that this rank knows, by their index; `width` numbers each.
@@ -69,21 +80,61 @@ class Ranks(NamedTuple):
         Raises:
             LostRankError: if another rank has ended.
         """
-        table = torch.zeros(count, width, dtype=torch.float64)
+        table: Matrix = np.zeros((count, width))
         for i, row in rows.items():
-            table[i] = torch.tensor(row, dtype=torch.float64)
-        if self.size > 1:
-            with _connected():
-                dist.all_reduce(table)
-        result: Matrix = table.numpy()
-        return result
+            table[i] = row
+        if self.size == 1:
+            return table
+        names = sorted(self._wishes)
+        wishes: Matrix = np.zeros((self.size, len(names)))  # one row for each rank
+        wishes[self.rank] = [self._wishes[name]() for name in names]
+        parcel = torch.from_numpy(np.concatenate([table.ravel(), wishes.ravel()]))
+        with _connected():
+            dist.all_reduce(parcel)
+        wishes = parcel.numpy()[table.size :].reshape(wishes.shape)
+        self._gathered = dict(zip(names, wishes.max(0).tolist(), strict=True))
+        return parcel.numpy()[: table.size].reshape(table.shape)
+
+    @contextmanager
+    def wishing(self, **wishes: Wish) -> Iterator[None]:
+        """Gather wishes with every `merge`, for the time of a `with` block.
+
+        Args:
+            **wishes: functions that return a number of this rank, by name. All ranks have the
+                same names. With several ranks, `merge` calls each function just before it
+                exchanges its table.
+        """
+        self._wishes |= wishes
+        try:
+            yield
+        finally:
+            for name in wishes:
+                self._wishes.pop(name, None)
+                self._gathered.pop(name, None)
+
+    def agreed(self, name: str) -> float:
+        """Return the largest value of a wish among all ranks, the same one on every rank.
+
+        It is the value that the latest `merge` gathered. Where there was no `merge` since the last
+        call, the ranks exchange the wish now. A rank that is alone is asked now.
+
+        Args:
+            name: the name of a wish of `wishing`.
+
+        Raises:
+            LostRankError: if another rank has ended.
+        """
+        if self.size > 1 and name in self._gathered:
+            return self._gathered.pop(name)
+        own = self._wishes[name]()
+        return own if self.size == 1 else self.agree(own)[0]
 
     def agree(self, *wishes: float) -> list[float]:
         """Return the largest value of each wish among all ranks.
 
-        Decisions that depend on the time or on a signal use this method, because all ranks must
-        decide alike. No rank returns before every rank has called it, so that a call without
-        wishes makes the ranks wait for each other.
+        Decisions that depend on the time or on a signal use this method or `agreed`, because all
+        ranks must decide alike. No rank returns before every rank has called it, so that a call
+        without wishes makes the ranks wait for each other.
 
         Args:
             *wishes: numbers of this rank, as many as on the other ranks.

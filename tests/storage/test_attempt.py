@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import small
 from lacking import LACKING, reader, shorter, zero
+from played import play
 from small import STAGES, STATUS, results, sketch
 
 from nasflow.config.search import MORPHISMS
@@ -20,9 +22,10 @@ from nasflow.stages import rounds
 from nasflow.storage import attempt as attempts
 from nasflow.storage.attempt import attempt
 from nasflow.storage.files import read_json, write_json
-from nasflow.storage.interruption import Stopped
+from nasflow.storage.interruption import Interruption, Stopped
 from nasflow.storage.tables import read_table
 from nasflow.training import training_course
+from nasflow.training.ranks import Ranks
 from nasflow.training.siblings import Siblings
 
 
@@ -288,3 +291,35 @@ def test_the_time_between_two_states_must_be_a_time(
         monkeypatch.setenv(attempts.SECONDS, text)
         with pytest.raises(ValueError, match=rf"NASFLOW_CHECKPOINT_SECONDS: {text}; expected"):
             small.one_round(folder, tmp_path)
+
+
+def test_a_signal_to_one_rank_stops_all_after_the_same_step_without_an_exchange_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes to rank 1 while it trains step 3; the state is due on rank 0 only."""
+    played, signals = play(2, monkeypatch), [Interruption(), Interruption()]
+    monkeypatch.setattr(attempts, "interruption", lambda: nullcontext(signals[played.rank]))
+    exchanges: list[int] = []
+
+    def work(ranks: Ranks) -> str:
+        with attempt(tmp_path, {}, "cpu", ranks) as keeper:
+            keeper.before(["g", "h"], 99)
+            for step in (1, 2, 3, 4):
+                if step == 3 and ranks.rank == 1:
+                    signals[1].number = signal.SIGTERM
+                before = played.count["all_reduce"]
+                ranks.merge({ranks.rank: (1.0,)}, 2, 1)
+                keeper.keep(step, partial(sketch, step))
+                if ranks.first:
+                    exchanges.append(played.count["all_reduce"] - before)
+        return "not stopped"
+
+    def stopped(ranks: Ranks) -> str:
+        with pytest.raises(Stopped) as error:
+            work(ranks)
+        return str(error.value)
+
+    ends = played.run(stopped)
+    assert ends[0] == ends[1] and "stopped by SIGTERM after step 3" in ends[0]
+    assert exchanges == [1, 1], "a step that keeps nothing has the exchange of its table only"
+    assert [path.name[:2] for path in (tmp_path / ".resume").glob("*-*")] == ["3-"]

@@ -16,7 +16,11 @@ from nasflow.training.augmentation import (
     coloured,
     crop_draws,
     erase_draws,
+    inside,
+    places,
     read,
+    spans,
+    square_draws,
 )
 
 SHAPES = [(6, 9, 13, 3), (5, 4, 4, 1), (1, 1, 7, 3), (3, 8, 8, 2)]
@@ -25,6 +29,15 @@ SHAPES = [(6, 9, 13, 3), (5, 4, 4, 1), (1, 1, 7, 3), (3, 8, 8, 2)]
 def pictures(shape: tuple[int, ...]) -> torch.Tensor:
     pixels = generator("pictures", *shape).integers(0, 256, shape, dtype=np.uint8)
     return torch.from_numpy(pixels)
+
+
+def cropped(
+    rng: np.random.Generator, b: int, height: int, width: int, least: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw crops; return the rows (b, height) and the columns (b, width) of their pixels."""
+    crops = torch.from_numpy(crop_draws(rng, b, height, width, least))
+    still = torch.zeros(b, dtype=torch.int32)
+    return places(height, still, crop=crops[0]), places(width, still, crop=crops[1])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -39,12 +52,11 @@ def test_whole_numbers_take_pixels_as_they_are_and_a_crop_of_everything_is_the_i
     between = read(images, rows.double(), columns.double())
     assert between.dtype == torch.float32 and between.is_contiguous()
     assert torch.equal(between, read(images, rows, columns).float())
-    places = map(torch.from_numpy, crop_draws(rng, b, height, width, 1.0))
-    assert torch.equal(read(images, *places), images.float())
+    assert torch.equal(read(images, *cropped(rng, b, height, width, 1.0)), images.float())
 
 
 def test_a_crop_lies_in_its_image_with_the_area_and_the_ratio_that_are_wanted() -> None:
-    rows, columns = crop_draws(generator("crop", 0), 400, 33, 65, 0.3)
+    rows, columns = (a.numpy() for a in cropped(generator("crop", 0), 400, 33, 65, 0.3))
     assert rows.min() >= 0.0 and rows.max() <= 32.0 and columns.max() <= 64.0
     tall, wide = (np.diff(a, axis=1)[:, a.shape[1] // 2] for a in (rows, columns))
     assert 0.3 <= (tall * wide).min() < 0.35 and 0.95 < (tall * wide).max() <= 1.0
@@ -54,10 +66,10 @@ def test_a_crop_lies_in_its_image_with_the_area_and_the_ratio_that_are_wanted() 
 
 def test_between_two_pixels_lies_their_mean_as_torch_computes_it() -> None:
     images = pictures((4, 9, 13, 3))
-    rows, columns = (torch.from_numpy(a) for a in crop_draws(generator("c", 0), 4, 9, 13, 0.2))
-    places = [(2 * a + 1) / n - 1 for a, n in ((columns, 13), (rows, 9))]
+    rows, columns = cropped(generator("c", 0), 4, 9, 13, 0.2)
+    around = [(2 * a + 1) / n - 1 for a, n in ((columns, 13), (rows, 9))]
     grid = torch.stack(
-        [places[0][:, None].expand(4, 9, 13), places[1][:, :, None].expand(4, 9, 13)]
+        [around[0][:, None].expand(4, 9, 13), around[1][:, :, None].expand(4, 9, 13)]
     )
     known = torch.nn.functional.grid_sample(
         images.permute(0, 3, 1, 2).double(), grid.permute(1, 2, 3, 0), align_corners=False
@@ -102,7 +114,8 @@ def test_grey_images_stay_grey_and_their_saturation_counts_for_nothing() -> None
 def test_erasing_leaves_rows_and_columns_and_hits_as_many_images_as_wanted(
     height: int, width: int
 ) -> None:
-    masks = erase_draws(generator("erase", 0), 300, height, width, 0.5)
+    rectangles = torch.from_numpy(erase_draws(generator("erase", 0), 300, height, width, 0.5))
+    masks = inside(*spans(rectangles, height, width)).numpy()
     assert masks.shape == (300, height, width) and masks.dtype == bool
     hit = masks.any((1, 2))
     assert not masks.any(2).all(1).any() and not masks.any(1).all(1).any()
@@ -113,4 +126,24 @@ def test_erasing_leaves_rows_and_columns_and_hits_as_many_images_as_wanted(
     if height == 32:
         part = masks[hit].mean((1, 2))
         assert part.min() >= ERASED[0] - 0.005 and 0.3 < part.max() <= ERASED[1] + 0.02
-    assert not erase_draws(generator("erase", 0), 9, height, width, 0.0).any()
+    assert not erase_draws(generator("erase", 0), 9, height, width, 0.0)[2:].any()
+
+
+@pytest.mark.parametrize("side", [1, 4, 7, 40])
+def test_a_square_has_its_side_and_any_pixel_as_its_centre(side: int) -> None:
+    rectangles = square_draws(generator("square", 0), 2000, 9, 13, side)
+    top, left, tall, wide = rectangles
+    assert set(tall) == set(wide) == {side}
+    assert set(top + side // 2) == set(range(9)) and set(left + side // 2) == set(range(13))
+    masks = inside(*spans(torch.from_numpy(rectangles), 9, 13))
+    rows, columns = (
+        np.minimum(start + side, length) - np.maximum(start, 0)
+        for start, length in ((top, 9), (left, 13))
+    )
+    assert masks.sum((1, 2)).tolist() == (rows * columns).tolist()
+
+
+def test_places_are_mirrored_before_they_are_shifted() -> None:
+    offset, mirrored = torch.tensor([0, 2, 3]), torch.tensor([True, False, True])
+    known = [[3, 2, 1, 0], [2, 3, 4, 5], [6, 5, 4, 3]]
+    assert places(4, offset, mirrored=mirrored).tolist() == known

@@ -7,13 +7,24 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch.multiprocessing as processes
 import warm
 from handover import train_as_rank
+from played import play
+from quick import base_network, setting_of
 from rounds import RESULTS, TABLES, arguments, run, start
+
+from nasflow.config.kinds import Algorithm
+from nasflow.search import baselines, particle_round, rung
+from nasflow.search.budget import Limits
+from nasflow.search.recipe import ROUNDS
+from nasflow.search.round import Round
+from nasflow.storage.attempt import attempt
+from nasflow.training.ranks import ALONE, Ranks
 
 
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd", "halving"])
@@ -29,6 +40,80 @@ def test_a_round_gives_the_same_bytes_for_one_two_and_four_ranks(
         assert done.returncode == 0, done.stderr
         for name in RESULTS + TABLES:
             assert (alone / name).read_bytes() == (folder / out / name).read_bytes(), name
+
+
+def _round(ranks: Ranks, folder: Path, algorithm: str, steps: int, **limits: float) -> Round:
+    """Run a round of some steps, whose state is kept in a folder of the rank."""
+    own = setting_of(n_neigh=3, max_steps=steps, epochs_neigh=steps / 3, limits=Limits(**limits))
+    kind = Algorithm(algorithm)
+    own = own._replace(algorithm=kind, ranks=ranks)
+    with attempt(folder / algorithm, {}, "cpu", ranks) as keeper:
+        return ROUNDS[kind](base_network(), 0, own, lambda *_: None, keeper)
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nash"])
+def test_an_ordinary_step_has_one_reduction_and_ranks_that_are_played_give_the_same_round(
+    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    for steps in (6, 9):
+        played = play(2, monkeypatch)
+        found = played.run(lambda ranks: _round(ranks, tmp_path, algorithm, steps))  # noqa: B023
+        counts.append(played.count["all_reduce"])
+        assert [one.steps for one in found] == [steps, steps]
+        alone = _round(ALONE, tmp_path, algorithm, steps)
+        assert repr(alone.particles) == repr(found[0].particles) == repr(found[1].particles)
+    assert counts[1] - counts[0] == 3
+
+
+@pytest.mark.parametrize("algorithm", ["nasgd", "nash"])
+def test_clocks_that_differ_end_a_round_after_the_same_step_on_all_ranks(
+    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of rank 1 goes on by a second each time it is read; the other one stands still."""
+    played, read = play(2, monkeypatch), [0, 0]
+
+    def monotonic() -> float:
+        read[played.rank] += played.rank
+        return float(read[played.rank])
+
+    for module in (particle_round, rung, baselines):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=monotonic))
+    ends = played.run(lambda ranks: _round(ranks, tmp_path, algorithm, 30, seconds=7.0))
+    assert ends[0].steps == ends[1].steps < 9
+    assert ends[0].reason == ends[1].reason
+
+
+def test_wishes_travel_with_a_table_and_are_asked_just_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played = play(3, monkeypatch)
+
+    def work(ranks: Ranks) -> list[float]:
+        asked: list[str] = []
+
+        def wish() -> float:
+            asked.append("")
+            return 10.0 * len(asked) + ranks.rank
+
+        with ranks.wishing(high=wish, low=lambda: -ranks.rank):
+            table = ranks.merge({ranks.rank: (ranks.rank + 0.5, float("nan"))}, 4, 2)
+            assert table[:, 0].tolist() == [0.5, 1.5, 2.5, 0.0] and np.isnan(table[:3, 1]).all()
+            first = [len(asked), ranks.agreed("high"), ranks.agreed("low")]
+            late = [len(asked), ranks.agreed("high")]  # no table since: the ranks exchange it now
+        ranks.merge({}, 4, 2)
+        return [*first, *late, len(asked)]
+
+    assert played.run(work) == [[1, 12.0, 0.0, 1, 22.0, 2]] * 3
+    assert played.count["all_reduce"] == 3
+
+
+def test_a_rank_that_is_alone_asks_when_it_is_asked() -> None:
+    asked: list[int] = []
+    ranks = Ranks()
+    with ranks.wishing(own=lambda: asked.append(1) or 7.0):  # type: ignore[func-returns-value]
+        assert ranks.merge({1: (2.0,)}, 2, 1).tolist() == [[0.0], [2.0]]
+        assert not asked and ranks.agreed("own") == 7.0 and len(asked) == 1
 
 
 def _answer(size: int, meeting: Path):  # type: ignore[no-untyped-def]
