@@ -24,7 +24,8 @@ from nasflow.records.intervals import mean_sd, relative_improvement
 from nasflow.storage.files import read_json
 
 DASH = "–"
-UNUSED = ("device", "threads", "suite", "tracking")  # sections and keys that decide no result
+# Sections and keys that decide no result.
+UNUSED = ("device", "threads", "rounds_per_job", "suite", "tracking")
 PAPER = pd.DataFrame(
     [
         ("NASH2", "8 ?", "5 ?", "8 ?", "17 ?", "0.05 → 0 ?", "no", "1 day ?", "19.7 M ?", "5.2 ?"),

@@ -42,6 +42,9 @@ class Experiment(Section):
     )
     device: str = key("cpu", "where networks live", pattern=DEVICE)
     threads: int = key(2, "cores that a stage takes; changes no result", low=1, high=1024)
+    rounds_per_job: int = key(
+        1, "rounds that one job computes in a row; changes no result", low=1, high=1000
+    )
     data: Data = Data()
     augment: Augment = Augment()
     base: Base = Base()
