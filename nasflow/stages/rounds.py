@@ -27,7 +27,7 @@ from nasflow.stages.finished_round import is_finished, round_made
 from nasflow.stages.progress import progress
 from nasflow.stages.round_task import Task, fitted_task, identity, round_task
 from nasflow.stages.stage_inputs import read_splits, sections_of, stage
-from nasflow.storage.ahead import AHEAD, RECORD, ahead, fits
+from nasflow.storage.ahead import AHEAD, RECORD, ahead, discard, fits
 from nasflow.storage.attempt import Attempt, attempt
 from nasflow.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
@@ -108,6 +108,8 @@ def search_round(
         images = read_splits(data, device, sections_of(config))
         here = Here(config, budget, data, *images, device, threads, ranks)
         with interruption() as signals:
+            if ranks.first:
+                discard(out)  # it waits where the user forces the round to run
             _one_round(task, parent, out, here, began, beside(out, RECORD))
             if not forced():
                 _go_on(task, out, here, rounds_per_job, signals)
