@@ -63,13 +63,13 @@ def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -
 
 
 def _without_waiting(rounds: dict[int, Path]) -> dict[int, Path]:
-    """Leave out rounds that were computed ahead, and the round that is being computed after them.
+    """Leave out the rounds after the first one that was computed ahead and waits.
 
-    Their folders hold no results yet.
+    They wait too, or are being computed, and their folders hold no results yet.
     """
     waiting = (n for n, p in rounds.items() if (p / AHEAD).is_dir() and not _has_results(p))
-    first = min(waiting, default=max(rounds, default=0) + 1)
-    return {n: p for n, p in rounds.items() if n < first or _has_results(p)}
+    first = min(waiting, default=max(rounds, default=0))
+    return {n: p for n, p in rounds.items() if n <= first or _has_results(p)}
 
 
 def _training(findings: Findings, folder: Path) -> Centre | None:

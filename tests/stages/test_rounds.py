@@ -262,9 +262,7 @@ def after(patch: pytest.MonkeyPatch, steps: int, act: Callable[[], None]) -> Non
     patch.setattr(Attempt, "keep", keep)
 
 
-@pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("CUDA out of memory\nby far"), OSError(28, "disk full")]
-)
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory\nby far")])
 def test_an_error_in_a_later_round_is_one_line_and_the_job_of_that_round_meets_it_itself(
     begun: Path,
     one_by_one: list[dict[str, bytes]],
