@@ -100,19 +100,26 @@ def search_round(
     asked: dict[str, Any] = {"config": config, "algorithm": algorithm, "data": data}
     asked |= {"parent": parent, "budget": budget, "seed": seed, "round": round, "out": out}
     with stage(device) as device, joined() as ranks:
-        # On several ranks, the first one may move the result while the others look at it.
-        finished = ranks.first and is_finished(**asked)
-        if ranks.agree(float(finished))[0]:
+        if _is_finished(asked, ranks):
             return
         began = time.monotonic()
         images = read_splits(data, device, sections_of(config))
         here = Here(config, budget, data, *images, device, threads, ranks)
         with interruption() as signals:
-            if ranks.first:
-                discard(out)  # it waits where the user forces the round to run
             _one_round(task, parent, out, here, began, beside(out, RECORD))
             if not forced():
                 _go_on(task, out, here, rounds_per_job, signals)
+
+
+def _is_finished(asked: dict[str, Any], ranks: Ranks) -> bool:
+    """Return True where a round has its result; otherwise nothing waits in its folder any more.
+
+    The first rank decides, because it may move the result while the others would look at it.
+    """
+    finished = ranks.first and is_finished(**asked)
+    if ranks.first and not finished:
+        discard(asked["out"])  # it is still there where the user forces the round to run
+    return bool(ranks.agree(float(finished))[0])
 
 
 def _one_round(
