@@ -32,6 +32,8 @@ class Command(NamedTuple):
         group: the heading under which `nasflow --help` lists the command.
         examples: pairs of a command line and its meaning.
         passes: whether all arguments are handed on to another program.
+        finished: the module of a function `is_finished`, which is called first and tells whether
+            the command has nothing to do; empty where there is none. The module loads quickly.
     """
 
     summary: str
@@ -40,6 +42,7 @@ class Command(NamedTuple):
     group: str = PEOPLE
     examples: tuple[tuple[str, str], ...] = ()
     passes: bool = False
+    finished: str = ""
 
 
 def argument(*names: str, **options: Any) -> Argument:
@@ -69,6 +72,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": int,
         "default": 1,
         "help": "processes per machine; the result stays bit for bit the same",
+    },
+    "rounds_per_job": {
+        "type": int,
+        "default": 1,
+        "help": "rounds that the job computes, this one and those after it; the result stays bit"
+        " for bit the same",
     },
     "algorithm": {"help": "algorithm of the search"},
     "parent": {"type": Path, "help": "stem of the checkpoint to start from"},
@@ -101,6 +110,7 @@ def stage(
     required: bool = True,
     group: str = SNAKEMAKE,
     examples: tuple[tuple[str, str], ...] = (),
+    finished: str = "",
 ) -> Command:
     """A command whose options are those of OPTIONS, such as a stage that a rule runs.
 
@@ -111,9 +121,11 @@ def stage(
         required: whether an option without a default must be given.
         group: the heading under which `nasflow --help` lists the command.
         examples: pairs of a command line and its meaning.
+        finished: the module that tells whether the command has nothing to do, without `nasflow.`.
     """
     arguments = [
         argument(f"--{name}", required=required and "default" not in OPTIONS[name], **OPTIONS[name])
         for name in names
     ]
-    return Command(summary, (LOG, *arguments), f"nasflow.{module}", group, examples)
+    fast = f"nasflow.{finished}" if finished else ""
+    return Command(summary, (LOG, *arguments), f"nasflow.{module}", group, examples, finished=fast)

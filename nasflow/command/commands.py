@@ -187,7 +187,8 @@ COMMANDS: dict[str, Command] = {
         "stages.rounds",
         "run one round: children train, particles move, one child may win",
         *("config", "algorithm", "data", "parent", "budget", "seed", "round", "out"),
-        *(*COMPUTE, "ranks"),
+        *(*COMPUTE, "ranks", "rounds_per_job"),
+        finished="stages.finished_round",
     ),
     "select_winner": stage(
         "stages.selecting",

@@ -25,7 +25,7 @@ from nasflow.storage.files import read_json
 
 DASH = "–"
 # Sections and keys that decide no result.
-UNUSED = ("device", "deterministic", "threads", "suite", "tracking")
+UNUSED = ("device", "deterministic", "threads", "rounds_per_job", "suite", "tracking")
 PAPER = pd.DataFrame(
     [
         ("NASH2", "8 ?", "5 ?", "8 ?", "17 ?", "0.05 → 0 ?", "no", "1 day ?", "19.7 M ?", "5.2 ?"),

@@ -45,6 +45,9 @@ class Experiment(Section):
         False, "on a GPU, only algorithms that give the same bits in each run; slower"
     )
     threads: int = key(2, "cores that a stage takes; changes no result", low=1, high=1024)
+    rounds_per_job: int = key(
+        1, "rounds that one job computes in a row; changes no result", low=1, high=1000
+    )
     data: Data = Data()
     augment: Augment = Augment()
     base: Base = Base()

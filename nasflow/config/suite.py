@@ -148,6 +148,7 @@ def laid_over(raw: Mapping[str, Any], suite: Suite, name: str, length: Length) -
         "algorithms": list(length.methods),
         "seeds": list(length.seeds),
         "threads": 1,
+        "rounds_per_job": 1,
         "budget": {"seconds": suite.search * length.seconds},
         "final": {"epochs": None, "flops": None, "total_epochs": None}
         | {"total_seconds": length.seconds},

@@ -16,6 +16,7 @@ from nasflow.records.curves import is_number
 from nasflow.records.findings import Findings
 from nasflow.records.round_files import check_round
 from nasflow.records.stage_files import Centre, Json, check_network, check_table
+from nasflow.storage.ahead import AHEAD
 from nasflow.storage.files import read_json
 
 MISSED = 100  # rounds behind the last one that are told as missing, at most
@@ -44,6 +45,7 @@ def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -
     """Check pretraining, the rounds in their order, and the winner that was selected."""
     places = {p.name.removeprefix("round_"): p for p in search.glob("search/round_*")}
     rounds = {int(n): p for n, p in places.items() if is_number(n) and p.is_dir()}
+    rounds = _without_waiting(rounds)
     last = max(rounds, default=0)
     count = summary.get("rounds", 0) if isinstance(summary, dict) else last
     count = min(count, last + MISSED)  # a false record may tell a billion rounds
@@ -58,6 +60,16 @@ def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -
         _winner(findings, search / "search", summary, centre)
     for number in sorted(n for n in rounds if n > count and _has_results(rounds[n])):
         check_round(findings, rounds[number], number, None)  # an earlier, longer search left it
+
+
+def _without_waiting(rounds: dict[int, Path]) -> dict[int, Path]:
+    """Leave out the rounds after the first one that was computed ahead and waits.
+
+    They wait too, or are being computed, and their folders hold no results yet.
+    """
+    waiting = (n for n, p in rounds.items() if (p / AHEAD).is_dir() and not _has_results(p))
+    first = min(waiting, default=max(rounds, default=0))
+    return {n: p for n, p in rounds.items() if n <= first or _has_results(p)}
 
 
 def _training(findings: Findings, folder: Path) -> Centre | None:

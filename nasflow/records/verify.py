@@ -21,6 +21,7 @@ from nasflow.config.suite import FILES as SUITE
 from nasflow.printable import printable
 from nasflow.records.findings import Findings
 from nasflow.records.search_files import check_search
+from nasflow.storage.ahead import AHEAD
 from nasflow.storage.files import MIRRORED, read_json, read_page
 from nasflow.storage.folders import Kind, below
 from nasflow.storage.made import MADE_DATA
@@ -122,7 +123,7 @@ def _report(findings: Findings, page: Path) -> None:
 
 def _unknown(results: Path, seen: set[Path], place: Found) -> Iterator[Path]:
     """The files that no check has read, and that do not stand in a folder of another kind."""
-    own = {".resume", ".lock", "logs", "benchmarks", MIRRORED}
+    own = {".resume", ".lock", AHEAD, "logs", "benchmarks", MIRRORED}
     copies = set(place.copies)
     inside = below(results, lambda path: path.name in own or path in copies)
     for path in sorted(one.path for one in inside if one.kind is Kind.FILE):

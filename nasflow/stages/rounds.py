@@ -1,80 +1,65 @@
-"""The stage of one round, of any algorithm, from the checkpoint of its parent."""
+"""The stage of one round, of any algorithm, from the checkpoint of its parent.
+
+Its process may go on with the rounds after it: it has loaded torch, and the images are on the
+device. What it computes then are the results that the jobs of these rounds would write.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasflow.config.base import Base
-from nasflow.config.baselines import Baselines
-from nasflow.config.budget import Budget
-from nasflow.config.compare import algorithm_of
-from nasflow.config.data import Augment
-from nasflow.config.kinds import BASELINES, PARTICLES, Algorithm
-from nasflow.config.reading import parse
-from nasflow.config.search import Search
-from nasflow.config.section import Plain, plain
+from nasflow.config.kinds import BASELINES, PARTICLES
+from nasflow.printable import printable
 from nasflow.search.baselines import steps_wanted
-from nasflow.search.budget import cycle_steps, epoch_steps, seconds_needed
+from nasflow.search.budget import cycle_steps, epoch_steps, finished, seconds_needed
 from nasflow.search.ends import RoundEnd
-from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
+from nasflow.search.recipe import LAST, Begin, entering, round_function, round_setting
 from nasflow.search.round import Round, Setting
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
+from nasflow.stages.finished_round import is_finished, round_made
 from nasflow.stages.progress import progress
-from nasflow.stages.stage_inputs import (
-    described,
-    fitting,
-    read_splits,
-    section,
-    sections_of,
-    stage,
-)
-from nasflow.storage.attempt import Attempt, attempt, inputs
+from nasflow.stages.round_task import Task, fitted_task, identity, round_task
+from nasflow.stages.stage_inputs import read_splits, sections_of, stage
+from nasflow.storage.ahead import AHEAD, RECORD, ahead, discard, fits
+from nasflow.storage.attempt import Attempt, attempt
 from nasflow.storage.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nasflow.storage.files import read_json, write_json
-from nasflow.storage.made import MADE, beside, kept, made
-from nasflow.storage.manifest import paths
+from nasflow.storage.interruption import Interruption, interruption
+from nasflow.storage.made import MADE, beside, complete, forced
 from nasflow.storage.tables import write_table
 from nasflow.training.batches import Split
 from nasflow.training.ranks import Ranks, joined
 
 
-class Task(NamedTuple):
-    """What determines the result of a round, besides its images and its parent.
+class Here(NamedTuple):
+    """What the rounds of one process have in common.
 
     Attributes:
-        method: an algorithm or an ablation, such as `nasgd-log`.
-        algorithm: the algorithm of the method.
-        sections: the sections of the configuration that a round needs.
-        search: the section `search`, as the algorithm has it.
-        budget: the bounds of the search.
-        seed: the seed of the search.
-        number: the number of the round, from 1.
-        weights: the class weights, by the name of their key; empty where there are none.
+        config: the sections of the configuration as JSON.
+        budget: the section budget as JSON.
+        data: folder of the prepared images.
+        train: the training images, on the device.
+        validation: the validation images, on the device.
+        device: the device of this rank.
+        threads: threads of this process.
+        ranks: the processes that share each round.
     """
 
-    method: str
-    algorithm: Algorithm
-    sections: Sections
-    search: Search
-    budget: Budget
-    seed: int
-    number: int
-    weights: dict[str, Plain]
-
-    @property
-    def names(self) -> dict[str, str | int]:
-        """The facts that tell this round from others."""
-        return {"algorithm": self.method, "seed": self.seed, "round": self.number}
-
-    @property
-    def title(self) -> str:
-        """The name of the round for people."""
-        return f"{self.method} seed {self.seed} round {self.number}"
+    config: str
+    budget: str
+    data: Path
+    train: Split
+    validation: Split
+    device: str
+    threads: int
+    ranks: Ranks
 
 
 def search_round(
@@ -90,8 +75,11 @@ def search_round(
     device: str,
     threads: int,
     deterministic: bool = False,
+    rounds_per_job: int = 1,
 ) -> None:
-    """Run one round from the checkpoint of its parent, on all ranks; the first of them writes.
+    """Run one round from the checkpoint of its parent, and those after it where this is wanted.
+
+    It runs on every rank that nasflow.stages.launch started; the first one writes.
 
     Args:
         config: the sections search, baselines, augment and base as JSON; beside them the class
@@ -106,40 +94,114 @@ def search_round(
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
         deterministic: on a GPU, use only algorithms that give the same bits in each run.
+        rounds_per_job: the number of rounds that this process computes, as long as the search goes
+            on. The results after the first one wait for their own jobs (`nasflow.storage.ahead`).
+            It is 1 where the user forces stages to run, and outside of the workflow.
     """
-    task = _task(config, algorithm, budget, seed, round)
-    wanted = made("search_round", config, _inputs(data, parent), **task.names)
-    if kept(out / "status.json", wanted):
-        return
-    with stage(device, deterministic, [task.search.precision]) as device:
+    task = round_task(config, algorithm, budget, seed, round)
+    asked: dict[str, Any] = {"config": config, "algorithm": algorithm, "data": data}
+    asked |= {"parent": parent, "budget": budget, "seed": seed, "round": round, "out": out}
+    with stage(device, deterministic, [task.search.precision]) as device, joined() as ranks:
+        if _is_finished(asked, ranks):
+            return
         began = time.monotonic()
-        train, validation = read_splits(data, device, sections_of(config))
-        before = read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
-        identity = _identity(task, data, parent)
-        task = _fitting(task, len(train), len(validation))
-        with joined() as ranks, attempt(out, identity, device, ranks) as keeper:
-            start = read_checkpoint(parent)
-            begin = Begin(task.number, start.k, before, keeper.earlier)
-            setting = _setting(task, begin, train, validation, threads, ranks)
-            result = _run(task, start, setting, device, keeper)
-            if ranks.first:
-                with beside(out, "status.json") as new:
-                    _write(result, task, before, len(train), new, keeper, began, wanted)
+        images = read_splits(data, device, sections_of(config))
+        here = Here(config, budget, data, *images, device, threads, ranks)
+        with interruption() as signals:
+            _one_round(task, parent, out, here, began, beside(out, RECORD))
+            if not forced():
+                _go_on(task, out, here, rounds_per_job, signals)
+
+
+def _is_finished(asked: dict[str, Any], ranks: Ranks) -> bool:
+    """Return True where a round has its result; otherwise nothing waits in its folder any more.
+
+    The first rank decides, because it may move the result while the others would look at it.
+    """
+    finished = ranks.first and is_finished(**asked)
+    if ranks.first and not finished:
+        discard(asked["out"])  # it is still there where the user forces the round to run
+    return bool(ranks.agree(float(finished))[0])
+
+
+def _one_round(
+    task: Task,
+    parent: Path,
+    out: Path,
+    here: Here,
+    began: float,
+    place: AbstractContextManager[Path],
+) -> None:
+    """Run a round whose folder is `out`; the first rank writes its files to a new folder.
+
+    Args:
+        task: what determines the round.
+        parent: stem of the checkpoint to start from.
+        out: the folder of the round.
+        here: what the rounds of this process have in common.
+        began: when the seconds of the round began.
+        place: makes the folder to write to, and moves it where it belongs when it is complete.
+    """
+    train, validation, ranks = here.train, here.validation, here.ranks
+    wanted = round_made(here.config, task.method, here.data, parent, task.seed, task.number)
+    before = read_json(parent.with_name(RECORD)).get("totals") or NO_TOTALS
+    key = identity(task, here.data, parent)
+    task = fitted_task(task, len(train), len(validation))
+    with attempt(out, key, here.device, ranks) as keeper:
+        start = read_checkpoint(parent)
+        begin = Begin(task.number, start.k, before, keeper.earlier)
+        setting = _setting(task, begin, train, validation, here.threads, ranks)
+        result = _run(task, start, setting, here.device, keeper)
+        if ranks.first:
+            with place as new:
+                _write(result, task, before, len(train), new, keeper, began, wanted)
     for trouble in _troubles(result, task, len(train)) if ranks.first else ():
         print(f"nasflow: {task.title}: {trouble}", file=sys.stderr)
 
 
-def _task(config: str, method: str, budget: str, seed: int, number: int) -> Task:
-    raw, algorithm = sections_of(config), algorithm_of(method)
-    sections = Sections(
-        section(Search, raw, "search"),
-        section(Baselines, raw, "baselines"),
-        section(Augment, raw, "augment"),
-        section(Base, raw, "base"),
-    )
-    bounds = parse(Budget, json.loads(budget), "budget")
-    own = sections.of(algorithm)
-    return Task(method, algorithm, sections, own, bounds, seed, number, described(raw))
+def _go_on(task: Task, out: Path, here: Here, rounds: int, signals: Interruption) -> None:
+    """Compute the rounds after a finished one ahead, in this process.
+
+    Whatever ends this early is no fault of the finished round. The job of the next round goes on
+    from the state that was kept, or meets the same error by itself.
+
+    Args:
+        task: the finished round.
+        out: its folder.
+        here: what the rounds of this process have in common.
+        rounds: the number of rounds of this process, with the finished one.
+        signals: tells whether a signal has come, which ends this after a step.
+    """
+    parent = out / "winner"
+    for number in range(task.number + 1, task.number + rounds):
+        task, out = task._replace(number=number), out.with_name(f"round_{number}")
+        try:
+            ends = here.ranks.first and _is_needless(task, parent, out, here)
+            if any(here.ranks.agree(signals.number, float(ends))):
+                return
+            gc.collect()  # what is left of the networks of the round before
+            place = ahead(out, json.loads(here.budget))
+            _one_round(task, parent, out, here, time.monotonic(), place)
+        except Exception as error:
+            _say_why(task, error, here.ranks)
+            return
+        parent = out / AHEAD / "winner"
+
+
+def _is_needless(task: Task, parent: Path, out: Path, here: Here) -> bool:
+    """Return True where a round is not wanted after its parent, or its result is there or waits."""
+    if finished(task.budget, read_json(parent.with_name(RECORD))["totals"]):
+        return True
+    wanted = round_made(here.config, task.method, here.data, parent, task.seed, task.number)
+    return complete(out / RECORD, wanted) or fits(out, wanted, json.loads(here.budget))
+
+
+def _say_why(task: Task, error: Exception, ranks: Ranks) -> None:
+    """Print why a round was not computed ahead, in one line."""
+    why = (str(error).splitlines() or [type(error).__name__])[0]
+    line = f"nasflow: {task.title}: not computed ahead: {why}"
+    if ranks.first:
+        print(printable(line), file=sys.stderr)
 
 
 def _setting(
@@ -164,27 +226,6 @@ def _run(task: Task, start: Checkpoint, setting: Setting, device: str, keeper: A
     network = entering(start.network, start.optimizer, task.search).to(device)
     with progress(task.title + of, quiet=not setting.ranks.first) as show:
         return round_function(task.algorithm)(network, start.k, setting, show, keeper)
-
-
-def _fitting(task: Task, train: int, validation: int) -> Task:
-    """Lower the batch sizes of a round to the number of images."""
-    search = fitting(task.sections.search, "search", train, validation, task.number == 1)
-    sections = task.sections._replace(search=search)
-    return task._replace(sections=sections, search=sections.of(task.algorithm))
-
-
-def _identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
-    """Return what the result depends on."""
-    sections: dict[str, object]
-    sections = {name: plain(part) for name, part in task.sections._asdict().items()}
-    sections |= task.weights
-    read = inputs(*_inputs(data, parent))
-    return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
-
-
-def _inputs(data: Path, parent: Path) -> list[Path]:
-    """Return the records that hold the sha256 of what a round reads."""
-    return [data / "data.json", paths(parent)[-1]]
 
 
 def _write(
@@ -215,7 +256,7 @@ def _write(
         totals["needed"] = seconds_needed(task.search, networks, result.steps, taken)
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
     status |= {"seconds": taken, "started": keeper.started, MADE: made_from}
-    write_json(out / "status.json", status | {"machine": keeper.machine, "files": files})
+    write_json(out / RECORD, status | {"machine": keeper.machine, "files": files})
 
 
 def _troubles(result: Round, task: Task, images: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from nasflow.config.section import plain
 from nasflow.search.budget import finished
 from nasflow.search.ends import SearchEnd
 from nasflow.search.status import no_search
+from nasflow.storage.ahead import discard_all
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.made import beside
 from nasflow.storage.manifest import copy_checkpoint
@@ -73,6 +74,7 @@ def select_winner(
     with beside(out.parent, "summary.json") as new:
         copy_checkpoint(last, new / out.name)
         write_json(new / "summary.json", summary)
+    discard_all(out.parent)
 
 
 def _seconds_left(budget: Budget, totals: dict[str, float]) -> dict[str, float]:

@@ -49,6 +49,7 @@ def interruption() -> Iterator[Interruption]:
     """Handle SIGNALS while the context lasts, and restore the former handlers at its end.
 
     Python allows signal handlers only in the main thread. In another thread nothing is handled.
+    Within another such context the handler is the outer one, which remembers what came before.
 
     Yields:
         The handler, whose `number` tells which signal has come.
@@ -56,6 +57,10 @@ def interruption() -> Iterator[Interruption]:
     seen = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield seen
+        return
+    outer = signal.getsignal(SIGNALS[0])
+    if isinstance(outer, Interruption):
+        yield outer
         return
     before = {number: signal.signal(number, seen) for number in SIGNALS}
     try:

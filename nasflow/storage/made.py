@@ -109,13 +109,28 @@ def kept(record: Path, wanted: Json) -> bool:
         record: the record of the stage. It names the files of the stage and their sha256.
         wanted: what the stage would be made from now.
     """
-    if os.environ.get(KEEP) != "1":
-        return False
-    found = recorded(record)
-    if found is None or any(found.get(key) != wanted[key] for key in wanted) or not _whole(record):
+    if forced() or not complete(record, wanted):
         return False
     print(f"nasflow: {record.parent}: is there, from the same inputs; it is kept", file=sys.stderr)
     return True
+
+
+def forced() -> bool:
+    """Return True where each stage must compute: the user forces it, or there is no workflow."""
+    return os.environ.get(KEEP) != "1"
+
+
+def complete(record: Path, wanted: Json) -> bool:
+    """Return True where the files of a stage are whole and made from what is wanted.
+
+    Args:
+        record: the record of the stage. It names the files of the stage and their sha256.
+        wanted: what the stage would be made from now.
+    """
+    found = recorded(record)
+    if found is None or any(found.get(key) != wanted[key] for key in wanted):
+        return False
+    return _whole(record)
 
 
 @contextmanager
@@ -142,13 +157,19 @@ def beside(folder: Path, record: str) -> Iterator[Path]:
     new.mkdir(parents=True)
     try:
         yield new
-        _take_place(new, folder, record)
+        take_place(new, folder, record)
     finally:
         remove(new)
 
 
-def _take_place(new: Path, folder: Path, record: str) -> None:
-    """Move the files of a stage to their places, in an order that a power cut does not change."""
+def take_place(new: Path, folder: Path, record: str) -> None:
+    """Move the files of a stage to their places, in an order that a power cut does not change.
+
+    Args:
+        new: the folder that holds the new files.
+        folder: the folder of the stage, on the same file system.
+        record: the name of the record, which is the last file to take its place.
+    """
     if (folder / record).exists():
         (folder / record).unlink()
         sync(folder)

@@ -108,6 +108,21 @@ def test_a_search_that_is_not_finished_is_whole(copied: Path) -> None:
     assert not check(copied).broken
 
 
+def test_rounds_that_were_computed_ahead_are_not_missing(copied: Path) -> None:
+    for path in ("final", "tracking"):
+        shutil.rmtree(copied / SEARCH / path, ignore_errors=True)
+    rounds = copied / SEARCH / "search"
+    for path in (*rounds.glob("winner*"), rounds / "summary.json"):
+        path.unlink()
+    (rounds / "round_2").rename(rounds / "waiting")
+    (rounds / "round_2").mkdir()
+    (rounds / "waiting").rename(rounds / "round_2/.ahead")
+    (rounds / "round_3/.resume").mkdir(parents=True)
+    assert not check(copied).broken
+    shutil.rmtree(rounds / "round_1")
+    assert str(rounds / "round_1/status.json") in check(copied).broken
+
+
 def test_an_experiment_behind_a_link_is_checked(
     copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,15 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGTERM
 
 
+def test_a_handler_within_another_one_remembers_what_came_before() -> None:
+    with interruption() as outer:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with interruption() as inner:
+            assert inner.number == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGTERM) is outer
+    assert signal.getsignal(signal.SIGTERM) is not outer
+
+
 KILLS = 20
 
 

@@ -102,6 +102,7 @@ COVERED_BY = {
     "search.round_course": "search/test_particle_round.py",
     "stages.arrays": "stages/test_in_memory.py",
     "stages.launch": "training/test_ranks.py",
+    "stages.round_task": "stages/test_rounds.py",
     "stages.pages": "report/test_page.py",
     "stages.selecting": "system/test_command_line.py",
     "stages.stage_inputs": "system/test_bad_config.py",

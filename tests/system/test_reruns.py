@@ -47,7 +47,7 @@ def test_a_new_budget_hides_no_other_edit(search):
     [
         ("final: {epochs: 1", "final: {epochs: 2", AFTER[1:]),
         ("pretrain: {epochs: 1", "pretrain: {epochs: 2", [RESULTS[1], *RESULTS[3:]]),
-        ("tracking: {enabled: false}", "device: cuda", []),
+        ("tracking: {enabled: false}", "device: cuda\nrounds_per_job: 3", []),
         ("enabled: false", "enabled: false, uri: 'https://elsewhere'", []),
     ],
 )

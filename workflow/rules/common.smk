@@ -157,7 +157,7 @@ def described():
 
     The keys that say where and how it runs are left out, because they change no result.
     """
-    skipped = ("device", "deterministic", "threads", "suite", "tracking")
+    skipped = ("device", "deterministic", "threads", "rounds_per_job", "suite", "tracking")
     whole = plain(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
@@ -263,7 +263,8 @@ def suite_config(sets):
     """The whole configuration with these sets, without the keys that change no result of a suite."""
     whole = plain(EXPERIMENT)
     whole["suite"]["sets"] = {name: SETS[name] for name in sets}
-    kept = {name: value for name, value in whole.items() if name not in ("threads", "tracking")}
+    skipped = ("threads", "rounds_per_job", "tracking")
+    kept = {name: value for name, value in whole.items() if name not in skipped}
     return json.dumps(kept, sort_keys=True)
 
 

@@ -86,6 +86,7 @@ checkpoint search_round:
         gpu=GPU,
         launcher="",
         ranks=1,
+        rounds_per_job=EXPERIMENT.rounds_per_job,
         budget=section("budget"),
     params:
         config=search_sections,
@@ -102,7 +103,7 @@ checkpoint search_round:
         " --algorithm {wildcards.algorithm:q} --data {params.data:q} --parent {params.parent:q}"
         " --budget {resources.budget:q} --seed {wildcards.seed:q} --round {wildcards.round:q}"
         " --out {params.out:q} --log {log:q} --device {resources.device:q} --threads {threads:q}"
-        " --ranks {resources.ranks:q}"
+        " --ranks {resources.ranks:q} --rounds_per_job {resources.rounds_per_job:q}"
 
 
 # Only the winner of the last round counts as a changed input: where a round was computed again and
