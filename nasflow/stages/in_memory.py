@@ -91,7 +91,8 @@ def run_search(
     task = Task(experiment, Algorithm(named), found, seed, threads, progress)
     with one_thread():
         began = time.monotonic()
-        base = _trained("pretrain", experiment.pretrain, start or _first(task), task)
+        first = (start or _first(task)).to(experiment.device)
+        base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
         for result, status in _rounds(run, base.network, task):
