@@ -10,6 +10,7 @@ from cases import images
 from sklearn.datasets import load_digits
 
 import nasflow
+from nasflow.network.network import Network
 from nasflow.stages.found import Found
 
 SECTIONS: dict[str, Any] = {
@@ -36,11 +37,14 @@ def digits(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
     return (found.images[:count] * 15).astype(np.uint8), found.target[:count]
 
 
-def search(algorithm: str = "nasgd", device: str = "cuda", **sections: dict[str, Any]) -> Found:
+def search(
+    algorithm: str = "nasgd", device: str = "cuda", start: Network | None = None, **sections: Any
+) -> Found:
     """Run a search of one round in memory; sections are laid over those of SECTIONS."""
-    given = {name: SECTIONS.get(name, {}) | keys for name, keys in {**SECTIONS, **sections}.items()}
-    given |= {name: SECTIONS[name] | keys for name, keys in sections.items() if name in SECTIONS}
-    return nasflow.run_search(*digits(), algorithm=algorithm, device=device, **given)
+    names = SECTIONS.keys() | sections.keys()
+    given = {name: SECTIONS.get(name, {}) | sections.get(name, {}) for name in names}
+    more: dict[str, Any] = {"algorithm": algorithm, "device": device, "start": start}
+    return nasflow.run_search(*digits(), **more, **given)
 
 
 def batch(seed: int, device: str = "cuda") -> tuple[torch.Tensor, torch.Tensor]:
