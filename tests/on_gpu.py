@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 import nasflow
 from nasflow.network.network import Network
 from nasflow.stages.found import Found
+from nasflow.training.loop import Progress
 
 SECTIONS: dict[str, Any] = {
     "base": {"widths": [4, 4]},
@@ -38,13 +39,17 @@ def digits(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
 
 
 def search(
-    algorithm: str = "nasgd", device: str = "cuda", start: Network | None = None, **sections: Any
+    algorithm: str = "nasgd",
+    device: str = "cuda",
+    start: Network | None = None,
+    progress: Progress = lambda done, of, note: None,
+    **sections: Any,
 ) -> Found:
     """Run a search of one round in memory; sections are laid over those of SECTIONS."""
     names = SECTIONS.keys() | sections.keys()
     given = {name: SECTIONS.get(name, {}) | sections.get(name, {}) for name in names}
     more: dict[str, Any] = {"algorithm": algorithm, "device": device, "start": start}
-    return nasflow.run_search(*digits(), **more, **given)
+    return nasflow.run_search(*digits(), progress=progress, **more, **given)
 
 
 def batch(seed: int, device: str = "cuda") -> tuple[torch.Tensor, torch.Tensor]:
