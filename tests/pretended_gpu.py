@@ -205,8 +205,12 @@ class Machine(Copies):
         if len(devices) > 1:
             self.refuse(f"{name}: tensors of the GPUs {sorted(devices)} are mixed")
         indices = list(tensors_of(args[1:2])) if name.startswith(("index", "_index")) else []
+        # PyTorch makes masked_fill of t[mask] = number; the number is on the CPU at this place.
+        filled = (
+            name.startswith("index_put") and args[2].ndim == 0 and not isinstance(args[2], Cuda)
+        )
         for t in flat:
-            if isinstance(t, Cuda):
+            if isinstance(t, Cuda) or (filled and t is number):
                 continue
             if any(t is index for index in indices):
                 self.count["h2d"] += 1
@@ -216,7 +220,7 @@ class Machine(Copies):
             elif self.capturing is not None:
                 self.refuse(f"{name}: a number on the CPU is baked into the graph")
         wait = wait_of(func)
-        if wait is None and any(t.dtype == torch.bool for t in indices):
+        if wait is None and not filled and any(t.dtype == torch.bool for t in indices):
             wait = "nonzero"
         if wait is not None:
             self.waits(wait)

@@ -6,15 +6,13 @@ that they hold for a real GPU too, as far as PyTorch launches one kernel for eac
 
 from __future__ import annotations
 
-from collections import Counter
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cases import network
-from on_gpu import batch, search
+from on_gpu import Most, batch, usual_step
 from pretended_gpu import Machine
 
 from nasflow.training import optim
@@ -22,25 +20,6 @@ from nasflow.training.batches import Split
 from nasflow.training.siblings import Siblings
 
 HEAVY = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
-KINDS = ("wait", "h2d", "d2h", "launch")
-
-
-class Most(NamedTuple):
-    """The most that a usual step may cost, and an operation count of the whole graph.
-
-    Attributes:
-        wait: how often the host waits for the GPU.
-        h2d: copies from the host to the GPU.
-        d2h: copies from the GPU to the host.
-        launch: launches of the host; a replay of a graph is one.
-        captured: operations in the graph.
-    """
-
-    wait: int
-    h2d: int
-    d2h: int
-    launch: int
-    captured: int
 
 
 NINE = {"n_neigh": 8, "max_steps": 7, "warmup_steps": 2}
@@ -88,26 +67,6 @@ STEPS: dict[str, tuple[dict[str, Any], int, Most]] = {
         Most(4, 2, 0, 110, 0),
     ),
 }
-
-
-def usual_step(sections: dict[str, Any], training: int) -> Most:
-    """Return the counts of a step of one training of a search: the medians of all but the first."""
-    rows: list[list[Counter[str]]] = []
-    before = Counter[str]()
-    with Machine() as gpu:
-
-        def progress(done: int, of: int, note: str) -> None:
-            nonlocal before
-            if done == 1:
-                rows.append([])
-            rows[-1].append(gpu.count - before)
-            before = gpu.count.copy()
-
-        search("nasgd", progress=progress, **sections)
-    steps = rows[training][1:-1]
-    assert len(steps) >= 3
-    captured = gpu.captured[training] if len(gpu.captured) > training else 0
-    return Most(*(int(median(step[kind] for step in steps)) for kind in KINDS), captured)
 
 
 @pytest.mark.parametrize("name", STEPS)

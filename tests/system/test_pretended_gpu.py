@@ -157,6 +157,14 @@ def test_a_capture_computes_nothing_and_a_replay_computes_all(gpu: Machine) -> N
     assert gpu.captured == [4]
 
 
+def test_a_capture_may_set_numbers_at_a_mask(gpu: Machine) -> None:
+    """PyTorch makes masked_fill of it, which needs no index."""
+    x = some()
+    graph = captured(lambda: x.__setitem__(x > 1.0, 7.0))
+    graph.replay()
+    assert x.tolist() == [0.0, 1.0, 7.0, 7.0]
+
+
 REFUSED: dict[str, Callable[[torch.Tensor], object]] = {
     "a number of the CPU": lambda t: t.mul_(torch.tensor(2.0)),
     "a random number": lambda t: t.normal_(),
