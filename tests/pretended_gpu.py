@@ -206,9 +206,8 @@ class Machine(Copies):
             self.refuse(f"{name}: tensors of the GPUs {sorted(devices)} are mixed")
         indices = list(tensors_of(args[1:2])) if name.startswith(("index", "_index")) else []
         # PyTorch makes masked_fill of t[mask] = number; the number is on the CPU at this place.
-        filled = (
-            name.startswith("index_put") and args[2].ndim == 0 and not isinstance(args[2], Cuda)
-        )
+        number = args[2] if name.startswith("index_put") else None
+        filled = number is not None and number.ndim == 0 and not isinstance(number, Cuda)
         for t in flat:
             if isinstance(t, Cuda) or (filled and t is number):
                 continue
