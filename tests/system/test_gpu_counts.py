@@ -1,0 +1,122 @@
+"""What a step costs on a GPU besides its kernels: waits of the host, copies, launches, operations.
+
+The counts are those of a pretended GPU. They do not depend on the size of networks and images, so
+that they hold for a real GPU too, as far as PyTorch launches one kernel for each operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cases import network
+from on_gpu import Most, batch, usual_step
+from pretended_gpu import Machine
+
+from nasflow.training import optim
+from nasflow.training.batches import Split
+from nasflow.training.siblings import Siblings
+
+HEAVY = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
+
+
+NINE = {"n_neigh": 8, "max_steps": 7, "warmup_steps": 2}
+CHANGES = {"flip": True, "shift": 1}
+WHOLE = {"use_validation": True, "epochs": 1.0}  # evaluated once, at the end
+# The search whose steps are counted, which of its trainings it is (0: pretraining, 1: the round,
+# 2: the final training), and its bounds: what was counted on 29 November 2026, before the work on
+# the GPU. Whoever lowers a count lowers its bound.
+STEPS: dict[str, tuple[dict[str, Any], int, Most]] = {
+    # The host waits for the losses, and for four pageable copies: rows and columns of the shift of
+    # the training batch, tau with the rate, and a number that validation needs. Goal: one wait, and
+    # copies in a few steps only, because draws of many steps cross at once. The 553 operations are
+    # 61 for each sibling; one update over all siblings would take some 40 away from each.
+    "a round of 9": ({"search": NINE, "augment": CHANGES}, 1, Most(5, 4, 0, 28, 553)),
+    # The same without changed images, with two indices, tau and the rate. Goal: no copy at all.
+    "a round of 9, plain images": (
+        {"search": NINE, "augment": {"shift": 0}},
+        1,
+        Most(3, 2, 0, 19, 553),
+    ),
+    # Newton-Schulz takes some 70 operations for each kernel. Goal: below 900, with kernels of equal
+    # shapes in one batch.
+    "a round of 9, muon": (
+        {"search": NINE | {"optimizer": "muon"}, "augment": CHANGES},
+        1,
+        Most(5, 4, 0, 28, 1731),
+    ),
+    # As in a round, but a single network without validation. Goal: as there.
+    "a final training": ({"final": WHOLE, "augment": CHANGES}, 2, Most(4, 3, 0, 19, 54)),
+    # The index comes back to the host to choose the sides of the images (d2h), and the holes of the
+    # cutout are copied. Goal: nothing comes back.
+    "a final training, all changes": (
+        {
+            "final": WHOLE | {"alternating_flip": True, "cutout": 2, "weight_average": 3},
+            "augment": CHANGES | {"mixup": 0.5},
+        },
+        2,
+        Most(6, 4, 1, 28, 72),
+    ),
+    # `shards: 2`, the default, has no graph, and the losses of both parts are fetched one by one.
+    # Goal: a graph, and the counts of a final training without shards.
+    "a final training, two shards": (
+        {"final": WHOLE | {"shards": 2}, "augment": CHANGES},
+        2,
+        Most(4, 2, 0, 110, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_costs_no_more_than_it_may(name: str) -> None:
+    sections, training, most = STEPS[name]
+    found = usual_step(sections, training)
+    over = {k: (n, m) for k, n, m in zip(Most._fields, found, most, strict=True) if n > m}
+    assert not over, "found, allowed"
+
+
+def test_waits_and_copies_do_not_grow_with_the_siblings() -> None:
+    found = []
+    for count in (2, 5):
+        with Machine() as gpu:
+            family = [network(0, 0).to("cuda")] * count
+            with Siblings(family, HEAVY, average=4) as live:
+                live.step([batch(0)], [batch(1)], 0.1)
+                pair = [batch(2)], [batch(3)]
+                with gpu.counting() as counted:
+                    live.step(*pair, 0.1)
+        found.append(counted)
+    assert found[0] == found[1]
+    assert found[0]["wait"] <= 2, "for the losses, and the copy of tau and the rate"
+    assert found[0]["launch"] <= 6, "four parts of the batches, tau and the rate, the graph"
+
+
+# What is done once in a round, or in some steps of a training, for two networks of three
+# convolutions: how often the host waits. The bounds are what was counted on 29 November 2026.
+SELDOM: dict[str, tuple[Any, int]] = {
+    # The loss and the number of correct images of each network and batch. Goal: 1.
+    "evaluation": (lambda live, split: live.evaluate(split), 4),
+    # One for each tensor of each network. Goal: 1.
+    "finite weights": (lambda live, split: live.finite(), 56),
+    # One for each tensor of x. It happens in every step with `kinetic`. Goal: 1.
+    "kinetic energies": (lambda live, split: live.kinetic_energies(), 22),
+    # One for each tensor of a network. It happens where a state is kept, at most once a minute.
+    "a kept state": (lambda live, split: live.state(0), 45),
+    # One for each batch.
+    "logits": (lambda live, split: live.logits(split), 1),
+}
+
+
+@pytest.mark.parametrize("name", SELDOM)
+def test_what_is_seldom_done_waits_no_more_than_it_may(name: str) -> None:
+    work, most = SELDOM[name]
+    pixels = torch.from_numpy(np.arange(16 * 8 * 8 * 2, dtype=np.uint8).reshape(16, 8, 8, 2))
+    half = torch.full((2,), 0.5)
+    with Machine() as gpu:
+        split = Split(pixels, torch.arange(16) % 5, half, half).to("cuda")
+        family = [network(seed, 0).to("cuda") for seed in range(2)]
+        with Siblings(family, HEAVY, average=4) as live, gpu.counting() as counted:
+            work(live, split)
+    assert counted["wait"] <= most
