@@ -13,6 +13,7 @@ import torch
 from cases import images, network
 from pretended_gpu import Machine
 
+from nasflow.network.network import Network
 from nasflow.training import optim
 from nasflow.training.ranks import MEETING, joined
 from nasflow.training.siblings import MEASURED, Siblings
@@ -43,8 +44,12 @@ def train_as_rank(rank: int, size: int, meeting: str, answer: object) -> None:
 def idle_ranks(size: int, meeting: str, answer: object, patience: float = 60.0) -> None:
     """Let `size` processes train two siblings together, and end them where they wait for ever.
 
-    This is to run in a new process: its children find all libraries loaded.
+    This is to run in a new process: its children find all libraries loaded, and no thread of
+    autograd, which would not outlive a fork.
     """
+    torch.set_num_threads(1)
+    with Machine():
+        _pair()
     context = multiprocessing.get_context("fork")
     given = [(rank, size, meeting, answer) for rank in range(size)]
     ranks = [context.Process(target=train_on_idle_ranks, args=args) for args in given]
@@ -65,13 +70,17 @@ def train_on_idle_ranks(rank: int, size: int, meeting: str, answer: object) -> N
     torch.set_num_threads(1)
     step = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
     with mock.patch.dict(os.environ, {**place, MEETING: meeting}), Machine(), joined() as ranks:
-        family = [network(seed, 0).to("cuda") for seed in (1, 2)]
+        family = _pair()
         batch = images(8).to("cuda"), (torch.arange(8) % 5).to("cuda")
         with Siblings(family, step, ranks=ranks) as live:
             losses = [live.step([batch], None, 0.1)[0] for _ in range(MEASURED + 1)]
             found = {f"{i}.{k}": t for i in range(2) for k, t in live.network(i).x.items()}
             numbers = {name: t.cpu().numpy() for name, t in found.items()}
             answer.put({**numbers, "losses": np.array(losses)})  # type: ignore[attr-defined]
+
+
+def _pair() -> list[Network]:
+    return [network(seed, 0).to("cuda") for seed in (1, 2)]
 
 
 def labels() -> torch.Tensor:

@@ -165,19 +165,18 @@ class Played(Ranks):
         raise AssertionError("waits for ever")
 
 
-@pytest.mark.parametrize(("count", "size"), [(2, 3), (1, 2)])
-def test_ranks_without_a_sibling_keep_the_others_owners(count: int, size: int) -> None:
+def test_ranks_without_a_sibling_keep_the_others_owners() -> None:
     """A rank without a sibling has no graph; what it decides with others must not depend on it."""
     owners, captured = [], set()
-    for rank in range(size):
+    for rank in range(3):
         with Machine():
-            family = [network(seed, 1).to("cuda") for seed in range(1, count + 1)]
-            with Siblings(family, STEP, ranks=Played(rank, size, size)) as live:
+            family = [network(seed, 1).to("cuda") for seed in (1, 2)]
+            with Siblings(family, STEP, ranks=Played(rank, 3, 3)) as live:
                 for k in range(MEASURED + 1):
                     live.step([_on_gpu(k)], None, 0.1)
                 owners.append(live._owner)
                 captured.add(live.captured)
-    assert owners == owners[:1] * size and captured == {True}
+    assert owners == owners[:1] * 3 and captured == {True}
 
 
 def test_two_siblings_on_three_ranks_of_gpus_are_those_of_one_process(tmp_path: Path) -> None:
