@@ -90,6 +90,7 @@ class Captured:
         self._inputs: Inputs
         self._numbers: Tensor
         self._readers: Iterator[torch.cuda.Stream]
+        self._latest: tuple[float, float]  # tau and rate on the GPU
 
     def launch(
         self,
@@ -122,16 +123,20 @@ class Captured:
         if self._graph is None:
             self._capture(train, validation, current)
         assert self._graph is not None
-        _copy(self._inputs.train, train)
-        if validation is not None and self._inputs.validation is not None:
-            _copy(self._inputs.validation, validation)
-        # Numbers become arguments of a kernel. A copy from the host would wait for the GPU.
-        self._inputs.tau.fill_(tau)
-        self._inputs.rate.fill_(rate)
+        into = [*self._inputs.train, *(self._inputs.validation or ())]
+        _copy(into, [*train, *(validation or ())])
+        self._set(tau, rate)
         self._graph.replay()
         reading = Reading(self._numbers.clone(), next(self._readers))
         reading.stream.wait_stream(current)
         return reading
+
+    def _set(self, tau: float, rate: float) -> None:
+        """Write numbers as arguments of a kernel; a copy from the host would wait for the GPU."""
+        for t, value, before in zip(self._inputs[2:], (tau, rate), self._latest, strict=True):
+            if value != before:
+                t.fill_(value)
+        self._latest = tau, rate
 
     def _capture(
         self,
@@ -167,7 +172,7 @@ class Captured:
             capture.__enter__()
             with _ended_by(lambda: capture.__exit__(None, None, None)):
                 self._numbers = self._program(*inputs, each)
-        self._graph, self._inputs = graph, inputs
+        self._graph, self._inputs, self._latest = graph, inputs, (0.0, 0.0)
         self._readers = itertools.cycle([_stream(device) for _ in range(READERS)])
 
 
@@ -223,6 +228,7 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 
 def _copy(into: Sequence[Batch], batches: Sequence[Batch]) -> None:
-    for (x, y), (images, labels) in zip(into, batches, strict=True):
-        x.copy_(images)
-        y.copy_(labels)
+    """Copy all images at once and all labels at once."""
+    pairs = list(zip(into, batches, strict=True))
+    for part in (0, 1):
+        torch._foreach_copy_([x[part] for x, _ in pairs], [y[part] for _, y in pairs])
