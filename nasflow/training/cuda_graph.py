@@ -5,51 +5,107 @@ stream is a queue of kernels; kernels of different streams may run at the same t
 the search needs some hundred kernels in each step. Each of them runs for a shorter time than its
 launch takes, so that nine networks one after the other leave a GPU idle most of the time. The graph
 is captured once in each round. Every later step costs one launch, and the kernels of the siblings
-overlap. The host waits for the GPU once in each step, for the losses.
+overlap. The host waits for the GPU once in each step, for the losses, as late as it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from nasflow.training.workers import Each
+
 Batch = tuple[Tensor, Tensor]
-Program = Callable[
-    [int, Sequence[Batch], Sequence[Batch] | None, Tensor, Tensor], tuple[Tensor, Tensor]
-]
 WARM_UP = 3  # steps before the capture, until cuDNN and the allocator have settled
+READERS = 2  # streams on which losses are read: one for the latest step, one for that before
+
+
+class Program(Protocol):
+    """A step that is recorded; `joint_step.JointStep` is the one of the siblings."""
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All tensors that the step changes in place."""
+
+    def __call__(
+        self,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: Tensor,
+        rate: Tensor,
+        each: Each,
+    ) -> Tensor:
+        """Take the step without waiting for the GPU; return one row of numbers per sibling."""
+
+
+class Inputs(NamedTuple):
+    """The memory from which the graph reads what differs from step to step.
+
+    Attributes:
+        train: training batches.
+        validation: validation batches, or None.
+        tau: the step size, a tensor of no dimension.
+        rate: how far the running averages move towards the newest values, likewise.
+    """
+
+    train: list[Batch]
+    validation: list[Batch] | None
+    tau: Tensor
+    rate: Tensor
+
+
+class Reading(NamedTuple):
+    """The numbers of one step, which the GPU may still compute.
+
+    Attributes:
+        numbers: a copy that no later step overwrites.
+        stream: waits for the step of these numbers and for nothing that was launched later.
+    """
+
+    numbers: Tensor
+    stream: torch.cuda.Stream
+
+    def wait(self) -> list[list[float]]:
+        """Wait for the GPU and return the numbers, one row for each sibling."""
+        with torch.cuda.stream(self.stream):
+            rows: list[list[float]] = self.numbers.tolist()
+        return rows
 
 
 class Captured:
-    """A step of several siblings that is captured on its first run and replayed on later ones.
+    """A step of several siblings that is captured on its first launch and replayed on later ones.
 
     Args:
-        program: trains and validates sibling i: `program(i, train, validation, tau, rate)` returns
-            the training and the validation loss in nats, tensors without dimensions.
-        state: all tensors that the program changes in place.
+        program: the step.
     """
 
-    def __init__(self, program: Program, state: Sequence[Tensor]) -> None:
-        self._program, self._state = program, state
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: Inputs
+        self._numbers: Tensor
+        self._readers: Iterator[torch.cuda.Stream]
+        self._latest: tuple[float, float]  # tau and rate on the GPU
 
-    def run(
+    def launch(
         self,
-        mine: Sequence[int],
         train: Sequence[Batch],
         validation: Sequence[Batch] | None,
         tau: float,
         rate: float,
-    ) -> list[tuple[float, float, float, float]]:
-        """Train and validate the siblings for one step.
+    ) -> Reading:
+        """Let the GPU train and validate the siblings for one step; do not wait for it.
 
-        The first run captures the graph. All later runs must have the same siblings, the same
-        shapes, and validation batches if and only if the first run had them.
+        The first launch captures the graph. All later launches must have the same shapes, and
+        validation batches if and only if the first launch had them. All that this writes and
+        starts stands in the queue of the current stream, so that it comes after an older step.
 
         Args:
-            mine: the indices of the siblings of this rank.
             train: training batches: images (b, channels, height, width) and labels, which are
                 classes (b,) or probabilities of classes (b, classes).
             validation: validation batches with labels (b,); None: without validation.
@@ -57,60 +113,114 @@ class Captured:
             rate: how far the running averages move towards the newest values, from 0 to 1.
 
         Returns:
-            For each sibling its training loss and validation loss in nats, and two zeros. In their
-            place, a step without a graph returns seconds and whether memory ran out.
+            The training loss and the validation loss of each sibling in nats, to be waited for.
+
+        Raises:
+            Exception: the first error of the step or of its capture. The siblings then are as
+                before, and the next launch captures anew.
         """
+        current = torch.cuda.current_stream(train[0][0].device)
         if self._graph is None:
-            self._capture(mine, train, validation)
+            self._capture(train, validation, current)
         assert self._graph is not None
-        _copy(self._train, train)
-        if validation is not None and self._validation is not None:
-            _copy(self._validation, validation)
-        self._tau_and_rate.copy_(torch.tensor([tau, rate]))
+        into = [*self._inputs.train, *(self._inputs.validation or ())]
+        _copy(into, [*train, *(validation or ())])
+        self._set(tau, rate)
         self._graph.replay()
-        return [(a, b, 0.0, 0.0) for a, b in self._losses.tolist()]
+        reading = Reading(self._numbers.clone(), next(self._readers))
+        reading.stream.wait_stream(current)
+        return reading
+
+    def _set(self, tau: float, rate: float) -> None:
+        """Write numbers as arguments of a kernel; a copy from the host would wait for the GPU."""
+        for t, value, before in zip(self._inputs[2:], (tau, rate), self._latest, strict=True):
+            if value != before:
+                t.fill_(value)
+        self._latest = tau, rate
 
     def _capture(
-        self, mine: Sequence[int], train: Sequence[Batch], validation: Sequence[Batch] | None
+        self,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        current: torch.cuda.Stream,
     ) -> None:
         device = train[0][0].device
-        self._train = [(x.clone(), y.clone()) for x, y in train]
-        self._validation = None
-        if validation is not None:
-            self._validation = [(x.clone(), y.clone()) for x, y in validation]
-        self._tau_and_rate = torch.zeros(2, device=device)
-        before = [t.detach().clone() for t in self._state]
-        main, *streams = (_stream(device) for _ in range(len(mine) + 1))
-        main.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(main):
-            for _ in range(WARM_UP):
-                self._all(mine, streams, main)
-        torch.cuda.current_stream(device).wait_stream(main)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=main):
-            self._losses = self._all(mine, streams, main)
-        with torch.no_grad():  # undoes what the warm-up changed
-            for t, value in zip(self._state, before, strict=True):
-                t.copy_(value)
+        inputs = Inputs(
+            [(x.clone(), y.clone()) for x, y in train],
+            None if validation is None else [(x.clone(), y.clone()) for x, y in validation],
+            *(torch.zeros((), device=device) for _ in ("tau", "rate")),
+        )
+        before = [t.detach().clone() for t in self._program.state]
+        main, each, graph = _stream(device), SideBySide(device), torch.cuda.CUDAGraph()
 
-    def _all(
-        self, mine: Sequence[int], streams: Sequence[torch.cuda.Stream], main: torch.cuda.Stream
-    ) -> Tensor:
-        """Run each program on a stream of its own, between two points of the stream `main`.
+        def undo() -> None:
+            """Take back what the warm-up changed."""
+            for stream in (main, *each.streams):
+                current.wait_stream(stream)
+            with torch.cuda.stream(current), torch.no_grad():
+                for t, value in zip(self._program.state, before, strict=True):
+                    t.copy_(value)
 
-        Returns the losses (len(mine), 2).
-        """
-        losses = []
+        # torch leaves the stream of a capture the current one where the end of the capture fails.
+        with torch.cuda.stream(current), _ended_by(undo):
+            main.wait_stream(current)
+            with torch.cuda.stream(main):
+                for _ in range(WARM_UP):
+                    self._program(*inputs, each)
+            current.wait_stream(main)
+            capture = torch.cuda.graph(graph, stream=main)
+            capture.__enter__()
+            with _ended_by(lambda: capture.__exit__(None, None, None)):
+                self._numbers = self._program(*inputs, each)
+        self._graph, self._inputs, self._latest = graph, inputs, (0.0, 0.0)
+        self._readers = itertools.cycle([_stream(device) for _ in range(READERS)])
+
+
+class SideBySide:
+    """Works like the built-in `map`, with a stream of its own for each call of the function.
+
+    All calls come after what the current stream holds already, and what the current stream gets
+    later comes after all of them.
+
+    Attributes:
+        streams: the streams so far.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.streams: list[torch.cuda.Stream] = []
+
+    def __call__(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """Return the results of the function for the items, in their order."""
+        main, tasks, found = torch.cuda.current_stream(self._device), list(items), []
+        while len(self.streams) < len(tasks):
+            self.streams.append(_stream(self._device))
+        streams = self.streams[: len(tasks)]
         for stream in streams:
             stream.wait_stream(main)
-        for i, stream in zip(mine, streams, strict=True):
+        for task, stream in zip(tasks, streams, strict=True):
             with torch.cuda.stream(stream):
-                tau, rate = self._tau_and_rate.unbind()
-                pair = self._program(i, self._train, self._validation, tau, rate)
-                losses.append(torch.stack(pair))
+                found.append(work(task))
         for stream in streams:
             main.wait_stream(stream)
-        return torch.stack(losses)
+        return found
+
+
+@contextmanager
+def _ended_by(end: Callable[[], object]) -> Iterator[None]:
+    """Call `end` after the block. Where both fail, the error of the block is the one raised.
+
+    An error inside of a capture makes the end of the capture fail too. The second error says only
+    that there was a first one, and would hide, for example, that memory ran out."""
+    try:
+        yield
+    except BaseException as first:
+        try:
+            end()
+        except Exception as second:
+            raise first from second
+        raise
+    end()
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream:
@@ -118,6 +228,7 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 
 def _copy(into: Sequence[Batch], batches: Sequence[Batch]) -> None:
-    for (x, y), (images, labels) in zip(into, batches, strict=True):
-        x.copy_(images)
-        y.copy_(labels)
+    """Copy all images at once and all labels at once."""
+    pairs = list(zip(into, batches, strict=True))
+    for part in (0, 1):
+        torch._foreach_copy_([x[part] for x, _ in pairs], [y[part] for _, y in pairs])

@@ -13,7 +13,7 @@ from torch import Tensor
 from nasflow.training import memory
 from nasflow.training.batches import Split
 from nasflow.training.optim import Tau
-from nasflow.training.sibling import Batch, Sibling
+from nasflow.training.sibling import Batch, Sibling, shards_of, tensors
 from nasflow.training.workers import CALLER, Workers
 
 EVALUATION_BATCH = 250
@@ -53,8 +53,12 @@ class Outcome(NamedTuple):
 class LocalSiblings:
     """The siblings of one process by their number in the round.
 
+    On a GPU this is the way without a CUDA graph: one thread starts one kernel after the other, and
+    the host waits for the losses of each sibling. Several threads would share one queue of kernels,
+    so that none of them became faster, and the seconds of a sibling would be those of others too.
+
     Args:
-        workers: number of threads.
+        workers: number of threads; 1 on a GPU.
         shards: equal parts of a training batch, each with BatchNorm statistics of its own.
         spare: where memory runs out in the step of a sibling, mark it as `starved` instead of
             raising the error.
@@ -105,33 +109,14 @@ class LocalSiblings:
         workers = self._workers if self._shards == 1 else CALLER
         return [_row(*parts) for parts in workers.in_two(order, training, validating)]
 
-    def train_and_validate(
-        self,
-        i: int,
-        train: Sequence[Batch],
-        validation: Sequence[Batch] | None,
-        tau: Tau,
-        rate: Tau,
-    ) -> tuple[Tensor, Tensor]:
-        """Train and validate sibling i without waiting for a GPU.
+    def train(self, i: int, train: Sequence[Batch], tau: Tau, rate: Tau) -> Tensor:
+        """Train sibling i on its batch, without waiting for a GPU.
 
         Args:
             i: the number of the sibling in the round.
             train: as in `step`.
-            validation: as in `step`.
             tau: as in `step`.
             rate: how far the running averages move towards the newest values, from 0 to 1.
-
-        Returns:
-            The training loss and the validation loss in nats, tensors of no dimension.
-        """
-        loss = self.train(i, train, tau, rate)
-        if validation is None:
-            return loss, torch.full_like(loss, NAN)
-        return loss, self.validate(i, validation)
-
-    def train(self, i: int, train: Sequence[Batch], tau: Tau, rate: Tau) -> Tensor:
-        """Train sibling i on its batch; the arguments are those of `train_and_validate`.
 
         Returns:
             The mean loss in nats before the step, a tensor of no dimension.
@@ -139,7 +124,7 @@ class LocalSiblings:
         batch = train[i % len(train)]
         if self._shards == 1:
             return self.live[i].train(batch, tau, rate)
-        parts = list(zip(*(t.chunk(self._shards) for t in batch), strict=True))
+        parts = shards_of(batch, self._shards)
         return self.live[i].train_in_parts(parts, tau, rate, self._workers.map)
 
     def validate(self, i: int, validation: Sequence[Batch]) -> Tensor:
@@ -177,6 +162,27 @@ class LocalSiblings:
         starts = range(0, len(split), EVALUATION_BATCH)
         chunks = (split.chunk(start, EVALUATION_BATCH)[0] for start in starts)
         return torch.cat([part.cpu() for part in self._workers.map(self.live[i].logits, chunks)])
+
+    def finite(self) -> dict[int, tuple[float]]:
+        """Return 1.0 for each sibling whose last weights are all finite, else 0.0."""
+        sound = {
+            i: torch.stack([torch.isfinite(t).all() for t in tensors(sibling.last)]).all()
+            for i, sibling in self.live.items()
+        }
+        # The host waits for a GPU once.
+        values = torch.stack(list(sound.values())).tolist() if sound else []
+        return {i: (float(value),) for i, value in zip(sound, values, strict=True)}
+
+    def kinetic_energies(self) -> dict[int, tuple[float]]:
+        """Return |v|^2 / 2 of each sibling, summed over its tensors in float64."""
+        squares = {
+            i: torch.stack([t.square().sum() for t in sibling.last.v.values()])
+            for i, sibling in self.live.items()
+        }
+        if not squares:
+            return {}
+        numbers = iter(torch.cat(list(squares.values())).tolist())  # waits for a GPU once
+        return {i: (0.5 * sum(next(numbers) for _ in range(len(s))),) for i, s in squares.items()}
 
     def _timed(self, work: Callable[[], Tensor]) -> Part:
         began = time.perf_counter()

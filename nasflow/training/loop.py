@@ -7,6 +7,7 @@ batches, takes the steps, and keeps the state from which an interrupted stage go
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -18,6 +19,7 @@ from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper, Memory, Snapshot
 from nasflow.training.turns import Turns
 
+Drawn = tuple[list[Batch], list[Batch] | None]  # training batches, validation batches
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, a few words
 
 
@@ -62,6 +64,7 @@ def training_loop(
     longest: float = float("inf"),
     more: Callable[[int], bool] = lambda done: True,
     turns: Turns | None = None,
+    late: Callable[[int], bool] = lambda done: False,
 ) -> Iterator[Step]:
     """Train siblings step by step; the caller looks at each step and may leave the loop.
 
@@ -80,27 +83,78 @@ def training_loop(
         more: whether another step is to be made; called with the number of steps already made.
         turns: how many steps each sibling makes at a time; None for one. The course keeps their
             state. A `Step` is a turn then.
+        late: whether the caller may see step `done` after the next one was launched on a GPU, which
+            then never waits for the host. No state is kept after such a step.
 
     Yields:
         One `Step` for each step that this attempt makes.
     """
-    done = 0
-    if kept := keeper.before(live.fingerprints, longest):
-        course.recall(Memory(kept.facts, kept.arrays))
-        live.restore(kept.siblings, kept.step if turns is None else turns.made)
-        done = kept.step
+    done = _recalled(live, course, keeper.before(live.fingerprints, longest), turns)
+    steps = _Steps(live, train, validation, first, turns)
     while more(done):
-        k, step_size = first + done, tau(done)
-        unseen = _draw(validation, k) if validation else None
-        drawn = _draw(train, k) if turns is None else _turn(live, train, step_size, first, turns)
-        train_loss, validation_loss = live.step(drawn, unseen, step_size)
         done += 1
-        yield Step(done, k, step_size, train_loss, validation_loss)
-        if more(done):
+        yield from steps.make(done, tau(done - 1), late)
+        if not steps.unread and more(done):
             keeper.keep(done, partial(_snapshot, done, course, live))
+    yield from steps.read(all_but=0)
 
 
-def _draw(streams: Sequence[Batches], k: int) -> list[Batch]:
+class _Steps:
+    """Makes the steps of a loop, and knows those whose losses are not read yet."""
+
+    def __init__(
+        self,
+        live: Siblings,
+        train: Sequence[Batches],
+        validation: Sequence[Batches],
+        first: int,
+        turns: Turns | None,
+    ) -> None:
+        self._live, self._train, self._validation = live, train, validation
+        self._first, self._turns = first, turns
+        self._ready: Drawn | None = None  # the batches of the next step
+        self.unread: deque[tuple[int, int, float]] = deque()
+
+    def make(self, number: int, tau: float, late: Callable[[int], bool]) -> Iterator[Step]:
+        """Make one step; yield it, or that before it where it may be late."""
+        k = self._first + number - 1
+        if self._turns is not None or not self._live.captured:
+            losses = self._live.step(*self._due(k, tau), tau)
+            yield Step(number, k, tau, *losses)
+            return
+        self._live.launch(*(self._ready or self._draw(k)), tau)
+        self.unread.append((number, k, tau))
+        # The host draws the next batches while the GPU computes, and only then waits for it.
+        self._ready = self._draw(k + 1)
+        yield from self.read(all_but=int(late(number)))
+
+    def read(self, *, all_but: int) -> Iterator[Step]:
+        """Yield the steps that were launched, except for the latest ones."""
+        while len(self.unread) > all_but:
+            yield Step(*self.unread.popleft(), *self._live.losses())
+
+    def _draw(self, k: int) -> Drawn:
+        unseen = _batches(self._validation, k) if self._validation else None
+        return _batches(self._train, k), unseen
+
+    def _due(self, k: int, tau: float) -> Drawn:
+        """Draw the batches of a step. For a turn, first take all of its steps but the last."""
+        if self._turns is None:
+            return self._draw(k)
+        unseen = _batches(self._validation, k) if self._validation else None
+        return _turn(self._live, self._train, tau, self._first, self._turns), unseen
+
+
+def _recalled(live: Siblings, course: Course, kept: Snapshot | None, turns: Turns | None) -> int:
+    """Put siblings and course back to where an earlier attempt was; return its steps."""
+    if kept is None:
+        return 0
+    course.recall(Memory(kept.facts, kept.arrays))
+    live.restore(kept.siblings, kept.step if turns is None else turns.made)
+    return kept.step
+
+
+def _batches(streams: Sequence[Batches], k: int) -> list[Batch]:
     return [stream(k) for stream in streams]
 
 

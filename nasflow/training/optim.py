@@ -1,7 +1,8 @@
 """Update rules: how one training step changes x and v, for all tensors at once.
 
 An update rule is a function (x, v, gradient, tau) that changes x and v in place. tau is a number,
-or a tensor of no dimension where a CUDA graph replays the step.
+or a tensor of no dimension where a CUDA graph replays the step. The tensors may be those of one
+network or of several: each is treated alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from nasflow.config.kinds import Optimizer
 from nasflow.config.training import Training
+from nasflow.training.newton_schulz import TINY, norms, orthogonal, orthogonal_batch
 
 Tau = float | Tensor
 OTHERS = 0.85  # momentum of the tensors that are no kernels, under muon
@@ -70,6 +72,9 @@ def muon(*, momentum: float, weight_decay: float) -> Update:
     the kernels (0.6) they learn too slowly: AddNIST, a chain of seven convolutions, 100 s on one
     core, test error 14.8 % against 13.0 %.
 
+    On a GPU all kernels take their steps together (`together`). On the CPU they take them one after
+    the other: that is as fast there, and its results stay bit for bit what they were.
+
     Args:
         momentum: m, of the kernels.
         weight_decay: as in `nesterov`, for the tensors that are no kernels.
@@ -80,41 +85,71 @@ def muon(*, momentum: float, weight_decay: float) -> Update:
         kernels = [i for i, p in enumerate(x) if p.ndim == 4]
         others = [i for i, p in enumerate(x) if p.ndim != 4]
         rest([x[i] for i in others], [v[i] for i in others], [gradient[i] for i in others], tau)
-        for i in kernels:
-            v[i].mul_(momentum).add_(gradient[i])
-            U = orthogonal((gradient[i] + momentum * v[i]).flatten(1)).view(x[i].shape)
-            size = x[i].norm()
-            x[i].sub_(U * (tau * size / (U.norm() + 1e-7)))
-            x[i].mul_(size / (x[i].norm() + 1e-7))
+        step = together if x[0].is_cuda else _one_by_one
+        if kernels:
+            slopes = [gradient[i] for i in kernels]
+            step([x[i] for i in kernels], [v[i] for i in kernels], slopes, momentum, tau)
 
     return update
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Approximate U V^T of the singular value decomposition U S V^T of a matrix.
+def _one_by_one(
+    x: list[Tensor], v: list[Tensor], gradient: list[Tensor], momentum: float, tau: Tau
+) -> None:
+    """Take the step of `muon` for one kernel after the other."""
+    for kernel, velocity, slope in zip(x, v, gradient, strict=True):
+        velocity.mul_(momentum).add_(slope)
+        U = orthogonal((slope + momentum * velocity).flatten(1)).view(kernel.shape)
+        size = kernel.norm()
+        kernel.sub_(U * (tau * size / (U.norm() + TINY)))
+        kernel.mul_(size / (kernel.norm() + TINY))
 
-    The singular values of the result lie between 0.7 and 1.2 after five quintic Newton-Schulz steps
-    X <- (a + b X X^T + c (X X^T)^2) X. All factors are polynomials of the first X X^T and commute,
-    so the steps are taken on that square alone; a kernel's matrix, which is nine times as wide as
-    high, enters twice instead of ten times.
+
+def together(
+    x: list[Tensor], v: list[Tensor], gradient: list[Tensor], momentum: float, tau: Tau
+) -> None:
+    """Take the step of `muon` for all kernels at once: those of one matrix shape form a batch.
+
+    It equals the step for each kernel alone up to rounding. On a GPU each operation costs a launch.
+    This takes 17 operations for each shape and 19 for each number of filters, against 70 for each
+    kernel. (Where a matrix has fewer columns than rows, their number counts instead.)
 
     Args:
-        matrix: (rows, columns).
-
-    Returns:
-        A matrix of the same shape.
+        x: kernels (filters, inputs, height, width), in channels-last memory for the best speed.
+        v: their velocities.
+        gradient: their gradients.
+        momentum: m of `muon`.
+        tau: the step size.
     """
-    a, b, c = 3.4445, -4.7750, 2.0315
-    wide = matrix.shape[0] <= matrix.shape[1]
-    X: Tensor = (matrix if wide else matrix.T) / (matrix.norm() + 1e-7)
-    square, product = X @ X.T, torch.eye(len(X), device=X.device, dtype=X.dtype)
-    for _ in range(5):
-        factor = b * square + c * square @ square
-        factor.diagonal().add_(a)
-        product = factor @ product
-        square = factor @ square @ factor
-    X = product @ X
-    return X if wide else X.T
+    torch._foreach_mul_(v, momentum)
+    torch._foreach_add_(v, gradient)
+    ahead = list(torch._foreach_add(gradient, v, alpha=momentum))
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, kernel in enumerate(x):
+        groups.setdefault((kernel.shape[0], kernel[0].numel()), []).append(i)
+    stacks = [(_matrices(x, group), _matrices(ahead, group)) for group in groups.values()]
+    turns = orthogonal_batch([forward for _, forward in stacks])
+    moved = list(x)
+    for group, (kernels, _), U in zip(groups.values(), stacks, turns, strict=True):
+        for i, matrix in zip(group, _turned(kernels, U, tau).unbind(), strict=True):
+            filters, inputs, height, width = x[i].shape
+            moved[i] = matrix.view(filters, height, width, inputs).permute(0, 3, 1, 2)
+    torch._foreach_copy_(x, moved)
+
+
+def _turned(x: Tensor, U: Tensor, tau: Tau) -> Tensor:
+    """Return matrices (count, rows, columns) after the step of `muon` along -U."""
+    size = norms(x)
+    moved = torch.addcmul(x, U, size / (norms(U) + TINY) * tau, value=-1.0)
+    return moved * (size / (norms(moved) + TINY))
+
+
+def _matrices(kernels: list[Tensor], group: list[int]) -> Tensor:
+    """Stack some of the kernels as matrices, with the columns in the order of channels-last memory.
+
+    The order of the columns changes neither norms nor the orthogonal matrix, and this order is a
+    view of the memory of a live network."""
+    return torch.stack([kernels[i].permute(0, 2, 3, 1).flatten(1) for i in group])
 
 
 def make(training: Training) -> Update:
@@ -148,8 +183,11 @@ def _decayed(x: list[Tensor], gradient: list[Tensor], weight_decay: float) -> li
 
     To decay the scales and shifts of BatchNorm and the mixes of skips would pull them to values
     that mean nothing."""
-    if weight_decay == 0.0:
+    chosen = [i for i, p in enumerate(x) if p.ndim > 1]
+    if weight_decay == 0.0 or not chosen:
         return gradient
-    return [
-        g.add(p, alpha=weight_decay) if p.ndim > 1 else g for g, p in zip(gradient, x, strict=True)
-    ]
+    slopes, decayed = [gradient[i] for i in chosen], list(gradient)
+    sums = torch._foreach_add(slopes, [x[i] for i in chosen], alpha=weight_decay)
+    for i, slope in zip(chosen, sums, strict=True):
+        decayed[i] = slope
+    return decayed

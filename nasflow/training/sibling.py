@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,6 +36,21 @@ class Manner(NamedTuple):
     weights: Tensor | None = None
 
 
+class Slope(NamedTuple):
+    """The gradient of the loss of a sibling on a batch or on a part of it.
+
+    Attributes:
+        loss: the mean loss in nats before the step, a tensor of no dimension.
+        gradient: the gradient of each tensor of x, in their order.
+        statistics: running statistics of BatchNorm that a part of a batch moved, in the order of
+            those of the sibling; None where those of the sibling itself were moved.
+    """
+
+    loss: Tensor
+    gradient: list[Tensor]
+    statistics: list[Tensor] | None = None
+
+
 class Sibling:
     """A copy of a network that is trained in place.
 
@@ -46,14 +60,16 @@ class Sibling:
         gains: factors of the gradients, by tensor name; None for no factors.
 
     Attributes:
+        manner: how it trains.
+        gains: factors of the gradients, in the order of x; empty for none.
         last: the network after the latest step.
         mean: a network with the running averages of the x and of the BatchNorm statistics of
             `last`, at which the sibling is validated. It is `last` itself without an average.
     """
 
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
-        self._manner = manner
-        self._gains = [gains[name] for name in network.x] if gains else []
+        self.manner = manner
+        self.gains = [gains[name] for name in network.x] if gains else []
         self._matrix = f"{network.architecture.head.id}.weight"
         self.last = self.mean = _live(network)
         if manner.average > 1:
@@ -95,9 +111,9 @@ class Sibling:
         Returns:
             The mean loss in nats before the step, a tensor of no dimension.
         """
-        loss, gradient = self._gradient(batch, self.last.buffers)
-        self._update(gradient, tau, rate)
-        return loss
+        slope = self.slope(batch)
+        update([self], [slope.gradient], tau, rate)
+        return slope.loss
 
     def train_in_parts(self, parts: Sequence[Batch], tau: Tau, rate: Tau, each: Each) -> Tensor:
         """Take one step with equal parts of a batch, which are computed side by side.
@@ -113,23 +129,47 @@ class Sibling:
         Returns:
             The mean loss in nats before the step, a tensor of no dimension.
         """
-        buffers = self.last.buffers
-        copies = [{name: t.clone() for name, t in buffers.items()} for _ in parts]
-        done = list(each(lambda pair: self._gradient(*pair), zip(parts, copies, strict=True)))
+        slope = self.mean_slope(list(each(self.part_slope, parts)))
+        update([self], [slope.gradient], tau, rate)
+        return slope.loss
+
+    def slope(self, batch: Batch) -> Slope:
+        """Compute the gradient on a batch, and move the running statistics.
+
+        It does not wait for a GPU, and nor do the two methods below.
+
+        Args:
+            batch: as in `train`.
+        """
+        return Slope(*self._gradient(batch, self.last.buffers))
+
+    def part_slope(self, part: Batch) -> Slope:
+        """Compute the gradient on a part of a batch, and move copies of the running statistics."""
+        buffers = {name: t.clone() for name, t in self.last.buffers.items()}
+        return Slope(*self._gradient(part, buffers), list(buffers.values()))
+
+    def mean_slope(self, parts: Sequence[Slope]) -> Slope:
+        """Join the parts of a batch: compute the mean loss, gradient and running statistics.
+
+        Args:
+            parts: what `part_slope` returned; their gradients are overwritten.
+        """
+        loss, gradient, _ = parts[0]
         with torch.no_grad():
-            gradient = done[0][1]
-            for _, other in done[1:]:
+            for _, other, _ in parts[1:]:
                 torch._foreach_add_(gradient, other)
-            torch._foreach_div_(gradient, float(len(done)))
-            for name, running in buffers.items():
-                running.copy_(torch.stack([copy[name] for copy in copies]).mean(0))
-        self._update(gradient, tau, rate)
-        return torch.tensor(np.mean([loss.item() for loss, _ in done]))
+            torch._foreach_div_(gradient, float(len(parts)))
+            moved = zip(*(part.statistics or [] for part in parts), strict=True)
+            means = [torch.stack(copies).mean(0) for copies in moved]
+            torch._foreach_copy_(list(self.last.buffers.values()), means)
+            # In float64 the sum of some float32 numbers is exact.
+            loss = torch.stack([part.loss for part in parts]).double().mean()
+        return Slope(loss, gradient)
 
     def validate(self, batch: Batch) -> Tensor:
         """Return the mean loss of a batch in nats, in evaluation mode, at the average."""
         images, labels = batch
-        return mean_loss(self.logits(images), labels, self._manner.weights)
+        return mean_loss(self.logits(images), labels, self.manner.weights)
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (images, classes) in evaluation mode, at the average."""
@@ -151,15 +191,15 @@ class Sibling:
         logits = self.logits(images)
         if mirror:
             logits = (logits + self.logits(images.flip(3))) / 2.0
-        return sums(logits, labels, self._manner.weights)
+        return sums(logits, labels, self.manner.weights)
 
-    def _seen(self, part: Tensors) -> list[Tensor]:
+    def seen(self, part: Tensors) -> list[Tensor]:
         """List tensors as update rules see them: a head's weights are a matrix, and no kernel."""
         return [t.flatten(1) if name == self._matrix else t for name, t in part.items()]
 
     def _forward(self, network: Network, images: Tensor, *, training: bool) -> Tensor:
         g, x, buffers, _ = network
-        kind, half = images.device.type, self._manner.half
+        kind, half = images.device.type, self.manner.half
         with torch.autocast(kind, torch.bfloat16, enabled=half, cache_enabled=False):
             return forward(g, x, buffers, images, training=training).float()
 
@@ -167,22 +207,50 @@ class Sibling:
         images, labels = batch
         network = self.last._replace(buffers=buffers)
         logits = self._forward(network, images, training=True)
-        loss = mean_loss(logits, labels, self._manner.weights, self._manner.smoothing)
+        loss = mean_loss(logits, labels, self.manner.weights, self.manner.smoothing)
         gradient = torch.autograd.grad(loss, list(network.x.values()))
         return loss.detach(), list(gradient)
 
-    def _update(self, gradient: list[Tensor], tau: Tau, rate: Tau) -> None:
-        _, x, _, v = self.last
-        slopes = dict(zip(x, gradient, strict=True))
-        with torch.no_grad():
-            if self._gains:
-                torch._foreach_mul_(gradient, self._gains)
-            self._manner.update(self._seen(x), self._seen(v), self._seen(slopes), tau)
-            if self.mean is not self.last:
-                for mean, last in zip(self.mean[1:3], self.last[1:3], strict=True):
-                    means = list(mean.values())
-                    apart = list(torch._foreach_sub(list(last.values()), means))
-                    optim.add(means, apart, rate)
+
+def update(
+    siblings: Sequence[Sibling], gradients: Sequence[list[Tensor]], tau: Tau, rate: Tau
+) -> None:
+    """Take the step of several siblings at once, along gradients that are known.
+
+    The tensors of all siblings stand in common lists, so that a GPU needs as many kernels for nine
+    siblings as for one. For each sibling alone the result is the same up to rounding.
+
+    Args:
+        siblings: the siblings; all of them train in the same manner.
+        gradients: the gradient of each sibling, in the order of its x; they may be overwritten.
+        tau: the step size.
+        rate: how far the averages move towards `last`, from 0 to 1.
+    """
+    manner = siblings[0].manner
+    gradient = [t for own in gradients for t in own]
+    factors = [factor for sibling in siblings for factor in sibling.gains]
+    with torch.no_grad():
+        if factors:
+            torch._foreach_mul_(gradient, factors)
+        x = [t for s in siblings for t in s.seen(s.last.x)]
+        v = [t for s in siblings for t in s.seen(s.last.v)]
+        slopes = [
+            t
+            for s, own in zip(siblings, gradients, strict=True)
+            for t in s.seen(dict(zip(s.last.x, own, strict=True)))
+        ]
+        manner.update(x, v, slopes, tau)
+        if manner.average > 1:
+            last, mean = (
+                [t for network in networks for part in network[1:3] for t in part.values()]
+                for networks in ([s.last for s in siblings], [s.mean for s in siblings])
+            )
+            optim.add(mean, list(torch._foreach_sub(last, mean)), rate)
+
+
+def shards_of(batch: Batch, count: int) -> list[Batch]:
+    """Cut a batch into equal parts; where they do not come out even, the last one is smaller."""
+    return list(zip(*(t.chunk(count) for t in batch), strict=True))
 
 
 def tensors(network: Network) -> list[Tensor]:

@@ -8,9 +8,10 @@ its BatchNorm in channels-last memory already differs between one thread and two
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,30 +23,18 @@ from nasflow.particles.flow import Vector
 from nasflow.training import heap
 from nasflow.training.batches import Split
 from nasflow.training.cuda_graph import Captured
+from nasflow.training.joint_step import JointStep
+from nasflow.training.launched import Launched, reader
 from nasflow.training.load_balance import longest, spread
-from nasflow.training.local_siblings import LocalSiblings, Outcome
+from nasflow.training.local_siblings import LocalSiblings
 from nasflow.training.optim import Update
 from nasflow.training.process import computing
 from nasflow.training.ranks import ALONE, Ranks
+from nasflow.training.score import Score as Score
 from nasflow.training.sibling import Batch, Manner, Sibling, named, tensors
 
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
 WORTH = 0.95  # siblings move if the busiest rank then has less than this fraction of its load
-
-
-class Score(NamedTuple):
-    """The evaluation of a network on a whole split.
-
-    Attributes:
-        loss: mean cross-entropy, nats; with class weights that of each image has the weight of its
-            class.
-        accuracy: between 0 and 1; with class weights each image counts as its class does, so that
-            networks are not compared by accuracy in another way than by loss. With balanced
-            weights it is the balanced accuracy, as far as the split has the classes of training.
-    """
-
-    loss: float
-    accuracy: float
 
 
 class Siblings:
@@ -59,14 +48,16 @@ class Siblings:
     Steps of size tau keep x in a cloud around its path. The cloud is wider the more parameters
     there are, so that larger networks look worse than they are while tau is high.
 
-    On a GPU the step of all siblings of a rank is one CUDA graph (module `cuda_graph`), unless
-    `captured` is False or there are several shards.
+    On a GPU the step of all siblings of a rank is one CUDA graph (module `cuda_graph`), shards
+    included. Only where `captured` is False, one thread starts one kernel after the other: siblings
+    that take turns (module `turns`) need this, because a graph makes the step of all of them and
+    cannot tell their seconds apart.
 
     Args:
         networks: what is copied; the first one is the centre of a round.
         update: the update rule of a training step.
         ranks: the processes that share the siblings.
-        workers: threads of this process.
+        workers: threads of this process. A GPU gets its kernels from one thread, whatever this is.
         shards: equal parts of every training batch, with BatchNorm statistics of their own (the
             running statistics are their mean), so that a single network also fills the workers.
         average: steps of the running averages; 1 for validation at the last weights.
@@ -80,6 +71,8 @@ class Siblings:
             `starved`. Without `spare`, and in a CUDA graph always, the error is raised.
 
     Attributes:
+        captured: whether a step is a CUDA graph, so that `launch` does not wait for it. It is the
+            same on every rank, also on one that has no sibling.
         starved: siblings whose latest step ran out of memory, or one of the steps of some siblings
             (`only`) before it, bool (m,).
     """
@@ -111,13 +104,15 @@ class Siblings:
         self._short = np.zeros(len(networks), dtype=bool)  # `starved` of steps of some siblings
         self._resting = np.zeros(len(networks), dtype=bool)
         self._owner = spread(list(self._costs), ranks.size)
-        self._local = LocalSiblings(workers, shards, spare)
+        # What a rank does together with others may not depend on which siblings it has.
+        on_gpu = next(iter(networks[0].x.values())).is_cuda
+        self.captured, self._launched = captured and on_gpu, deque[Launched]()
+        self._local = LocalSiblings(1 if on_gpu else workers, shards, spare)
         self._live = self._local.live
         self._live |= {i: self._born(i) for i in self._mine()}
         self._captured = None
-        if self._live and captured and shards == 1 and _on_gpu(networks[0]):
-            changed = [t for sibling in self._live.values() for t in sibling.tensors]
-            self._captured = Captured(self._local.train_and_validate, changed)
+        if self.captured and self._live:
+            self._captured = Captured(JointStep({i: self._live[i] for i in self._order()}, shards))
         self._process = ExitStack()
 
     def __enter__(self) -> Siblings:
@@ -194,28 +189,43 @@ class Siblings:
             Training losses and validation losses in nats, (m,) each; NaN without validation, and
             for siblings that rest, make no step, or whose memory ran out.
         """
+        self.launch(train, validation, tau, only)
+        return self.losses()
+
+    def launch(
+        self,
+        train: Sequence[Batch],
+        validation: Sequence[Batch] | None,
+        tau: float,
+        only: np.ndarray | None = None,
+    ) -> None:
+        """Begin a step, and wait for none of a CUDA graph. The arguments are those of `step`."""
+        assert only is None or not self.captured, "a CUDA graph makes the step of all siblings"
         idle = self._resting if only is None else self._resting | ~only
         self._made += ~idle
         rates = 1.0 / np.minimum(self._average, self._made + 1)
-        mine = sorted(self._mine(), key=lambda i: -self._costs[i])  # the most expensive first
-        rows: Sequence[Outcome]
+        mine = self._order()
         if self._captured is not None:
             rate = float(rates.min())  # that of all siblings that do not rest
-            rows = [Outcome(*row) for row in self._captured.run(mine, train, validation, tau, rate)]
+            read = reader(self._captured.launch(train, validation, tau, rate))
         else:
             mine = [i for i in mine if not idle[i]]
             rows = self._local.step(mine, train, validation, tau, rates.tolist())
+            read = partial(list, rows)  # nothing to wait for
+        self._launched.append(Launched(mine, idle, only is None, read))
+
+    def losses(self) -> tuple[Vector, Vector]:
+        """Wait for the earliest step that was launched and not read; return what `step` returns."""
+        step = self._launched.popleft()
+        table = step.table(self._ranks)
         if self._made.max() >= heap.SETTLED:
             heap.keep()
-        table = self._ranks.merge(
-            dict(zip(mine, rows, strict=True)), len(self), len(Outcome._fields)
-        )
         self._seconds += table[:, 2]
         short = self._short | (table[:, 3] > 0.0)
-        self.starved, self._short = short, short & (only is not None)
-        table[idle] = float("nan")
-        self._measured += only is None
-        if self._measured == MEASURED and self._captured is None and only is None:
+        self.starved, self._short = short, short & (not step.whole)
+        table[step.idle] = float("nan")
+        self._measured += step.whole
+        if self._measured == MEASURED and step.whole and not self.captured:
             self._rebalance()
         return table[:, 0], table[:, 1]
 
@@ -251,26 +261,22 @@ class Siblings:
 
     def finite(self) -> np.ndarray:
         """Tell for each sibling whether all tensors of its last weights are finite, bool (m,)."""
-        mine = {
-            i: (float(all(bool(torch.isfinite(t).all()) for t in tensors(sibling.last))),)
-            for i, sibling in self._live.items()
-        }
-        sound: np.ndarray = self._ranks.merge(mine, len(self), 1)[:, 0] > 0.0
+        sound: np.ndarray = self._ranks.merge(self._local.finite(), len(self), 1)[:, 0] > 0.0
         return sound
 
     def kinetic_energies(self) -> Vector:
         """Return |v|^2 / 2 of every sibling, (m,)."""
-        mine = {
-            i: (0.5 * sum(float(t.square().sum()) for t in sibling.last.v.values()),)
-            for i, sibling in self._live.items()
-        }
-        return self._ranks.merge(mine, len(self), 1)[:, 0]
+        return self._ranks.merge(self._local.kinetic_energies(), len(self), 1)[:, 0]
 
     def _born(self, i: int) -> Sibling:
         return Sibling(self._start[i], self._manner, self._gains[i] if self._gains else None)
 
     def _mine(self) -> list[int]:
         return [i for i, rank in enumerate(self._owner) if rank == self._ranks.rank]
+
+    def _order(self) -> list[int]:
+        """List the siblings of this rank, the most expensive first."""
+        return sorted(self._mine(), key=lambda i: -self._costs[i])
 
     def _rebalance(self) -> None:
         """Order the siblings by the seconds that they took, and distribute them if that pays."""
@@ -291,7 +297,3 @@ class Siblings:
             self._ranks.move(self._live[i].tensors, old, new)
         if self._ranks.rank == old:
             del self._live[i]
-
-
-def _on_gpu(network: Network) -> bool:
-    return next(iter(network.x.values())).is_cuda

@@ -100,6 +100,7 @@ def train(
             keeper=keeper,
             longest=float("inf") if steps is None else steps,
             more=course.more,
+            late=course.late if steps is not None else lambda done: False,
         ):
             _check(step, job)
             course.record(step, live, validation)

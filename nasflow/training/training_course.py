@@ -17,6 +17,7 @@ from nasflow.training.snapshot import Memory
 Row = dict[str, float | int | None]
 ROWS_PER_RUN = 200
 LOOKS = 10  # evaluations on the validation images
+PROMPT = 10  # one of so many steps is never late, so that its state can be kept
 NEVER = Score(float("nan"), float("nan"))
 
 
@@ -81,9 +82,7 @@ class TrainingCourse:
         self.steps = step.number
         self._estimate(step.number)
         now = min(step.number / self.total, 1.0) if self.total else 1.0
-        look = int(self._looks * now) > int(self._looks * before)
-        if self._plateau is not None:
-            look = step.number % self._epoch == 0 or now >= 1.0
+        look = self._evaluated(step.number, before, now)
         if look:
             self.score = live.evaluate(validation)[0]
             self._look_for_plateau(step.number)
@@ -99,6 +98,24 @@ class TrainingCourse:
                 }
             )
             self._recent.clear()
+
+    def late(self, done: int) -> bool:
+        """Tell whether step `done` may be recorded after the next one was launched.
+
+        It may not where the network is evaluated after it, because it would be one step further.
+        The total number of steps must be known from the start: an estimate that follows the time
+        would be asked for in another order.
+        """
+        before, now = (done - 1) / self.total, min(done / self.total, 1.0)
+        return done % PROMPT != 0 and not self._evaluated(done, before, now)
+
+    def _evaluated(self, number: int, before: float, now: float) -> bool:
+        """Tell whether the network is evaluated after a step.
+
+        `before` and `now` are how far the training is before and after it, from 0 to 1."""
+        if self._plateau is not None:
+            return number % self._epoch == 0 or now >= 1.0
+        return int(self._looks * now) > int(self._looks * before)
 
     def _look_for_plateau(self, done: int) -> None:
         """Let the step size fall to its end where the latest evaluation makes a plateau."""

@@ -1,19 +1,25 @@
-"""The step as a CUDA graph: compared with single kernels on a GPU, with stand-ins elsewhere."""
+"""The step as a CUDA graph: on a pretended GPU, and on a real one where there is one.
+
+That a captured step is the eager one, in every manner of training, is tested in
+system/test_gpu_steps.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import gc
+import weakref
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from cases import images, network
+from pretended_gpu import Graph, Machine
 
-from nasflow.training import cuda_graph as captured
-from nasflow.training import optim
-from nasflow.training.cuda_graph import Captured
+from nasflow.network.network import Network
+from nasflow.training import memory, optim
+from nasflow.training.cuda_graph import WARM_UP
 from nasflow.training.siblings import Siblings
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
@@ -26,51 +32,121 @@ def _batch(seed: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     return images(16, seed=seed).to(device), (torch.arange(16) % 5).to(device)
 
 
-class _Stream:
-    def wait_stream(self, other: object) -> None:
-        pass
+def _given(k: int) -> tuple[Any, Any, float]:
+    """The batches of a step on the GPU, and its step size."""
+    return [_batch(k, "cuda")], [_batch(50 + k, "cuda")], 0.1 / (k + 1)
 
 
-class _Graph:
-    def replay(self) -> None:
-        raise AssertionError("the test puts its own replay here")
+def _family(count: int = 2) -> list[Network]:
+    return [network(seed, 1).to("cuda") for seed in range(1, count + 1)]
 
 
-@contextmanager
-def _capture(graph: _Graph, stream: object) -> Iterator[None]:
-    yield
+def test_a_launch_does_not_wait_and_its_losses_are_one_wait() -> None:
+    with Machine() as gpu, Siblings(_family(), STEP, average=4) as live:
+        live.step(*_given(0))
+        given = _given(1)
+        with gpu.counting() as launched:
+            live.launch(*given)
+        with gpu.counting() as read:
+            live.losses()
+    assert launched.keys() == {"launch", "replay"} and launched["launch"] < 10
+    assert read["wait"] == 1, "two siblings, two losses each"
 
 
-def test_a_captured_step_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins show that static inputs are filled, that tau is read from its tensor, and that the
-    warm-up leaves no trace."""
-    monkeypatch.setattr(captured, "_stream", lambda device: _Stream())
-    for name, value in {
-        "current_stream": lambda device: _Stream(),
-        "stream": lambda stream: nullcontext(),
-        "CUDAGraph": _Graph,
-        "graph": _capture,
-    }.items():
-        monkeypatch.setattr(torch.cuda, name, value)
-    family = [network(seed, 1) for seed in range(3)]
-    slow = Siblings(family, STEP, average=4)
-    fast = Siblings(family, STEP, average=4)
-    graph = Captured(
-        fast._local.train_and_validate, [t for s in fast._live.values() for t in s.tensors]
-    )
-    fast._captured = graph
+def test_losses_that_are_read_a_step_late_are_those_of_their_step() -> None:
+    with Machine():
+        with Siblings(_family(), STEP, average=4) as live:
+            wanted = [live.step(*_given(k)) for k in range(5)]
+        with Siblings(_family(), STEP, average=4) as live:
+            found = []
+            for k in range(5):
+                live.launch(*_given(k))
+                found += [live.losses()] if k else []
+            found.append(live.losses())
+    np.testing.assert_array_equal(found, wanted)
 
-    def replay() -> None:
-        args: tuple[Any, ...] = (sorted(range(3), key=lambda i: -fast._costs[i]), [_Stream()] * 3)
-        graph._losses.copy_(graph._all(*args, _Stream()))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(_Graph, "replay", lambda self: replay())
-    for k in range(6):
-        one = slow.step([_batch(k)], [_batch(50 + k)], 0.1 / (k + 1))
-        two = fast.step([_batch(k)], [_batch(50 + k)], 0.1 / (k + 1))
-        np.testing.assert_allclose(one, two, rtol=2e-4)
-    for name, t in slow.averaged(2).x.items():
-        torch.testing.assert_close(fast.averaged(2).x[name], t, rtol=1e-3, atol=1e-4)
+def _failing(at: int, error: Exception) -> optim.Update:
+    """Make an update rule that raises an error in one of the runs of Python."""
+    runs = []
+
+    def update(x: Any, v: Any, gradient: Any, tau: Any) -> None:
+        STEP(x, v, gradient, tau)
+        runs.append(tau)
+        if len(runs) == at:
+            raise error
+
+    return update
+
+
+NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+@pytest.mark.parametrize(
+    ("error", "at"), [(NO_MEMORY, 1), (NO_MEMORY, WARM_UP + 1), (KeyError("a bug"), WARM_UP + 1)]
+)
+def test_the_first_error_of_a_capture_is_raised_and_leaves_the_siblings_usable(
+    error: Exception, at: int
+) -> None:
+    """In the warm-up or in the capture itself, whose end then raises an error of its own."""
+    with Machine() as gpu:
+        outside = torch.cuda.current_stream()
+        live, sound = Siblings(_family(), _failing(at, error)), Siblings(_family(), STEP)
+        with live, sound:
+            with pytest.raises(type(error)) as found:
+                live.step(*_given(0))
+            assert found.value is error
+            assert memory.exhausted(error) == isinstance(error, torch.OutOfMemoryError)
+            assert torch.cuda.current_stream() is outside and gpu.capturing is None
+            for k in range(3):
+                np.testing.assert_array_equal(live.step(*_given(k)), sound.step(*_given(k)))
+
+
+def test_an_error_at_the_end_of_a_capture_is_hidden_by_the_one_before() -> None:
+    """The program fails between the fork and the join of its streams."""
+    first = ValueError("the first error")
+    with Machine() as gpu, Siblings(_family(), STEP) as live:
+        validate = type(live._live[0]).validate
+
+        def failing(self: Any, batch: Any) -> torch.Tensor:
+            loss = validate(self, batch)
+            if gpu.capturing is not None:
+                raise first
+            return loss
+
+        broken = mock.patch.object(type(live._live[0]), "validate", failing)
+        with broken, pytest.raises(ValueError, match="the first error") as found:
+            live.step(*_given(0))
+        assert "unjoined" in str(found.value.__cause__)
+        assert np.isfinite(live.step(*_given(0))).all()
+        gpu.broken.clear()
+
+
+def test_memory_that_runs_out_in_a_replay_is_told() -> None:
+    said = RuntimeError("CUDA error: out of memory")
+    with Machine(), Siblings(_family(), STEP) as live:
+        live.step(*_given(0))
+        broken = mock.patch.object(Graph, "replay", side_effect=said)
+        with broken, pytest.raises(RuntimeError) as found:
+            live.step(*_given(1))
+    assert memory.exhausted(found.value)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_closed_family_frees_its_graph_without_the_garbage_collector(shards: int) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with Machine():
+            with Siblings(_family(), STEP, average=3, shards=shards) as live:
+                live.step(*_given(0))
+            networks = [live.network(0), live.averaged(1)]  # still answered
+            held = live._captured, live._captured._program, live._live[0]  # nothing else holds it
+            left = [weakref.ref(thing) for thing in held]
+            del live, held
+            assert [thing() for thing in left] == [None] * 3 and networks
+    finally:
+        gc.enable()
 
 
 @GPU

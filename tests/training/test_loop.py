@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from cases import network
+from pretended_gpu import Machine
 
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
+from nasflow.training.cuda_graph import Captured, Reading
 from nasflow.training.local_siblings import LocalSiblings
 from nasflow.training.loop import Step, training_loop
 from nasflow.training.siblings import Siblings
@@ -49,11 +51,12 @@ class Drawer:
         assert self.kept[-1].step == step
 
 
-def batches(purpose: str = "train") -> Batches:
+def batches(purpose: str = "train", device: str = "cpu") -> Batches:
     rng = np.random.default_rng(3)
     pictures = torch.from_numpy(rng.integers(0, 255, (40, 8, 8, 2)).astype(np.uint8))
     half = torch.full((2,), 0.5)
-    return Batches(Split(pictures, torch.arange(40) % 5, half, half), 10, purpose, (0,))
+    split = Split(pictures, torch.arange(40) % 5, half, half).to(device)
+    return Batches(split, 10, purpose, (0,))
 
 
 def run(
@@ -205,3 +208,81 @@ def test_memory_that_runs_out_in_any_step_of_a_turn_is_told(
             if len(told) == 2:
                 break
     assert told == [[False, False], [False, True]]
+
+
+def on_gpu(
+    count: int,
+    keeper: Drawer | None = None,
+    late: Callable[[int], bool] = lambda done: False,
+    captured: bool = True,
+) -> tuple[Counting, list[Step], dict[str, np.ndarray]]:
+    """Train a network on a pretended GPU, with validation."""
+    course, found = Counting(), []
+    with Siblings([network(0, 1).to("cuda")], UPDATE, average=3, captured=captured) as live:
+        for step in training_loop(
+            live, [batches(device="cuda")], lambda done: 0.1 / (1 + done), course,
+            validation=[batches("validation", "cuda")], keeper=keeper or Drawer(),
+            more=lambda done: done < count, late=late,
+        ):  # fmt: skip
+            course.losses.append(float(step.train_loss[0]))
+            found.append(step)
+        return course, found, {name: t.numpy() for name, t in live.state(0).items()}
+
+
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note in which order batches are drawn, steps are launched and losses are waited for."""
+    events: list[str] = []
+
+    def noted(kind: type, name: str, word: str) -> None:
+        real = getattr(kind, name)
+
+        def call(self: Any, *rest: Any) -> Any:
+            events.append(word)
+            return real(self, *rest)
+
+        monkeypatch.setattr(kind, name, call)
+
+    noted(Batches, "__call__", "draw")
+    noted(Captured, "launch", "launch")
+    noted(Reading, "wait", "wait")
+    return events
+
+
+def test_a_gpu_computes_while_the_next_batches_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Machine():
+        eager = on_gpu(4, captured=False)[1]
+        events = told(monkeypatch)
+        _, found, _ = on_gpu(4)
+    assert events == ["draw", "draw", *["launch", "draw", "draw", "wait"] * 4]
+    for one, two in zip(found, eager, strict=True):
+        assert one[:3] == two[:3]
+        np.testing.assert_allclose(one[3:], two[3:], rtol=1e-4)
+
+
+def test_from_every_state_of_a_graph_the_loop_goes_on_bit_for_bit() -> None:
+    with Machine():
+        keeper = Drawer()
+        whole, _, end = on_gpu(4, keeper)
+        assert [state.step for state in keeper.kept] == [1, 2, 3]
+        for state in keeper.kept[1:]:
+            course, steps, found = on_gpu(4, Drawer(state))
+            assert [step.number for step in steps] == list(range(state.step + 1, 5))
+            assert course.losses == whole.losses
+            assert all(np.array_equal(found[name], t) for name, t in end.items())
+
+
+def test_late_steps_are_seen_after_the_next_launch_and_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Machine():
+        keeper, (whole, steps, end) = Drawer(), on_gpu(6)
+        events = told(monkeypatch)
+        course, found, state = on_gpu(6, keeper, late=lambda done: done in (1, 2, 4))
+    assert [step.number for step in found] == [1, 2, 3, 4, 5, 6]
+    assert [e[0] for e in events if e != "draw"] == list("llwlwwllwwlw")
+    assert course.losses == whole.losses
+    np.testing.assert_array_equal([s[3:] for s in found], [s[3:] for s in steps])
+    assert all(np.array_equal(state[name], t) for name, t in end.items())
+    assert [kept.step for kept in keeper.kept] == [3, 5], "no state is kept that was not seen"
+    for kept in keeper.kept:
+        assert kept.facts["losses"] == whole.losses[: kept.step]

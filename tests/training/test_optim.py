@@ -27,24 +27,6 @@ def test_nesterov_is_torchs() -> None:
     torch.testing.assert_close(mine, theirs.data)
 
 
-def test_orthogonal_brings_all_singular_values_near_one() -> None:
-    draw = torch.Generator().manual_seed(0)
-    for shape in ((8, 27), (40, 9), (16, 16)):
-        values = torch.linalg.svdvals(optim.orthogonal(torch.randn(shape, generator=draw)))
-        assert 0.6 < values.min() <= values.max() < 1.3
-
-
-def test_orthogonal_takes_the_printed_steps() -> None:
-    draw = torch.Generator().manual_seed(0)
-    for shape in ((8, 27), (40, 9), (16, 16)):
-        matrix = torch.randn(shape, generator=draw, dtype=torch.float64)
-        X = matrix / matrix.norm()
-        for _ in range(5):  # a = 3.4445, b = -4.7750, c = 2.0315
-            A = X @ X.T
-            X = 3.4445 * X - 4.7750 * A @ X + 2.0315 * A @ A @ X
-        torch.testing.assert_close(optim.orthogonal(matrix), X, rtol=0, atol=1e-6)
-
-
 def test_muons_step_is_relative_to_a_kernel_and_keeps_its_size() -> None:
     x, bias = torch.randn(6, 4, 3, 3), torch.ones(6)
     gradient = [torch.randn(6, 4, 3, 3), torch.ones(6)]
@@ -70,3 +52,45 @@ def test_under_muon_the_other_tensors_have_a_momentum_of_their_own() -> None:
             rule(x, v, [torch.full_like(t, float(step)) for t in x], 0.1)
         ends.append((*x, *v))
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
+KERNELS = ((6, 4, 3, 3), (6, 4, 3, 3), (40, 1, 3, 3), (6, 36, 1, 1), (8, 8, 2, 2), (6, 9, 2, 2))
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_kernels_take_the_same_step_of_muon_together_and_alone(channels_last: bool) -> None:
+    """Wide and high matrices, equal and different shapes, in the memory of several siblings."""
+    draw = torch.Generator().manual_seed(0)
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    starts = [
+        [torch.randn(shape, generator=draw).contiguous(memory_format=form) for shape in KERNELS]
+        for _ in range(3)
+    ]
+    ends = []
+    for step in (optim.together, optim._one_by_one):
+        x, v, gradient = ([t.clone() for t in part] for part in starts)
+        for tau in (0.1, torch.tensor(0.05)):
+            step(x, v, gradient, 0.6, tau)
+        ends.append((*x, *v))
+    for one, two in zip(*ends, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        optim.heavy_ball(friction=1.0, weight_decay=0.1),
+        optim.nesterov(momentum=0.9, weight_decay=0.1),
+        optim.muon(momentum=0.6, weight_decay=0.1),
+    ],
+)
+def test_a_rule_treats_each_tensor_alone(rule: optim.Update) -> None:
+    """The tensors of several siblings may stand in one list."""
+    draw = torch.Generator().manual_seed(0)
+    shapes = ((4, 2, 3, 3), (4,), (5, 4), (5,))
+    x, v, gradient = ([torch.randn(s, generator=draw) for s in shapes] for _ in range(3))
+    one, two = ([[t.clone() for t in part] for part in (x, v, gradient)] for _ in range(2))
+    rule(*one, 0.1)
+    for part in (slice(0, 2), slice(2, 4)):
+        rule(*(tensors[part] for tensors in two), 0.1)
+    assert all(torch.equal(a, b) for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True))

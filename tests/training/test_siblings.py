@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as processes
 import torch.nn.functional as F
 from cases import images, network
+from handover import idle_ranks, train_on_idle_ranks
+from pretended_gpu import Machine
 
 from nasflow.network.network import Network, at_rest, forward
+from nasflow.particles.flow import Matrix
 from nasflow.training import optim
-from nasflow.training.siblings import Siblings
+from nasflow.training.ranks import Ranks
+from nasflow.training.siblings import MEASURED, Siblings
 
 STEP = optim.heavy_ball(friction=1.0, weight_decay=0.0)
 
@@ -137,3 +146,92 @@ def test_only_some_siblings_make_a_step() -> None:
             assert moved == only.tolist()
         batch = _batches(1)[0]
         assert np.isfinite(live.step([batch], [batch], 0.1)).all()
+
+
+def _on_gpu(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return images(8, seed=seed).to("cuda"), (torch.arange(8) % 5).to("cuda")
+
+
+class Played(Ranks):
+    """One of several ranks, played alone: what the others would give to `merge` is missing."""
+
+    def merge(self, rows: Any, count: int, width: int) -> Matrix:
+        table = np.zeros((count, width))
+        for i, row in rows.items():
+            table[i] = row
+        return table
+
+    def move(self, *_: Any) -> None:
+        raise AssertionError("waits for ever")
+
+
+def test_ranks_without_a_sibling_keep_the_others_owners() -> None:
+    """A rank without a sibling has no graph; what it decides with others must not depend on it."""
+    owners, captured = [], set()
+    for rank in range(3):
+        with Machine():
+            family = [network(seed, 1).to("cuda") for seed in (1, 2)]
+            with Siblings(family, STEP, ranks=Played(rank, 3, 3)) as live:
+                for k in range(MEASURED + 1):
+                    live.step([_on_gpu(k)], None, 0.1)
+                owners.append(live._owner)
+                captured.add(live.captured)
+    assert owners == owners[:1] * 3 and captured == {True}
+
+
+def test_two_siblings_on_three_ranks_of_gpus_are_those_of_one_process(tmp_path: Path) -> None:
+    """Real processes, which gloo connects; the third one has nothing to train."""
+    context = processes.get_context("spawn")
+    together, alone = context.SimpleQueue(), context.SimpleQueue()
+    ranks = context.Process(target=idle_ranks, args=(3, str(tmp_path / "meeting"), together))
+    ranks.start()
+    train_on_idle_ranks(0, 1, "", alone)
+    wanted = alone.get()
+    ranks.join()  # which is bounded
+    assert ranks.exitcode == 0, "the ranks wait for one another, or fail"
+    for _ in range(3):
+        found = together.get()
+        assert found.keys() == wanted.keys()
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_without_a_graph_one_thread_starts_the_kernels_of_a_gpu() -> None:
+    """Several threads would share one stream, and measure the seconds of one another."""
+    with Machine() as gpu:
+        family = [network(seed, 1).to("cuda") for seed in range(3)]
+        refused = mock.Mock(side_effect=AssertionError("a thread of a pool"))
+        with (
+            mock.patch("concurrent.futures.ThreadPoolExecutor.submit", refused),
+            Siblings(family, STEP, workers=4, captured=False) as live,
+        ):
+            assert not live.captured
+            losses = live.step([_on_gpu(1)], [_on_gpu(2)], 0.1)
+            assert np.isfinite(losses).all() and (live.seconds > 0.0).all()
+        assert not gpu.count["replay"]
+
+
+def test_a_question_to_all_siblings_makes_the_host_wait_once() -> None:
+    with Machine() as gpu:
+        family = [network(seed, 1).to("cuda") for seed in range(3)]
+        with (
+            Siblings(family, STEP) as live,
+            Siblings([network(s, 1) for s in range(3)], STEP) as cpu,
+        ):
+            with gpu.counting() as counted:
+                energies, sound = live.kinetic_energies(), live.finite()
+            np.testing.assert_allclose(energies, cpu.kinetic_energies(), rtol=1e-6)
+            live._live[1].last.x["1.weight"].data[0, 0, 0, 0] = float("inf")
+            assert sound.tolist() == [True] * 3 and live.finite().tolist() == [True, False, True]
+    assert counted["wait"] == 2
+
+
+def test_steps_can_be_launched_before_losses_are_read() -> None:
+    """On a CPU too, where a launch does the step."""
+    family, batches = [network(1, 0), network(2, 1)], _batches(3)
+    with Siblings(family, STEP, average=3) as live:
+        wanted = [live.step([b], [b], 0.1) for b in batches]
+    with Siblings(family, STEP, average=3) as live:
+        for b in batches:
+            live.launch([b], [b], 0.1)
+        found = [live.losses() for _ in batches]
+    np.testing.assert_array_equal(found, wanted)

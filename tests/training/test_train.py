@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pretended_gpu import Machine
 from quick import base_network, split_of
 from torch.nn.functional import cross_entropy
 
@@ -18,6 +19,7 @@ from nasflow.training.duration import Length
 from nasflow.training.mixture import mixup
 from nasflow.training.schedule import cosine, linear
 from nasflow.training.train import Trained, TrainingJob, train
+from nasflow.training.training_course import TrainingCourse
 
 
 @pytest.mark.parametrize("slower", [1.0, 3.0])
@@ -112,3 +114,31 @@ def test_a_pretraining_never_mixes_labels() -> None:
         for augment in (Augment(), Augment(mixup=0.4, cutmix=1.0))
     ]
     assert all(map(torch.equal, networks[0].x.values(), networks[1].x.values()))
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_on_a_gpu_losses_are_read_late_and_the_rows_stay_the_same(
+    patience: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evaluations and plateaus see the network of their step."""
+    real, late = TrainingCourse.late, []
+    options = {"batch_size": 32, "lambda_start": 0.1, "lambda_final": 0.0, "patience": patience}
+    stage = Final(**options, weight_average=4, label_smoothing=0.1)
+    job = TrainingJob(stage, Augment(flip=False, shift=0), Length(33, None), "final", 0, 1)
+
+    def run(asked: Callable[[TrainingCourse, int], bool]) -> tuple[Any, ...]:
+        monkeypatch.setattr(TrainingCourse, "late", asked)
+        start, data = base_network().to("cuda"), split_of(192, 1).to("cuda")
+        told: list[int] = []
+        trained = train(
+            start, data, split_of(30, 2).to("cuda"), job, lambda done, *_: told.append(done)
+        )
+        return told, trained.rows, trained.facts
+
+    def noted(course: TrainingCourse, done: int) -> bool:
+        late.append(real(course, done))
+        return late[-1]
+
+    with Machine():
+        assert run(noted) == run(lambda course, done: False)
+    assert sum(late) > len(late) / 2 and not late[9] and not late[-1]
