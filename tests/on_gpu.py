@@ -54,6 +54,14 @@ class Most(NamedTuple):
     captured: int
 
 
+def near(found: Network, wanted: Network) -> None:
+    """Check that two networks are the same up to rounding; the first may live on a GPU."""
+    assert found.architecture.fingerprint == wanted.architecture.fingerprint
+    for name, t in wanted.x.items():
+        away = torch.linalg.vector_norm(found.x[name].cpu() - t)
+        assert away <= 1e-3 * torch.linalg.vector_norm(t) + 1e-4 * len(t) ** 0.5, name
+
+
 def digits(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
     """Return images of digits, uint8 (count, 8, 8), and their labels."""
     found = load_digits()
