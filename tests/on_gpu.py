@@ -95,7 +95,8 @@ def usual_step(sections: dict[str, Any], training: int) -> Most:
             rows[-1].append(gpu.count - before)
             before = gpu.count.copy()
 
-        search("nasgd", progress=progress, **sections)
+        # More validation images than the default, so that not every step begins an epoch of them.
+        search("nasgd", progress=progress, data={"validation_fraction": 0.4}, **sections)
     steps = rows[training][1:-1]
     assert len(steps) >= 3
     captured = gpu.captured[training] if len(gpu.captured) > training else 0
