@@ -29,8 +29,8 @@ WHOLE = {"use_validation": True, "epochs": 2.0}  # evaluated once, at the end
 # 2: the final training), and its bounds: what was counted on 29 November 2026, before the work on
 # the GPU. Whoever lowers a count lowers its bound.
 STEPS: dict[str, tuple[dict[str, Any], int, Most]] = {
-    # The host waits for the losses and for three pageable copies: rows and columns of the shift, and
-    # tau with the rate. Goal: one wait, and no copy in most steps, because the draws of many steps
+    # The host waits for the losses and for three pageable copies: rows and columns of the shift,
+    # and tau with the rate. Goal: one wait, and no copy in most steps, because draws of many steps
     # cross at once. The 553 operations are 61 for each sibling. Goal: 480, by one update for all.
     "a round of 9": ({"search": NINE, "augment": CHANGES}, 1, Most(4, 3, 0, 27, 553)),
     # The same without changed images. Goal: one wait, no copy.
