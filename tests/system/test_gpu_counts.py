@@ -22,7 +22,7 @@ from nasflow.training.siblings import Siblings
 HEAVY = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
 
 
-NINE = {"n_neigh": 8, "max_steps": 7, "warmup_steps": 2}
+NINE = {"n_neigh": 8, "max_steps": 5, "warmup_steps": 1}
 CHANGES = {"flip": True, "shift": 1}
 WHOLE = {"use_validation": True, "epochs": 2.0}  # evaluated once, at the end
 # The search whose steps are counted, which of its trainings it is (0: pretraining, 1: the round,
