@@ -76,7 +76,7 @@ class Machine(Copies):
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self.synchronize()
+                self.finish()
                 assert not self.broken, f"refused, and then hidden: {self.broken}"
         finally:
             self._stack.close()

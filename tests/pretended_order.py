@@ -160,12 +160,17 @@ class Order:
 
     def synchronize(self, device: Any = None) -> None:
         """Let the host wait for all streams of a GPU."""
-        mine = [s for s in self.streams if s.device.index == self.index(device)]
         self.contexts.add(self.index(device))
         known: Clock = collections.Counter()
-        for stream in mine:
-            known |= stream.clock
+        for stream in self.streams:
+            if stream.device.index == self.index(device):
+                known |= stream.clock
         self.waits("synchronize", known)
+
+    def finish(self) -> None:
+        """Let all streams come to their end."""
+        for stream in self.streams:
+            self.learn(stream.clock)
 
     def knows(self, clock: Clock) -> bool:
         """Tell whether the host knows everything that a clock knows."""

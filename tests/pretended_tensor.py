@@ -49,7 +49,11 @@ class Cuda(torch.Tensor):
     __array__ = data_ptr = __dlpack__ = numpy
 
     def tolist(self) -> Any:
-        active().waits("tolist")
+        order = active()
+        stream = order.stream(self.device)
+        stream.launch()
+        order.read(self.held.memory, stream)
+        order.waits("tolist", stream.clock)
         return self.elem.detach().tolist()
 
     def record_stream(self, stream: Stream) -> None:
