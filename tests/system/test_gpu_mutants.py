@@ -19,9 +19,9 @@ from pretended_gpu import Machine
 
 from nasflow.kernels.batch_norm import _Fused
 from nasflow.network import network as networks
-from nasflow.training import cuda_graph, optim, sibling
+from nasflow.training import cuda_graph, joint_step, optim, sibling
 from nasflow.training.cuda_graph import Captured
-from nasflow.training.local_siblings import LocalSiblings
+from nasflow.training.joint_step import JointStep
 from nasflow.training.sibling import Sibling
 from nasflow.training.siblings import Siblings
 
@@ -176,7 +176,8 @@ def new_buffers(patch: Patch) -> None:
 
     def forgetful(self: Any, *given: Any) -> None:
         capture(self, *given)
-        self._train = [(x.clone(), y.clone()) for x, y in self._train]
+        train = [(x.clone(), y.clone()) for x, y in self._inputs.train]
+        self._inputs = self._inputs._replace(train=train)
 
     patch.setattr(Captured, "_capture", forgetful)
 
@@ -186,20 +187,20 @@ def keeps_the_warm_up(patch: Patch) -> None:
 
 
 def replaces_state(patch: Patch) -> None:
-    train = Sibling.train
+    slope = Sibling.slope
 
     def replaced(self: Sibling, *given: Any) -> Any:
-        loss = train(self, *given)
+        found = slope(self, *given)
         for name, t in self.last.buffers.items():
             self.last.buffers[name] = t.clone()
-        return loss
+        return found
 
-    patch.setattr(Sibling, "train", replaced)
+    patch.setattr(Sibling, "slope", replaced)
 
 
 def validates_too_early(patch: Patch) -> None:
     """Validation does not wait for the update of the weights."""
-    update = Sibling._update
+    update = joint_step.update
 
     def beside(*given: Any) -> None:
         side = torch.cuda.Stream()
@@ -207,36 +208,37 @@ def validates_too_early(patch: Patch) -> None:
         with torch.cuda.stream(side):
             update(*given)
 
-    patch.setattr(Sibling, "_update", beside)
+    patch.setattr(joint_step, "update", beside)
 
 
 def validates_too_late(patch: Patch) -> None:
     """The update does not wait for a validation that still reads the weights."""
-    train = LocalSiblings.train
+    slopes = JointStep._slopes
 
-    def beside(self: Any, i: int, batches: Any, *rest: Any) -> Any:
+    def beside(self: Any, batches: Any, each: Any) -> Any:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            self.validate(i, batches)
-        return train(self, i, batches, *rest)
+            self._siblings[0].validate(batches[0])
+        return slopes(self, batches, each)
 
-    patch.setattr(LocalSiblings, "train", beside)
+    patch.setattr(JointStep, "_slopes", beside)
 
 
 def takes_a_wrong_batch(patch: Patch) -> None:
-    train = LocalSiblings.train
-    patch.setattr(LocalSiblings, "train", lambda self, i, b, *rest: train(self, i, b[:1], *rest))
+    slopes = JointStep._slopes
+    patch.setattr(JointStep, "_slopes", lambda self, b, each: slopes(self, b[:1], each))
 
 
 def averages_nothing(patch: Patch) -> None:
-    run = Captured.run
-    patch.setattr(Captured, "run", lambda self, *given: run(self, *given[:-1], 0.0))
+    launch = Captured.launch
+    patch.setattr(Captured, "launch", lambda self, *given: launch(self, *given[:-1], 0.0))
 
 
 def stale_tau(patch: Patch) -> None:
-    run = Captured.run
-    patch.setattr(Captured, "run", lambda self, *given: run(self, *given[:-2], 0.1, given[-1]))
+    launch = Captured.launch
+    stale = lambda self, *given: launch(self, *given[:-2], 0.1, given[-1])  # noqa: E731
+    patch.setattr(Captured, "launch", stale)
 
 
 def reads_losses_too_early(patch: Patch) -> None:
@@ -299,7 +301,7 @@ PLANTED: dict[Callable[[Patch], None], str] = {
     takes_a_wrong_batch: "wrong numbers",
     averages_nothing: "wrong numbers",
     stale_tau: "wrong numbers",
-    reads_losses_too_early: "wrong numbers",
+    reads_losses_too_early: "given out again",
     uses_a_kernel_of_the_cpu: "read by the host",
     forks_nothing: "did not fork",
     joins_nothing: "may still write",

@@ -158,7 +158,6 @@ def test_a_copy_that_hides_in_a_step_shows_in_its_counts(monkeypatch: pytest.Mon
     assert more == (4, 2, 2), "two batches are drawn in each step"
 
 
-@pytest.mark.xfail(reason="issue 25, 2 (f): the end of the capture hides the error", strict=False)
 @pytest.mark.parametrize("after", [0, 40, 100])
 def test_memory_that_runs_out_in_a_capture_is_called_that(
     after: int, monkeypatch: pytest.MonkeyPatch
@@ -182,7 +181,6 @@ def test_memory_that_runs_out_in_a_capture_is_called_that(
         assert torch.cuda.current_stream() is main
 
 
-@pytest.mark.xfail(reason="issue 25, 2 (e): torch.cuda.set_device is never called", strict=False)
 def test_a_rank_opens_no_context_on_a_gpu_of_another_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     with Machine(devices=2) as gpu, stage("cuda") as device:
