@@ -149,12 +149,14 @@ class LocalSiblings:
         """
         starts = range(0, len(split), EVALUATION_BATCH)
 
-        def score(task: tuple[int, int]) -> tuple[float, float, float]:
+        def score(task: tuple[int, int]) -> Tensor:
             i, start = task
             return self.live[i].score(split.chunk(start, EVALUATION_BATCH), mirror=mirror)
 
         parts = list(self._workers.map(score, [(i, start) for i in order for start in starts]))
-        totals: np.ndarray = np.array(parts).reshape(-1, len(starts), 3).sum(1)
+        # The host waits for a GPU once.
+        rows: np.ndarray = torch.stack(parts).cpu().numpy() if parts else np.zeros((0, 3))
+        totals = rows.reshape(-1, len(starts), 3).sum(1)
         return np.stack([totals[:, 0] / len(split), totals[:, 1] / totals[:, 2]], 1)
 
     def logits(self, i: int, split: Split) -> Tensor:
