@@ -192,8 +192,8 @@ def _unconnected(rank: int, size: int, seconds: int) -> str:
         return f"{here} did not connect to the others of this machine {place}; try again"
     where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
     return (
-        f"{here} on {socket.gethostname()} did not connect to the ranks that met at {where} {place};"
-        " GLOO_SOCKET_IFNAME names the network interface between the machines"
+        f"{here} on {socket.gethostname()} did not connect to the ranks that met at {where}"
+        f" {place}; GLOO_SOCKET_IFNAME names the network interface between the machines"
     )
 
 

@@ -33,7 +33,7 @@ NODES = {f"n{i}": f"127.0.0.{i}" for i in range(1, 5)}
 NAMELESS = {"lost1": "127.0.0.5"}  # its name stands in no file /etc/hosts
 PATIENCE = 30.0  # seconds that a daemon gets to answer, on a machine with other work
 
-# cred_expire is also the time that a job which Slurm starts again has to wait; the default is 120 s.
+# cred_expire is also the time that a job which Slurm starts again has to wait (default: 120 s).
 # With config_overrides the nodes have the processors and the memory that stand here, and not those
 # of the machine. ProctrackType and TaskPlugin use no cgroups, which a container may not have.
 SLURM_CONF = """
@@ -66,6 +66,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports[1]}
 AccountingStoragePass={folder}/munge.socket
+AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=5
