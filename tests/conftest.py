@@ -37,8 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
-# Each start of Snakemake asks Slurm for its configuration, where the Slurm plugin and Slurm itself are
-# installed. Without a cluster this may take 10 s; with an empty file the answer comes at once.
+# Where the Slurm plugin and Slurm are installed, each start of Snakemake asks Slurm for its
+# configuration. Without a cluster this may take 10 s; with an empty file the answer comes at once.
 os.environ.setdefault("SLURM_CONF", os.devnull)
 torch.set_num_threads(1)  # small operations on two threads are many times slower
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from places import ROOT
-from slurm.cluster import Cluster
+from slurm.cluster import NODES, Cluster
 from slurm.requests import PROFILE
 
 from nasflow.storage.attempt import FOLDER, STARTS
@@ -60,8 +60,8 @@ class Course(NamedTuple):
         folder: where Snakemake ran.
         code: its exit code.
         said: what it printed.
-        accounts: the table of `sacct` at the end.
-        starts: its lines.
+        accounts: the table of `sacct` at the end, with the jobs of other tests.
+        starts: the starts of its jobs.
         logs: the output of each job that did not succeed, by its number.
     """
 
@@ -123,6 +123,7 @@ def stopped_search(own: Cluster, folder: Path) -> Course:
     )
     lines = own.answers(*sacct, "-nP", "--format=JobID,Comment,State,ExitCode,NodeList")
     found = [Start(*line.split("|")) for line in lines.splitlines()]
+    found = [job for job in found if job.rule.startswith("rule_") and job.node in NODES]
     logs = {log.stem: log.read_text() for log in folder.glob(".snakemake/slurm_logs/**/*.log")}
     return Course(folder, process.returncode, said, table, found, logs)
 
