@@ -82,13 +82,13 @@ def test_each_block_of_the_profile_gets_its_nodes_and_gpus(
 
 
 def two_nodes(
-    folder: Path, where: str, out: str, steps: int = 60, **environment: str
+    folder: Path, where: str, out: str, search: dict[str, int] | None = None, **environment: str
 ) -> tuple[list[str], str]:
     """A round as a job of the profile's block for two nodes without a GPU."""
     resources = requests.blocks()["two nodes without a GPU"]
     words = requests.sbatch(resources, 0, str(folder))
     words[words.index("-p") + 1] = where
-    options = arguments(folder, out, max_steps=steps) | {"ranks": "1", "threads": "1"}
+    options = arguments(folder, out, **(search or {})) | {"ranks": "1", "threads": "1"}
     stage = " ".join(f"--{name} '{value}'" for name, value in options.items())
     given = {"NASFLOW_KEY": "0123456789abcdef", **environment}
     exports = " ".join(f"{name}={value}" for name, value in given.items())
@@ -110,7 +110,8 @@ def test_a_rank_that_dies_on_one_node_ends_the_other_one_line_each(
     own: cluster.Cluster, folder: Path
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(submit, own, *two_nodes(folder, "pair", "killed", steps=1_000_000))
+        endless = {"max_steps": 100_000, "warmup_steps": 90_000}
+        job = pool.submit(submit, own, *two_nodes(folder, "pair", "killed", endless))
         stops.wait((folder / "killed" / FOLDER / STARTS).exists)
         os.kill(stops.wait(lambda: rank_of(folder / "killed")), signal.SIGKILL)
         state, said = job.result(timeout=60)
