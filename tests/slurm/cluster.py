@@ -258,6 +258,7 @@ def main(command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     with cluster() as own:
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the command
         return subprocess.run(command or ["bash"], env=own.environment).returncode
 
 
