@@ -32,7 +32,7 @@ CONFIG = {
     "final": {"epochs": 1, "batch_size": 256},
     "tracking": {"enabled": False},
 }
-LIMIT = 120.0  # seconds for each thing that is waited for
+LIMIT = 300.0  # seconds for each thing that is waited for
 
 
 class Start(NamedTuple):
