@@ -1,4 +1,4 @@
-"""A search on a cluster whose jobs are stopped in every way that Slurm has."""
+"""A search on a cluster whose jobs are stopped in several ways."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ CONFIG = {
     "final": {"epochs": 1, "batch_size": 256},
     "tracking": {"enabled": False},
 }
+SHOWN = "JobID%5,Comment%37,Partition%9,State%9,ExitCode,NodeList%8,Start,End"
 LIMIT = 300.0  # seconds for each thing that is waited for
 
 
@@ -103,7 +104,7 @@ def snakemake(
 
 
 def stopped_search(own: Cluster, folder: Path) -> Course:
-    """Run a search to its end; its first job and four jobs of its round are stopped."""
+    """Run a search to its end; its first job and three jobs of its round are stopped."""
     (folder / "config.yaml").write_text(json.dumps(CONFIG))
     process = snakemake(
         own, folder, "--config", "device=cpu", prepare={"slurm_partition": "cancel"}
@@ -118,9 +119,7 @@ def stopped_search(own: Cluster, folder: Path) -> Course:
     finally:
         process.kill()
     sacct = ("sacct", "--duplicates", "--allocations")
-    table = own.answers(
-        *sacct, "--format=JobID,Comment%37,Partition,State,ExitCode,NodeList,Elapsed"
-    )
+    table = own.answers(*sacct, f"--format={SHOWN}")
     lines = own.answers(*sacct, "-nP", "--format=JobID,Comment,State,ExitCode,NodeList")
     found = [Start(*line.split("|")) for line in lines.splitlines()]
     found = [job for job in found if job.rule.startswith("rule_") and job.node in NODES]
@@ -142,6 +141,12 @@ def _running(own: Cluster, rule: str) -> list[str]:
     """Return number and node of a job of the rule that runs; [] where there is none."""
     jobs = own.answers("squeue", "-h", "-tR", "-o%i %N %k").splitlines()
     return next((job.split()[:2] for job in jobs if f"rule_{rule}" in job), [])
+
+
+def ended(own: Cluster, job: str) -> str:
+    """Return how a job ended; "" while it waits or runs."""
+    state = own.answers("squeue", "-h", "--states=all", "-o%T", f"-j{job}")
+    return "" if state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING") else state
 
 
 def _changed(file: Path, before: int) -> int:
@@ -195,8 +200,14 @@ def _usr1(own: Cluster, job: str, node: str) -> None:
 
 
 def _time_over(own: Cluster, job: str, node: str) -> None:
-    """Lower the time limit, so that the two minutes before it have begun."""
+    """Lower the time limit, so that the two minutes before it have begun.
+
+    Slurm looks at the time limits every 30 s.
+    """
     own.run("scontrol", "update", f"JobId={job}", "TimeLimit=2")
+
+
+time_over = _frozen(_time_over)
 
 
 def _urgent(own: Cluster, node: str, *_: str) -> None:
@@ -213,4 +224,4 @@ def _node_fails(own: Cluster, job: str, node: str) -> None:
 
 
 # Each of them stops the job of the round that runs.
-STOPS = (_frozen(_usr1), _frozen(_time_over), _frozen(_pre_empted), _node_fails)
+STOPS = (_frozen(_usr1), _frozen(_pre_empted), _node_fails)
