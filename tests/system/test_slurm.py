@@ -27,17 +27,17 @@ pytestmark = [
     pytest.mark.usefixtures("search"),  # it runs while the other tests do
 ]
 
-PLUGIN = "needs snakemake-executor-plugin-slurm: pip install 'nasflow[slurm]'"
+if why := cluster.missing():
+    pytest.skip(why, allow_module_level=True)
+if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+    pytest.skip("needs the plugin: pip install 'nasflow[slurm]'", allow_module_level=True)
+
 GPUS = "echo $SLURM_NODEID $SLURM_STEP_NUM_NODES $CUDA_VISIBLE_DEVICES"
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[cluster.Cluster]:
     """A cluster for the tests of this file."""
-    if why := cluster.missing() or (
-        "" if importlib.util.find_spec("snakemake_executor_plugin_slurm") else PLUGIN
-    ):
-        pytest.skip(why)
     with cluster.cluster() as running:
         yield running
 
