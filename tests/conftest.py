@@ -6,6 +6,7 @@ A fixture of scope `session` is made once for each test process; tests only read
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -36,6 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+# Where the Slurm plugin and Slurm are installed, each start of Snakemake asks Slurm for its
+# configuration. Without a cluster this may take 10 s; with an empty file the answer comes at once.
+os.environ.setdefault("SLURM_CONF", os.devnull)
 torch.set_num_threads(1)  # small operations on two threads are many times slower
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts programs in the background so, and the processes of the tests would inherit it.

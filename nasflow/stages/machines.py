@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from nasflow.training.rendezvous import PATIENCE, patience
+
 PORT = 29400
 KEY = "NASFLOW_KEY"
 SHORTEST = 16  # characters of a key
@@ -20,6 +22,7 @@ class Machines(NamedTuple):
         port: the port of the master; 0 on one machine alone, which needs none.
         host: whether this machine is the master; None: it is where it has the master's address.
         key: the random text that only these machines know; None on one machine alone.
+        patience: for how many seconds the machines wait for each other at most.
     """
 
     nodes: int = 1
@@ -27,6 +30,7 @@ class Machines(NamedTuple):
     port: int = 0
     host: bool | None = None
     key: str | None = None
+    patience: int = PATIENCE
 
 
 def machines(environment: Mapping[str, str]) -> Machines:
@@ -37,6 +41,7 @@ def machines(environment: Mapping[str, str]) -> Machines:
     Slurm job are not used: a batch script on four nodes runs only on the first of them, and would
     wait for the other three forever. NASFLOW_KEY is the key that several machines share. The rules
     of the workflow set it to a new random text for each job, and srun hands it on to all nodes.
+    NASFLOW_MEETING_SECONDS sets for how many seconds the machines wait for each other.
 
     Args:
         environment: the environment variables by name.
@@ -48,7 +53,8 @@ def machines(environment: Mapping[str, str]) -> Machines:
         ValueError: if a variable is missing, is not a legal number or key, or is no list of names,
             or if the Slurm step has more than one task for a node.
     """
-    return _named(environment) if "NODES" in environment else _of_slurm_step(environment)
+    found = _named(environment) if "NODES" in environment else _of_slurm_step(environment)
+    return found._replace(patience=patience(environment))
 
 
 def _named(environment: Mapping[str, str]) -> Machines:

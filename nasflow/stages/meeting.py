@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from datetime import timedelta
 from typing import NamedTuple
 
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from nasflow.stages.machines import Machines
-
-# Seconds that the machines wait for each other at most. Each of them imports torch before that,
-# perhaps from a slow disk.
-MEET = 600
+from nasflow.training.rendezvous import WAIT
 
 
 class NoMeetingError(Exception):
@@ -50,11 +48,12 @@ def meet(machines: Machines) -> Met:
         machines: the machines; there are at least two of them, and they share a key.
 
     Raises:
-        NoMeetingError: if not all machines come within MEET seconds, if more come than expected,
+        NoMeetingError: if not all machines come within their patience, if more come than expected,
             or if the address is unknown or its port is taken.
     """
     assert machines.key is not None
-    patience = timedelta(seconds=MEET)
+    end = time.monotonic() + machines.patience
+    patience = timedelta(seconds=machines.patience)
     try:
         family, address = _address(machines)
         server = _server(machines, family, address)
@@ -73,15 +72,30 @@ def meet(machines: Machines) -> Met:
             raise NoMeetingError(f"this is one more than NODES, {machines.nodes}")
         if store.add("arrived", 1) == machines.nodes:
             store.set("complete", "yes")
-        store.wait(["complete"], patience)
-    except (OSError, RuntimeError) as error:  # torch's errors of a store are RuntimeErrors
+        store.wait(["complete"], timedelta(seconds=max(1.0, end - time.monotonic())))
+    except OSError as error:
         raise NoMeetingError((str(error).splitlines() or ["no answer"])[0]) from error
+    except RuntimeError as error:  # torch's errors of a store
+        raise NoMeetingError(_explained(error, machines, end)) from error
     return Met(number, address, machines.port, own)
+
+
+def _explained(error: RuntimeError, machines: Machines, end: float) -> str:
+    """Say in one line why torch's store has failed."""
+    if time.monotonic() >= end - 0.5:
+        return f"not all of them came within {machines.patience} s ({WAIT} sets how long they wait)"
+    return (str(error).splitlines() or ["no answer"])[0]
 
 
 def _address(machines: Machines) -> tuple[socket.AddressFamily, str]:
     """Look up the address of the first machine."""
-    found = socket.getaddrinfo(machines.master, machines.port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(machines.master, machines.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        why = f"{socket.gethostname()} cannot look up {machines.master} ({error.strerror})"
+        raise NoMeetingError(
+            f"{why}; MASTER_ADDR sets another name or the address of the first machine"
+        ) from error
     return found[0][0], str(found[0][4][0])
 
 

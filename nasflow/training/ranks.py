@@ -28,6 +28,7 @@ from torch import Tensor
 
 from nasflow.particles.flow import Matrix
 from nasflow.printable import shown
+from nasflow.training.rendezvous import WAIT, bounded, patience
 
 LOST = 70  # exit code of a rank that lost the connection to another rank (EX_SOFTWARE)
 MEETING = "NASFLOW_MEETING"  # the variable that names the file through which ranks find each other
@@ -222,13 +223,29 @@ def joined() -> Iterator[Ranks]:
         yield ALONE
         return
     rank = int(os.environ["RANK"])
-    with _connected():
+    seconds = patience(os.environ)
+    # The other ranks of a machine wait one second longer: the launcher ends them in this time, so
+    # that each machine prints one line.
+    longer = int(os.environ.get("LOCAL_RANK", "0") != "0")
+    with bounded(seconds + longer, _unconnected(rank, size, seconds)), _connected():
         dist.init_process_group("gloo", store=_store(size), rank=rank, world_size=size)
     try:
         here = int(os.environ["LOCAL_WORLD_SIZE"])
         yield Ranks(dist.get_rank(), dist.get_world_size(), here)
     finally:
         dist.destroy_process_group()
+
+
+def _unconnected(rank: int, size: int, seconds: int) -> str:
+    """Say that the ranks did not connect, and what may help."""
+    here, place = f"rank {rank} of {size}", f"within {seconds} s ({WAIT})"
+    if MEETING in os.environ:
+        return f"{here} did not connect to the others of this machine {place}; try again"
+    where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    return (
+        f"{here} on {socket.gethostname()} did not connect to the ranks that met at {where}"
+        f" {place}; GLOO_SOCKET_IFNAME names the network interface between the machines"
+    )
 
 
 def _store(size: int) -> Any:

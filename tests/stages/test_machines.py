@@ -27,6 +27,7 @@ def test_where_machines_meet_is_read_from_the_environment() -> None:
     assert machines(STEP) == Machines(2, "node03", 24123, False, STEP["NASFLOW_KEY"])
     given = {"NODES": "3", "MASTER_ADDR": "here", "MASTER_PORT": "5"}
     assert machines(STEP | given) == Machines(3, "here", 5, key=STEP["NASFLOW_KEY"])
+    assert machines(STEP | {"NASFLOW_MEETING_SECONDS": "7"}).patience == 7
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_where_machines_meet_is_read_from_the_environment() -> None:
         (STEP | {"NASFLOW_KEY": ""}, "NASFLOW_KEY: 0 characters, for 2 machines; expected"),
         ({"NODES": "2", "MASTER_ADDR": "here", "NASFLOW_KEY": "guess"}, "NASFLOW_KEY: 5"),
         (STEP | {"SLURM_STEP_NUM_TASKS": "8"}, "expected one task for each node"),
+        ({"NASFLOW_MEETING_SECONDS": "0"}, "NASFLOW_MEETING_SECONDS: '0'; expected whole seconds"),
     ],
 )
 def test_an_environment_that_cannot_work_is_refused(

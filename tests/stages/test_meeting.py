@@ -16,8 +16,7 @@ CODE = """
 import sys
 from nasflow.stages import meeting
 from nasflow.stages.machines import Machines
-meeting.MEET = 20
-own = Machines(2, "127.0.0.2", int(sys.argv[1]), None, "k" * 20)
+own = Machines(2, "127.0.0.2", int(sys.argv[1]), None, "k" * 20, patience=20)
 met = meeting.meet(own)
 listening = [line.split()[1] for line in open("/proc/net/tcp") if line.split()[3] == "0A"]
 print(met.number, f"0200007F:{own.port:04X}" in listening, f"00000000:{own.port:04X}" in listening)
@@ -41,12 +40,12 @@ def test_two_machines_meet_and_the_first_listens_on_one_address_only() -> None:
     assert sorted(said) == [["0", "True", "False"], ["1", "True", "False"]]
 
 
-def test_a_key_that_differs_or_a_machine_that_does_not_come_ends_in_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(meeting, "MEET", 1)
-    with pytest.raises(meeting.NoMeetingError) as error:
-        meeting.meet(Machines(2, "127.0.0.1", _port(), True, "k" * 20))
-    assert str(error.value) and "\n" not in str(error.value)
-    with pytest.raises(meeting.NoMeetingError):
+def test_a_key_that_differs_or_a_machine_that_does_not_come_ends_in_one_line() -> None:
+    with pytest.raises(meeting.NoMeetingError, match=r"came within 1 s \(NASFLOW_MEETING_SECONDS"):
+        meeting.meet(Machines(2, "127.0.0.1", _port(), True, "k" * 20, patience=1))
+    with pytest.raises(meeting.NoMeetingError, match=r"came within 1 s \(NASFLOW_MEETING_SECONDS"):
+        meeting.meet(Machines(2, "127.0.0.1", _port(), False, "k" * 20, patience=1))
+    with pytest.raises(
+        meeting.NoMeetingError, match=r"look up no-such-host.invalid \(.*MASTER_ADDR"
+    ):
         meeting.meet(Machines(2, "no-such-host.invalid", _port(), False, "k" * 20))
