@@ -27,8 +27,7 @@ import torch
 _backends: Any = torch.backends
 # A switch without a value of its own has the value of its parent: of cudnn, which stands for all
 # libraries on a GPU, and then of the general one. Parents stand before their children.
-# mkldnn.fp32_precision is missing, because to set it sets the general switch (torch 2.14). cuDNN's
-# switch of recurrent layers is missing, because no network here has one.
+# mkldnn.fp32_precision is missing, because to set it sets the general switch (torch 2.14).
 SWITCHES: tuple[Any, ...] = (
     _backends,
     _backends.cudnn,
@@ -37,6 +36,9 @@ SWITCHES: tuple[Any, ...] = (
     _backends.mkldnn.matmul,
     _backends.mkldnn.conv,
 )
+# cuDNN's switch of recurrent layers is not set by `products`, because no network here has one. But
+# it follows its parent, and torch.export sets it.
+WATCHED = (*SWITCHES, _backends.cudnn.rnn)
 
 
 @contextmanager
@@ -70,7 +72,6 @@ def traceable() -> Iterator[None]:
     it where the newer switches were set, and torch.export sets some of them when it is done.
     """
     cudnn, before = _backends.cudnn, _values()
-    recurrent = cudnn.rnn.fp32_precision
     try:
         if not _answers():
             _backends.fp32_precision = "none"
@@ -80,18 +81,16 @@ def traceable() -> Iterator[None]:
         yield
     finally:
         _correct(before)
-        if cudnn.rnn.fp32_precision != recurrent:
-            cudnn.rnn.fp32_precision = recurrent
 
 
 def _values() -> list[str]:
-    """Return what each of the SWITCHES says."""
-    return [switch.fp32_precision for switch in SWITCHES]
+    """Return what each of the WATCHED switches says."""
+    return [switch.fp32_precision for switch in WATCHED]
 
 
 def _correct(values: list[str]) -> None:
-    """Set those of the SWITCHES that do not say these values."""
-    for switch, value in zip(SWITCHES, values, strict=True):
+    """Set those of the WATCHED switches that do not say these values."""
+    for switch, value in zip(WATCHED, values, strict=True):
         if switch.fp32_precision != value:
             switch.fp32_precision = value
 

@@ -50,10 +50,12 @@ def test_another_data_set_is_refused_in_one_line() -> None:
 def test_it_is_traced_in_a_process_that_has_searched_too() -> None:
     network = cases.network(1, 0)
     module = Deployable(network, facts(network))
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.rnn.fp32_precision
     with Siblings([network], lambda *_: None) as live:
         live.network(0)
         program = traced(module, module.example())
         assert torch.backends.fp32_precision == "ieee"  # type: ignore[attr-defined]
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.rnn.fp32_precision) == before
     torch.testing.assert_close(program.module()(module.example(3)), module(module.example(3)))
 
 

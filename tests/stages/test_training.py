@@ -45,14 +45,14 @@ def test_all_stages_of_a_search_run_on_the_gpu_of_their_rank_and_deterministic_i
     given: dict[str, Any] = {"data": folder / "data", "seed": 1, "device": "cuda", "threads": 1}
     given |= {"deterministic": True}
     current: list[tuple[int, bool]] = []
-    step = Siblings.step
+    launch = Siblings.launch
 
-    def watched(self: Siblings, *batches: Any, **more: Any) -> Any:
+    def watched(self: Siblings, *batches: Any, **more: Any) -> None:
         asked = torch.are_deterministic_algorithms_enabled()
         current.append((torch.cuda.current_device(), asked))
-        return step(self, *batches, **more)
+        launch(self, *batches, **more)
 
-    monkeypatch.setattr(Siblings, "step", watched)
+    monkeypatch.setattr(Siblings, "launch", watched)
     sections = {"base": {"widths": [4, 4]}, "pretrain": {"epochs": 1.0, "precision": "bfloat16"}}
     first, second, last = (tmp_path / name for name in ("a/network", "1", "b/network"))
     search = {"search": {"n_neigh": 2, "max_steps": 3, "warmup_steps": 1}}
