@@ -12,6 +12,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from nasflow.config.kinds import Precision
+from nasflow.training.process import computing
 from nasflow.training.ranks import Ranks
 
 Result = TypeVar("Result")
@@ -57,7 +59,11 @@ class Play:
         return parcels
 
     def run(self, work: Callable[[Ranks], Result]) -> list[Result]:
-        """Let every rank do some work at the same time; return what each of them returned."""
+        """Let every rank do some work at the same time; return what each of them returned.
+
+        Real ranks are processes, each with torch's switches of its own. Threads share them, so that
+        they are set once, before the threads begin, and put back when all of them have ended.
+        """
 
         def played(rank: int) -> Result:
             self._own.rank = rank
@@ -67,7 +73,7 @@ class Play:
                 self._barrier.abort()  # the others must not wait
                 raise
 
-        with ThreadPoolExecutor(self.size) as pool:
+        with computing(Precision.FLOAT32), ThreadPoolExecutor(self.size) as pool:
             started = [pool.submit(played, rank) for rank in range(self.size)]
         return [one.result() for one in started]
 
