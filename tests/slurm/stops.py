@@ -34,6 +34,11 @@ CONFIG = {
 }
 SHOWN = "JobID%5,Comment%37,Partition%9,State%9,ExitCode,NodeList%8,Start,End"
 LIMIT = 300.0  # seconds for each thing that is waited for
+# Other states pass, such as RUNNING, SIGNALING and COMPLETING.
+ENDS = (
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
+    *("NODE_FAIL", "PREEMPTED"),
+)
 
 
 class Start(NamedTuple):
@@ -146,7 +151,7 @@ def _running(own: Cluster, rule: str) -> list[str]:
 def ended(own: Cluster, job: str) -> str:
     """Return how a job ended; "" while it waits or runs."""
     state = own.answers("squeue", "-h", "--states=all", "-o%T", f"-j{job}")
-    return "" if state in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING") else state
+    return state if state in ENDS else ""
 
 
 def _changed(file: Path, before: int) -> int:
