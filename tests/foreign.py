@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from nasflow.__main__ import main
 from nasflow.command.standalone import source
 from nasflow.data.image_facts import facts_of
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.records import curves, own_line, story, timeline
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import CorruptFile, consistent, write_json

@@ -25,7 +25,7 @@ from torch import Tensor
 from nasflow.command import standalone
 from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import NAME, facts_of, stem_of
-from nasflow.network.deployable import Deployable, traced
+from nasflow.deployment.deployable import Deployable, traced
 from nasflow.network.float32 import traceable
 from nasflow.network.network import Network, forward
 from nasflow.printable import shown

@@ -25,7 +25,7 @@ from nasflow.command.terminal import Cell, percent, say, styled, table
 from nasflow.data import pictures, walk
 from nasflow.data.image_facts import facts_of, stem_of
 from nasflow.data.walk import Candidate
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.printable import printable, shown
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import consistent

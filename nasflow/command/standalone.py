@@ -12,8 +12,8 @@ import textwrap
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import OPS, Node
 from nasflow.command import standalone_pictures
+from nasflow.deployment.deployable import Deployable
 from nasflow.kernels.batch_norm import EPSILON, MOMENTUM
-from nasflow.network.deployable import Deployable
 from nasflow.printable import shown
 from nasflow.version import __version__
 

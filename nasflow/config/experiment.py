@@ -18,6 +18,7 @@ from nasflow.config.budget import Budget
 from nasflow.config.compare import Compare
 from nasflow.config.data import Augment, Data
 from nasflow.config.kinds import Algorithm, Source
+from nasflow.config.prune import Prune
 from nasflow.config.reading import ConfigError, parse
 from nasflow.config.search import Search
 from nasflow.config.section import Section, different, key, plain
@@ -56,6 +57,7 @@ class Experiment(Section):
     baselines: Baselines = Baselines()
     budget: Budget = Budget()
     final: Final = Final()
+    prune: Prune = Prune()
     compare: Compare = Compare()
     suite: Suite = Suite()
     tracking: Tracking = Tracking()

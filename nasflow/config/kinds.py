@@ -78,6 +78,13 @@ class Optimizer(StrEnum):
     MUON = "muon"
 
 
+class Stored(StrEnum):
+    """The number format of a network where it is used."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
 class Precision(StrEnum):
     """The number format in which convolutions and the head compute."""
 

@@ -16,6 +16,7 @@ from nasflow.config.kinds import (
     Proposal,
     Restart,
     Scaling,
+    Stored,
     Validation,
     Weights,
 )
@@ -63,6 +64,17 @@ class Constraints(Section):
     )
     max_parameters: int | None = key(None, "parameters", low=1)
     max_flops: float | None = key(None, "FLOPs per image", above=0.0)
+    precision: Stored = choice(
+        Stored.INT8, "number format where the network is used; the next three bounds hold for it"
+    )
+    max_flash: int | None = key(None, "bytes of the weights, BatchNorm folded in", low=1)
+    max_ram: int | None = key(None, "bytes of the maps that one image needs at once", low=1)
+    max_latency: float | None = key(
+        None, "milliseconds for one image on one core, as latency_table predicts them", above=0.0
+    )
+    latency_table: str | None = key(
+        None, "file of `nasflow latency`; null: one is measured on this machine", min_length=1
+    )
 
 
 class SecondOrder(Section):
@@ -161,6 +173,12 @@ class Search(Training):
         "nats that half the parameters are worth: subtracted from V_i per halving",
         low=0.0,
         high=10.0,
+    )
+    ram_weight: float = key(
+        0.0, "nats that half the memory for maps is worth, as size_weight", low=0.0, high=10.0
+    )
+    latency_weight: float = key(
+        0.0, "nats that half the predicted latency is worth, as size_weight", low=0.0, high=10.0
     )
     kappa: float = key(1.0, "paper: mutation coefficient", above=0.0, high=1e9)
     entropy_weight: float = key(1.0, "paper: w before U'(f)", low=0.0, high=1e9)

@@ -105,6 +105,15 @@ class Final(Fitting):
         high=10**6,
     )
     use_validation: bool = key(False, "train on the validation images too")
+    front: int = key(
+        1, "networks that are trained to the end, the found one among them", low=1, high=32
+    )
+    distillation: float = key(
+        0.0, "front: weight of the largest network's probabilities in the loss", low=0.0, high=1.0
+    )
+    temperature: float = key(
+        4.0, "distillation: what logits are divided by (Hinton et al. 2015)", low=0.1, high=100.0
+    )
     patience: int | None = key(
         None,
         "epochs without 1 % less validation loss after which the step size falls to its end",

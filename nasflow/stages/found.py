@@ -237,7 +237,7 @@ class Found(NamedTuple):
     def _read(self, files: list[Path]) -> npt.NDArray[np.uint8]:
         """Read pictures from files."""
         from nasflow.command.predict import read_pictures
-        from nasflow.network.deployable import Deployable
+        from nasflow.deployment.deployable import Deployable
 
         folder = next((file for file in files if file.is_dir()), None)
         if folder is not None:

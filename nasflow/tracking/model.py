@@ -1,6 +1,6 @@
 """The final network in MLflow: a model that can be loaded, and a version of it in the registry.
 
-The model is the module of nasflow.network.deployable, which normalises its images itself. It is
+The model is the module of nasflow.deployment.deployable, which normalises its images itself. It is
 exported by torch.export, so that it needs no pickle and no code of nasflow. It takes float32 images
 (n, channels, height, width) with values from 0 to 1 and returns probabilities (n, classes).
 
@@ -93,7 +93,7 @@ def _save(source: Source, target: Path, run: str, model: str) -> None:
     import mlflow.pytorch  # takes 5 s
     from mlflow.models import Model, infer_signature
 
-    from nasflow.network.deployable import Deployable
+    from nasflow.deployment.deployable import Deployable
     from nasflow.storage.checkpoint import read_checkpoint
 
     stem = source.folder / "network"

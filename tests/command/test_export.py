@@ -17,7 +17,7 @@ from nasflow.architecture import templates
 from nasflow.command import export as module
 from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import facts_of
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.storage.checkpoint import read_checkpoint
 
 NETWORK = GOLDEN / "nasgd/seed_0/final/network"

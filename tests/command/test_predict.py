@@ -21,7 +21,7 @@ from nasflow.architecture.templates import chain
 from nasflow.command.predict import read_pictures
 from nasflow.data.image_facts import NAME, facts_of
 from nasflow.data.image_sources import from_disk
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.network.network import initialise
 from nasflow.storage.files import read_json, write_json
 from nasflow.storage.splits import read_split

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import nasflow
 from nasflow.command import standalone
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 
 
 @pytest.mark.parametrize("probabilities", [True, False])

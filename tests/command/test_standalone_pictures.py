@@ -19,7 +19,7 @@ from nasflow.architecture.templates import chain
 from nasflow.command import standalone
 from nasflow.command.predict import predicted, read_pictures
 from nasflow.data.walk import Candidate
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 
 ORIENTATION = 274
 

@@ -16,7 +16,7 @@ from pretended_gpu import Cuda, Machine
 
 import nasflow
 from nasflow.config.kinds import PARTICLES, Algorithm, Template
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.planning import speed
 from nasflow.stages.found import Found
 from nasflow.storage.checkpoint import read_checkpoint

@@ -19,7 +19,7 @@ import torch
 import tree
 
 from nasflow.data.image_facts import facts_of
-from nasflow.network.deployable import Deployable
+from nasflow.deployment.deployable import Deployable
 from nasflow.stages import training
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.tracking import mirror, server, serving

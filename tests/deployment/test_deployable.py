@@ -12,7 +12,7 @@ from cases import facts
 
 import nasflow
 from nasflow.architecture.templates import stack
-from nasflow.network.deployable import BATCH, Deployable, traced
+from nasflow.deployment.deployable import BATCH, Deployable, traced
 from nasflow.network.float32 import traceable
 from nasflow.training.batches import Split
 from nasflow.training.siblings import Siblings
