@@ -85,6 +85,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "budget": {"help": "the budget as JSON"},
     "round": {"type": int, "help": "number of the round, from 1"},
     "rounds": {"type": Path, "nargs": "*", "help": "folders of all rounds, in their order"},
+    "prune": {"type": Path, "nargs": "*", "help": "folders of all prune rounds, in their order"},
+    "front": {
+        "type": Path,
+        "default": None,
+        "help": "plan.json of the front, where its networks share a total budget",
+    },
     "network": {"type": Path, "help": "stem of the trained network's checkpoint"},
     "search": {"type": Path, "help": "summary.json of the search"},
     "pretrain": {"type": Path, "help": "status.json of the pretraining"},

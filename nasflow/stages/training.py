@@ -54,6 +54,7 @@ class Task(NamedTuple):
         spent: what pretraining and search took of a total budget; None without such a budget.
         made: what the result is made from, as the record of the stage says it.
         deterministic: whether a GPU may use only algorithms that give the same bits in each run.
+        title: which network it is, where there are several; "" otherwise.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Task(NamedTuple):
     spent: Spent | None
     made: dict[str, Any]
     deterministic: bool
+    title: str = ""
 
 
 def pretrain(
@@ -124,33 +126,39 @@ def final_train(
     device: str,
     threads: int,
     deterministic: bool = False,
+    front: Path | None = None,
 ) -> None:
-    """Train the winner to convergence from its weights.
+    """Train the winner, or another network of the front, to convergence from its weights.
 
-    Its length is what `final` sets, or what pretraining and search left of a total budget.
+    Its length is what `final` sets, or what pretraining and search left of a total budget. The
+    networks of a front share what is left.
 
     Args:
         config: the sections final and augment as JSON; beside them the class weights, where there
-            are any.
+            are any, and `front` with the share of the network, where several share a total.
         data: folder of the prepared images.
-        parent: stem of the checkpoint of the winner.
+        parent: stem of the checkpoint of the network.
         seed: the seed of the search.
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
         deterministic: on a GPU, use only algorithms that give the same bits in each run.
+        front: plan.json of the front, where several networks share a total budget.
     """
     sections = sections_of(config)
     final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
     manifests, spent = [data / "data.json", paths(parent)[-1]], None
     if final.total_epochs is not None or final.total_seconds is not None:
-        spent = Spent(**read_json(parent.with_name("summary.json"))["spent"])
+        record = front or parent.with_name("summary.json")
+        share = float(sections.get("front", {}).get("share", 1.0))
+        spent = Spent(**read_json(record)["spent"], share=share)
     wanted = made("final_train", config, manifests, seed=seed)
     if kept(out.with_name("status.json"), wanted):
         return
     network = read_checkpoint(parent).network
     given = (None, sections, manifests, spent, wanted, deterministic)
-    task = Task("final", network, final, augment, *given)
+    title = f" {out.parent.name}" if out.parent.parent.name == "front" else ""
+    task = Task("final", network, final, augment, *given, title)
     _train_stage(task, data, seed, out, device, threads)
 
 
@@ -164,7 +172,7 @@ def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, thre
             images += len(validation)
         lasts = length(own, images, task.network.architecture.flops, task.spent)
         with attempt(out.parent, _identity(task, lasts, seed), device) as keeper:
-            with progress(f"{task.name} seed {seed}") as show:
+            with progress(f"{task.name} seed {seed}{task.title}") as show:
                 trained = train(
                     task.network.to(device),
                     train_split,

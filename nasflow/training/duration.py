@@ -17,10 +17,12 @@ class Spent(NamedTuple):
     Attributes:
         epochs: passes over the training images, those of all networks added up.
         seconds: seconds of wall clock.
+        share: part of what is left that this training gets; 1 where there is no other one.
     """
 
     epochs: float
     seconds: float
+    share: float = 1.0
 
 
 class Length(NamedTuple):
@@ -58,9 +60,9 @@ def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None
     if isinstance(stage, Final) and stage.flops is not None:
         return Length(max(1, round(stage.flops / (3.0 * flops * stage.batch_size))), None)
     if isinstance(stage, Final) and spent is not None and stage.total_seconds is not None:
-        return Length(None, stage.total_seconds - spent.seconds)
+        return Length(None, spent.share * (stage.total_seconds - spent.seconds))
     if isinstance(stage, Final) and spent is not None and stage.total_epochs is not None:
-        epochs = max(1.0 / per_epoch, stage.total_epochs - spent.epochs)
+        epochs = max(1.0 / per_epoch, spent.share * (stage.total_epochs - spent.epochs))
     if epochs is None:
         raise ValueError("final.epochs: null; expected a length that does not need the search")
     return Length(max(1, round(epochs * per_epoch)) if epochs else 0, None)

@@ -33,8 +33,10 @@ from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.data import of_images, of_losses
+from nasflow.config.experiment import LENGTHS
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
+from nasflow.config.newer import told, told_of_training
 from nasflow.config.reading import ConfigError
 from nasflow.config.section import plain
 from nasflow.config.suite import FILES as SUITE
@@ -89,6 +91,7 @@ wildcard_constraints:
     algorithm="|".join(NAMES),
     seed="0|[1-9][0-9]{0,18}",
     round="[1-9][0-9]{0,8}",
+    number="[1-9][0-9]?",
 
 
 # "$python" is the interpreter that runs Snakemake, even where its environment is not activated;
@@ -121,7 +124,7 @@ def text(value):
 
 def section(name):
     """One section of the configuration, as a parameter."""
-    return text(plain(getattr(EXPERIMENT, name)))
+    return text(told(getattr(EXPERIMENT, name)))
 
 
 def pictures(wildcards):
@@ -148,7 +151,7 @@ def images_section():
 
 def sections(*names):
     """Several sections of the configuration, and class weights where there are any."""
-    found = {name: plain(getattr(EXPERIMENT, name)) for name in names}
+    found = {name: told(getattr(EXPERIMENT, name)) for name in names}
     return text(found | of_losses(EXPERIMENT.data))
 
 
@@ -158,7 +161,7 @@ def described():
     The keys that say where and how it runs are left out, because they change no result.
     """
     skipped = ("device", "deterministic", "threads", "rounds_per_job", "suite", "tracking")
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
 
@@ -168,7 +171,7 @@ def search_sections(wildcards):
     names = ["search", "augment", "base"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
-    found = {name: plain(getattr(own, name)) for name in names}
+    found = {name: told(getattr(own, name)) for name in names}
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
 
@@ -261,7 +264,7 @@ def finished_page(wildcards):
 
 def suite_config(sets):
     """The whole configuration with these sets, without the keys that change no result of a suite."""
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     whole["suite"]["sets"] = {name: SETS[name] for name in sets}
     skipped = ("threads", "rounds_per_job", "tracking")
     kept = {name: value for name, value in whole.items() if name not in skipped}
