@@ -108,6 +108,8 @@ def _was_there(name, output, wildcards):
     searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "search_round":
         return int(wildcards.round) <= max(map(_rounds_made, searches))
+    if name == "prune_round":
+        return int(wildcards.round) < max(map(_prunes_made, searches))
     return any(os.path.exists(f"{one}/{file}") for one in searches for file in LATER[name])
 
 
@@ -117,6 +119,13 @@ def _rounds_made(search):
         return json.loads(Path(f"{search}/search/summary.json").read_text())["rounds"]
     except (OSError, ValueError, LookupError):
         return 0
+
+
+def _prunes_made(search):
+    """Return the number of the last prune round that a search has a record of; 0 for none."""
+    found = Path(search).glob("prune/round_*/status.json")
+    names = (path.parent.name.removeprefix("round_") for path in found)
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 # What a later stage has written, which shows that a stage was finished once.
@@ -141,6 +150,11 @@ def _round_inputs(wildcards):
     return [f"{RESULTS}/data/data.json", parent(wildcards)[-1]]
 
 
+def _prune_inputs(wildcards):
+    """The records of what a prune round reads: the images and its parent."""
+    return [f"{RESULTS}/data/data.json", prune_parent(wildcards)[-1]]
+
+
 def _final_inputs(wildcards):
     """The records of what the final training reads: the images and the winner of the search."""
     return [f"{RESULTS}/data/data.json", *expand(f"{SEARCH}/search/winner.json", **wildcards)]
@@ -152,5 +166,6 @@ MADE_FROM = {
     "prepare": (images_section(), lambda wildcards: [], "data.json"),
     "pretrain": (sections("base", "pretrain", "augment"), _pretrain_inputs, "status.json"),
     "search_round": (search_sections, _round_inputs, "status.json"),
+    "prune_round": (prune_sections, _prune_inputs, "status.json"),
     "final_train": (sections("final", "augment"), _final_inputs, "status.json"),
 }
