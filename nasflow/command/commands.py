@@ -195,6 +195,11 @@ COMMANDS: dict[str, Command] = {
         "take the network of the last round",
         *("algorithm", "pretrain", "rounds", "plan", "out"),
     ),
+    "prune_round": stage(
+        "stages.prune_rounds",
+        "run one round behind the search, whose children are smaller",
+        *("config", "algorithm", "data", "parent", "seed", "round", "out", *COMPUTE, "ranks"),
+    ),
     "select_front": stage(
         "stages.front_plan",
         "choose the networks of the front, from the smallest to the largest",

@@ -14,6 +14,7 @@ VERSIONS = {
     "plan": 1,
     "search_round": 10,
     "select_winner": 3,
+    "prune_round": 1,
     "select_front": 1,
     "final_train": 7,
     "evaluate": 6,

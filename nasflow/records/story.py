@@ -80,6 +80,7 @@ class Story(NamedTuple):
         final: the training of the network that was found.
         metrics: final/metrics.json, once the test set has been evaluated.
         predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
+        pruned: the finished prune rounds, in order.
     """
 
     algorithm: str
@@ -90,6 +91,7 @@ class Story(NamedTuple):
     final: Training | None
     metrics: Json | None
     predictions: pa.Table | None
+    pruned: tuple[Round, ...] = ()
 
     @property
     def name(self) -> str:
@@ -130,13 +132,14 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
     summary = _json(folder / "search/summary.json")
     pretrain = _training(folder / "pretrain")
     rounds = tuple(_rounds(folder, pretrain, summary["rounds"] if summary else None))
+    pruned = tuple(_pruned(folder)) if summary else ()
     metrics = _json(folder / "final/metrics.json")
     predictions = None
     if metrics and "predictions.parquet" in metrics.get("files", {}):
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
         _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
-    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions)
+    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, pruned)
 
 
 def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
@@ -160,6 +163,20 @@ def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Itera
         if count is not None and number > count:
             return
         found = _round(path.parent, parent)
+        yield found
+        parent = found.network
+
+
+def _pruned(folder: Path) -> Iterator[Round]:
+    """Read the finished prune rounds, up to the first one that is missing.
+
+    Rounds that an earlier search left behind, which begin with another network, are left out.
+    """
+    parent = read_architecture(folder / "search/winner")
+    for place, (number, path) in enumerate(curves.rounds(folder, "prune").items(), 1):
+        found = _round(path.parent, parent)
+        if number != place or found.nodes[0]["fingerprint"] != parent.fingerprint:
+            return
         yield found
         parent = found.network
 

@@ -30,7 +30,7 @@ class Source:
     """One finished stage of a search S = results/EXPERIMENT/ALGORITHM/seed_S.
 
     Attributes:
-        folder: S/pretrain, S/search/round_r or S/final, as an absolute path.
+        folder: S/pretrain, S/search/round_r, S/prune/round_r or S/final, as an absolute path.
         experiment: the name of the experiment.
         algorithm: the name of the algorithm or of the ablation.
         seed: the seed of the search.
@@ -42,6 +42,11 @@ class Source:
     algorithm: str
     seed: int
     round: int | None = None
+
+    @property
+    def pruning(self) -> bool:
+        """Whether the stage is a prune round."""
+        return self.round is not None and self.folder.parent.name == "prune"
 
     @property
     def search(self) -> Path:
@@ -77,10 +82,10 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen` or `final training`."""
+        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · ...`, `final training`."""
         if self.round is None:
             return "final training" if self.folder.name == "final" else "pretrain"
-        return f"round {self.round:02d} · {self.status['morphism'] or 'parent'}"
+        return f"{'prune' if self.pruning else 'round'} {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
         """Read the points of the stage's curves."""
@@ -119,8 +124,9 @@ def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterat
     place = (experiment, algorithm, seed)
     if (search / "pretrain" / "status.json").exists():
         yield Source(search / "pretrain", *place)
-    for number, path in curves.rounds(search).items():
-        yield Source(path.parent, *place, number)
+    for folder in ("search", "prune"):
+        for number, path in curves.rounds(search, folder).items():
+            yield Source(path.parent, *place, number)
     if (search / "final" / "status.json").exists():
         yield Source(search / "final", *place)
 

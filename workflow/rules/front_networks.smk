@@ -14,13 +14,6 @@ FRONTS = [f"{search}/front/front.json" for search in SEARCHES]
 NETWORK = f"{SEARCH}/front/network_{{number}}"
 
 
-if "prune_rounds" not in globals():
-
-    def prune_rounds(wildcards):
-        """The status.json of each prune round."""
-        return []
-
-
 def front_rows(wildcards):
     """The rows of the plan; none as long as there is no plan."""
     (file,) = expand(FRONT_PLAN, **wildcards)

@@ -115,6 +115,8 @@ def _was_there(name, output, wildcards):
     searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "search_round":
         return int(wildcards.round) <= max(map(_rounds_made, searches))
+    if name == "prune_round":
+        return int(wildcards.round) < max(map(_prunes_made, searches))
     if name in OF_A_FRONT:
         return any(wildcards.number in _networks_made(one) for one in searches)
     return any(os.path.exists(f"{one}/{file}") for one in searches for file in LATER[name])
@@ -126,6 +128,13 @@ def _rounds_made(search):
         return json.loads(Path(f"{search}/search/summary.json").read_text())["rounds"]
     except (OSError, ValueError, LookupError):
         return 0
+
+
+def _prunes_made(search):
+    """Return the number of the last prune round that a search has a record of; 0 for none."""
+    found = Path(search).glob("prune/round_*/status.json")
+    names = (path.parent.name.removeprefix("round_") for path in found)
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 OF_A_FRONT = ("front_train", "front_evaluate")
@@ -164,6 +173,11 @@ def _round_inputs(wildcards):
     return [f"{RESULTS}/data/data.json", parent(wildcards)[-1]]
 
 
+def _prune_inputs(wildcards):
+    """The records of what a prune round reads: the images and its parent."""
+    return [f"{RESULTS}/data/data.json", prune_parent(wildcards)[-1]]
+
+
 def _final_inputs(wildcards):
     """The records of what a final training reads: the images, its network, and its teacher."""
     parent = expand(f"{SEARCH}/search/winner.json", **wildcards)
@@ -178,6 +192,7 @@ MADE_FROM = {
     "prepare": (images_section(), lambda wildcards: [], "data.json"),
     "pretrain": (sections("base", "pretrain", "augment"), _pretrain_inputs, "status.json"),
     "search_round": (search_sections, _round_inputs, "status.json"),
+    "prune_round": (prune_sections, _prune_inputs, "status.json"),
     "final_train": (final_sections, _final_inputs, "status.json"),
     "front_train": (final_sections, _final_inputs, "status.json"),
     "select_front": (front_sections, path_winners, "plan.json"),
