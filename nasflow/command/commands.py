@@ -198,7 +198,7 @@ COMMANDS: dict[str, Command] = {
     "final_train": stage(
         "stages.training",
         "train the found network to convergence",
-        *("config", "data", "parent", "seed", "out", *COMPUTE),
+        *("config", "data", "parent", "teacher", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",
