@@ -7,8 +7,9 @@ the same recipe: by the labels alone, for the same number of steps with each wei
 and by the labels alone for as many steps as take the seconds of a training with the teacher. That
 number follows from the ratio of the times of a step, which are measured in turns, so that other
 work on the machine hardly changes it. `half` and `quarter` are the trained teacher with a half and
-a quarter of its filters, the strongest ones. The Markdown table gives the error on the test set,
-which no training sees. One line of JSON for each run is appended to the file --out.
+a quarter of its filters, the strongest ones. The Markdown table gives the error on the images that
+no training sees, those of the test and of the validation set. One line of JSON for each run is
+appended to the file --out.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from nasflow.network.width import narrow
 from nasflow.randomness import generator
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.splits import read_split
-from nasflow.training.batches import Split
+from nasflow.training.batches import Split, join
 from nasflow.training.duration import Length
 from nasflow.training.evaluation import evaluate
+from nasflow.training.score import Score
 from nasflow.training.train import TrainingJob, train
 
 RECIPE: dict[str, Any] = {
@@ -101,9 +103,9 @@ class Bench:
         found = train(start, self.train, few, job, lambda *_: None).network
         return found, (time.perf_counter() - began) / steps
 
-    def error(self, network: Network) -> float:
-        """Return the part of the test images that a network gets wrong."""
-        return 1.0 - evaluate(network, self.test).accuracy
+    def score(self, network: Network) -> Score:
+        """Evaluate a network on all images that it was not trained on."""
+        return evaluate(network, join(self.test, self.validation))
 
     def ratio(self, start: Network) -> float:
         """Return how many steps without a teacher take the seconds of one with it."""
@@ -149,11 +151,12 @@ def runs(bench: Bench, arguments: argparse.Namespace) -> Iterator[dict[str, Any]
                 found, _ = bench.fit(start, length, seed, weight, temperature)
                 facts = {"student": name, "manner": manner, "seed": seed, "steps": length}
                 facts |= {"parameters": start.architecture.parameters, "ratio": ratio}
-                yield facts | {"error": bench.error(found)}
+                loss, accuracy = bench.score(found)
+                yield facts | {"error": 1.0 - accuracy, "loss": loss}
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """Draw the table: a row for each student, a column for each manner; test errors in percent."""
+    """Draw the table: a row for each student, a column for each manner: the mean error."""
     manners = list(dict.fromkeys(run["manner"] for run in found))
     heads = ["student", "parameters", "steps in equal seconds", *manners]
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
@@ -185,11 +188,8 @@ def main() -> None:
     compile_kernels()
     bench = Bench(arguments)
     parameters = bench.teacher.architecture.parameters
-    print(
-        f"teacher {arguments.teacher}: {parameters:,} parameters, "
-        f"test error {bench.error(bench.teacher):.2%}",
-        flush=True,
-    )
+    error = 1.0 - bench.score(bench.teacher).accuracy
+    print(f"teacher {arguments.teacher}: {parameters:,} parameters, error {error:.2%}", flush=True)
     found = []
     for run in runs(bench, arguments):
         found.append(run)
