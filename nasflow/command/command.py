@@ -81,6 +81,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "algorithm": {"help": "algorithm of the search"},
     "parent": {"type": Path, "help": "stem of the checkpoint to start from"},
+    "teacher": {
+        "type": Path,
+        "default": None,
+        "help": "stem of the checkpoint of a trained network that teaches (final.distillation)",
+    },
     "plan": {"type": Path, "help": "plan.json, which holds the budget"},
     "budget": {"help": "the budget as JSON"},
     "round": {"type": int, "help": "number of the round, from 1"},

@@ -208,7 +208,7 @@ COMMANDS: dict[str, Command] = {
     "final_train": stage(
         "stages.training",
         "train the found network to convergence",
-        *("config", "data", "parent", "front", "seed", "out", *COMPUTE),
+        *("config", "data", "parent", "front", "teacher", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",

@@ -123,8 +123,8 @@ def _rows(
 
     With `distillation` the largest network is the teacher of the others, where there are others.
     """
-    parts = shares([one.g.flops for one in chosen], length)
     teaches = final.distillation > 0.0 and len(chosen) > 1
+    parts = shares([one.g.flops for one in chosen], length, taught=teaches)
     return [
         {
             "index": index,
