@@ -49,9 +49,7 @@ MORPHISM_WEIGHTS = {
     **COMPOUND_WEIGHTS,
 }
 MORPHISMS = tuple(MORPHISM_WEIGHTS)
-NEGATIVE = (  # morphisms that shrink a network, or its maps, and change its function
-    *("add_pool", "remove_pool", "shallow", "narrow", "disconnect", "shrink_kernel"),
-)
+SMALLER = ("add_pool", "remove_pool", *NEGATIVE)  # they shrink a network, or its maps
 EDGES = (*MORPHISMS, "siblings")
 EDGE_WEIGHTS = dict.fromkeys(EDGES, 1.0)
 

@@ -97,6 +97,11 @@ def run_search(
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment = parse(Experiment, given)
     check_wanted(teacher, experiment.final)
+    if experiment.final.front > 1:
+        raise ValueError(
+            f"final.front: {experiment.final.front}; expected 1, since a search in memory trains the"
+            " found network alone; the pipeline trains a front (nasflow fit, snakemake)"
+        )
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
