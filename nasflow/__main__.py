@@ -40,8 +40,7 @@ ROOM = {
     "pretrain": "lower pretrain.batch_size or data.size",
     "search_round": "lower search.batch_size, search.n_neigh or data.size, or set"
     " search.max_memory",
-    "prune_round": "lower search.batch_size, prune.n_neigh or data.size, or set"
-    " search.max_memory",
+    "prune_round": "lower search.batch_size, prune.n_neigh or data.size, or set search.max_memory",
     "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
     "evaluate": "lower data.size, or give fewer test images",
 }
