@@ -82,10 +82,11 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · ...`, `final training`."""
+        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all` and so on."""
         if self.round is None:
             return "final training" if self.folder.name == "final" else "pretrain"
-        return f"{'prune' if self.pruning else 'round'} {self.round:02d} · {self.status['morphism'] or 'parent'}"
+        kind = "prune" if self.pruning else "round"
+        return f"{kind} {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
         """Read the points of the stage's curves."""
