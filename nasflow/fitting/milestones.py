@@ -141,11 +141,11 @@ def ended(record: Any) -> Milestone:
 def trained(record: Any, of: str = "") -> Milestone:
     """The line about the final training; `of` names another network of the front."""
     seconds = round(record["seconds"])
-    return Milestone(
-        TRAINING,
-        f"{of}{': ' * bool(of)}{record['steps']:,} steps, {record['epochs']:.1f} passes over the images, in"
-        f" {seconds // 60}:{seconds % 60:02}",
+    words = (
+        f"{record['steps']:,} steps, {record['epochs']:.1f} passes over the images, in"
+        f" {seconds // 60}:{seconds % 60:02}"
     )
+    return Milestone(TRAINING, f"{of}: {words}" if of else words)
 
 
 def evaluated(record: Any) -> Milestone:

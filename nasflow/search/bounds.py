@@ -108,7 +108,7 @@ def refuse(g: Architecture, search: Search, name: str = "the base network") -> N
 
 
 def affordable(portfolio: Sequence[str], g: Architecture, search: Search) -> tuple[str, ...]:
-    """Return the networks of a portfolio that keep the bounds, and nothing where only g is left.
+    """Return the networks of a portfolio that keep the bounds, or none where only the first does.
 
     The first one is the centre, which `refuse` has looked at; it stays.
 
@@ -119,13 +119,13 @@ def affordable(portfolio: Sequence[str], g: Architecture, search: Search) -> tup
     """
     out = {name for name, _ in too_large(portfolio, g, search)}
     left = tuple(name for name in portfolio if name not in out)
-    return left if len(left) > 1 else ()
+    return () if out and len(left) == 1 else left
 
 
 def too_large(
     portfolio: Sequence[str], g: Architecture, search: Search
 ) -> list[tuple[str, list[Excess]]]:
-    """List the networks of a portfolio, besides the first, that break a bound, with what they break.
+    """List the networks of a portfolio, besides the first, that break bounds, with these bounds.
 
     The arguments are those of `affordable`.
     """

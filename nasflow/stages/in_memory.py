@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -93,14 +93,7 @@ def run_search(
         ValueError: if a key, a value, the device or the teacher is wrong, with one line for each.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
-    given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
-    experiment = parse(Experiment, given)
-    check_wanted(teacher, experiment.final)
-    if experiment.final.front > 1:
-        raise ValueError(
-            f"final.front: {experiment.final.front}; expected 1, since a search in memory trains the"
-            " found network alone; the pipeline trains a front (nasflow fit, snakemake)"
-        )
+    experiment = _experiment({"algorithms": [named], "seeds": [seed]} | sections, teacher)
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
@@ -118,6 +111,18 @@ def run_search(
         final = _trained("final", experiment.final, winner, task, spent)
         seconds = time.monotonic() - began
     return Found(base.network, rounds, lineage, winner, *final, *found, experiment, seconds)
+
+
+def _experiment(sections: Mapping[str, Any], teacher: Network | None) -> Experiment:
+    """Read the configuration, and refuse what a search in memory cannot do."""
+    experiment = parse(Experiment, {"budget": {"rounds": 3}, **sections})
+    check_wanted(teacher, experiment.final)
+    if experiment.final.front > 1:
+        raise ValueError(
+            f"final.front: {experiment.final.front}; expected 1, since a search in memory trains"
+            " the found network alone; the pipeline trains a front (nasflow fit, snakemake)"
+        )
+    return experiment
 
 
 @contextmanager
