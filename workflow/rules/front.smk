@@ -1,19 +1,3 @@
-# The shell commands of a final training differ only where it needs more: a changed command would
-# train networks of older results again.
-TRAIN = (
-    "launcher={resources.launcher:q}; "
-    'exec $launcher "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
-    " --parent {params.parent:q} --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
-    " --device {resources.device:q} --threads {threads:q}"
-)
-TRAIN += " --front {input.plan:q}" * SHARED + " {params.teacher:q}" * TEACHES
-
-
-def of_teacher(wildcards, input):
-    """The option that names the teacher; nothing where there is none."""
-    return ["--teacher", stem(input.teacher)] if input.teacher else []
-
-
 # Only the networks count as changed inputs, not the seconds in the records of the rounds. `ancient`
 # is given paths, because it would mark an output of `rules` as ancient for every rule that reads it.
 checkpoint select_front:

@@ -94,3 +94,22 @@ def path_winners(wildcards):
     folders = [os.path.dirname(file) for file in rounds(wildcards) + prune_rounds(wildcards)]
     first = expand(f"{SEARCH}/pretrain/network{CHECKPOINT[-1]}", **wildcards)
     return first + [f"{folder}/winner{CHECKPOINT[-1]}" for folder in folders]
+
+
+# The shell commands of a final training differ only where it needs more: a changed command would
+# train networks of older results again.
+TRAIN = (
+    "launcher={resources.launcher:q}; "
+    'exec $launcher "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
+    " --parent {params.parent:q} --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
+    " --device {resources.device:q} --threads {threads:q}"
+)
+if SHARED:
+    TRAIN = f"{TRAIN} --front {{input.plan:q}}"
+if TEACHES:
+    TRAIN = f"{TRAIN} {{params.teacher:q}}"
+
+
+def of_teacher(wildcards, input):
+    """The option that names the teacher; nothing where there is none."""
+    return ["--teacher", stem(input.teacher)] if input.teacher else []
