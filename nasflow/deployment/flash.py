@@ -1,18 +1,13 @@
 """The bytes of a network's weights where the network is used: what they take of a board's flash.
 
 BatchNorm is folded into the convolution before it: each filter is scaled, and gets a bias (Jacob et
-al. 2018, arXiv 1712.05877, section 3.2). What is stored then is:
+al. 2018, arXiv 1712.05877, section 3.2). What is stored then is, with the bytes in int8:
 
-=========================== ============================= ==========================
-tensors                     whose numbers                 int8
-=========================== ============================= ==========================
-weights of a convolution    filters x inputs x kernel^2   1 byte each
-weights of the linear layer classes x inputs              1 byte each
-fixed filters of a `whiten` filters x inputs x kernel^2   1 byte each
-biases                      filters, or classes           4 bytes each (int32)
-scales of the weights       filters, or classes           4 bytes each (float32)
-both factors of an `add`    2 x channels (mix, 1 - mix)   4 bytes each (float32)
-=========================== ============================= ==========================
+- the weights of each convolution and of the linear layer, and the fixed filters of each `whiten`: 1
+  byte for each weight;
+- the bias of each filter of a convolution, and of each class: 4 bytes (int32);
+- the scale of the weights of each filter, and of each class: 4 bytes (float32);
+- the factors `mix` and `1 - mix` of each channel of an `add`: 4 bytes each (float32).
 
 In float32 every number takes 4 bytes, and there are no scales. In int8 the weights of each filter
 have a scale of their own, and a bias has the scale that follows from those of the weights and of
