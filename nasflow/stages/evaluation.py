@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.config.data import Augment
+from nasflow.config.search import Constraints
 from nasflow.data.image_facts import NAME, image_facts
 from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
 from nasflow.records.verdict import verdict
+from nasflow.search.bounds import exceeded
 from nasflow.search.status import size
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
@@ -58,7 +61,7 @@ def evaluate(
     Where training images are mirrored, the accuracy with mirrored images is written separately.
 
     Args:
-        config: the section augment as JSON, and the class weights where there are any.
+        config: the section augment as JSON, and class weights and bounds of a board where given.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -79,7 +82,7 @@ def evaluate(
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
-        **described(sections_of(config)),
+        **_described(trained, sections_of(config)),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -91,6 +94,21 @@ def evaluate(
             NAME: write_json(new / NAME, {"schema": 1, **image_facts(facts)}),
         }
         write_json(new / out.name, metrics | {"files": files})
+
+
+def _described(network: Network, sections: Json) -> Json:
+    """Return class weights where there are any, and the bounds of a board that the network breaks.
+
+    Each of these bounds is printed, too.
+    """
+    bounds = section(Constraints, sections, "constraints")
+    told = [
+        f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
+        for e in exceeded(network.architecture, bounds)
+    ]
+    for line in told:
+        print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
+    return described(sections) | ({"exceeded": told} if told else {})
 
 
 def _seen(final: Json) -> bool:

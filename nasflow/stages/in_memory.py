@@ -24,6 +24,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.search.bounds import refuse
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
@@ -93,7 +94,7 @@ def run_search(
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress)
         began = time.monotonic()
-        first = (start or _first(task)).to(device)
+        first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -118,8 +119,16 @@ def _device(experiment: Experiment) -> Iterator[str]:
         yield own
 
 
-def _first(task: Task) -> Network:
-    """Make the network that the search begins with."""
+def _first(task: Task, start: Network | None) -> Network:
+    """Make the network that the search begins with, where none is given, and check its bounds."""
+    first = start or _made(task)
+    if rounds_wanted(task.algorithm, task.experiment.budget):
+        refuse(first.architecture, task.experiment.search)
+    return first
+
+
+def _made(task: Task) -> Network:
+    """Make the network that the configuration describes."""
     train, classes = task.images.train, len(task.images.facts["classes"])
     _, height, width, channels = train.images.shape
     return first_network(
