@@ -94,9 +94,7 @@ def run_search(
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress)
         began = time.monotonic()
-        first = (start or _first(task)).to(device)
-        if rounds_wanted(named, experiment.budget):
-            refuse(first.architecture, experiment.search)
+        first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -121,8 +119,16 @@ def _device(experiment: Experiment) -> Iterator[str]:
         yield own
 
 
-def _first(task: Task) -> Network:
-    """Make the network that the search begins with."""
+def _first(task: Task, start: Network | None) -> Network:
+    """Make the network that the search begins with, where none is given, and check its bounds."""
+    first = start or _made(task)
+    if rounds_wanted(task.algorithm, task.experiment.budget):
+        refuse(first.architecture, task.experiment.search)
+    return first
+
+
+def _made(task: Task) -> Network:
+    """Make the network that the configuration describes."""
     train, classes = task.images.train, len(task.images.facts["classes"])
     _, height, width, channels = train.images.shape
     return first_network(
