@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nasflow.deployment.onnx_model import INPUT
 
-BATCH = 250  # images that are computed at once
+BATCH = 64  # images that are computed at once
 BLOCKS, BLOCK_SECONDS = 7, 0.02  # measured blocks of runs, and the least length of each
 
 
