@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
+from nasflow.records.front import Front, front
 from nasflow.records.offspring import offspring
 from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
@@ -80,6 +81,7 @@ class Story(NamedTuple):
         final: the training of the network that was found.
         metrics: final/metrics.json, once the test set has been evaluated.
         predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
+        front: the networks that were trained to the end; None where it is only the found one.
     """
 
     algorithm: str
@@ -90,6 +92,7 @@ class Story(NamedTuple):
     final: Training | None
     metrics: Json | None
     predictions: pa.Table | None
+    front: Front | None = None
 
     @property
     def name(self) -> str:
@@ -136,7 +139,8 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
         _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
-    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions)
+    own = front(folder)
+    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, own)
 
 
 def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
