@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.config.kinds import Stored
-from nasflow.storage.files import CorruptFile, read_json
+from nasflow.storage.contents import verified
+from nasflow.storage.files import LARGEST, CorruptFile, read_json
 from nasflow.storage.record import Record
 
 Json = Mapping[str, Any]
@@ -25,6 +26,7 @@ COSTS = {
     "ram": "bytes",
     "latency": "ms",
 }
+TABLE = "front.csv"
 MEASURED = (
     *("flash_int8", "flash_float32", "ram_int8", "ram_float32", "latency_int8", "latency_float32"),
     *("file_int8", "file_float32", "test_accuracy", "test_accuracy_int8"),
@@ -133,6 +135,19 @@ def front(search: Path) -> Front | None:
     _check_age(path, search / "final/metrics.json", record["networks"])
     images = record.get("images", {})
     return Front(search, images.get("validation"), images.get("test"), networks)
+
+
+def table(search: Path) -> bytes:
+    """Read front.csv of a search, which has the figures of its front.json as a table.
+
+    Args:
+        search: the folder of a search that has a front.
+
+    Raises:
+        CorruptFile: if a file is missing or damaged, or the table is not that of the front.
+    """
+    path = path_of(search)
+    return verified(path.with_name(TABLE), read_json(path)["files"][TABLE], LARGEST)
 
 
 def found_network(search: Path) -> Front | None:

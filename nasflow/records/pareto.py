@@ -1,24 +1,18 @@
 """The Pareto front of networks: those that no other network beats in accuracy and in a cost.
 
-A network is on the front of a cost if no other network has a validation accuracy that is as high at
-a cost that is as low, one of the two strictly better. The accuracy on the test images takes no
-part.
+The rule is that of `nasflow.search.front.on_front`. It goes by the accuracy on the validation
+images; the accuracy on the test images takes no part.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 
 from nasflow.config.kinds import Stored
-from nasflow.records.front import MEASURED, Front, Network
+from nasflow.records.front import Front, Network
+from nasflow.search.front import on_front
 
 POINT = 0.01  # one point of accuracy
-COLUMNS = (
-    *("number", "name", "source", "found", "folder", "parameters", "flops", "validation_accuracy"),
-    *MEASURED,
-)
 
 
 def pareto(networks: Sequence[Network], cost: str, stored: Stored = Stored.INT8) -> list[Network]:
@@ -29,18 +23,14 @@ def pareto(networks: Sequence[Network], cost: str, stored: Stored = Stored.INT8)
         cost: a key of `front.COSTS`.
         stored: the number format, for costs that depend on it.
     """
-    known = [(value, one) for one in networks if (value := one.cost(cost, stored)) is not None]
-    best = [
-        (value, one)
-        for value, one in known
-        if not any(_beats(other, rival, value, one) for other, rival in known)
+    costs = [one.cost(cost, stored) for one in networks]
+    best = on_front([one.validation_accuracy for one in networks], costs)
+    pairs = [
+        (value, number, one)
+        for number, (one, value, is_best) in enumerate(zip(networks, costs, best, strict=True))
+        if is_best and value is not None
     ]
-    return [one for _, one in sorted(best, key=lambda pair: (pair[0], pair[1].number))]
-
-
-def _beats(other: float, rival: Network, value: float, one: Network) -> bool:
-    as_good = rival.validation_accuracy >= one.validation_accuracy and other <= value
-    return as_good and (rival.validation_accuracy > one.validation_accuracy or other < value)
+    return [one for _, _, one in sorted(pairs, key=lambda pair: pair[:2])]
 
 
 def most_accurate(networks: Sequence[Network], stored: Stored = Stored.INT8) -> Network:
@@ -80,14 +70,3 @@ def sentences(found: Front) -> list[str]:
 def _sizes(network: Network) -> str:
     flash, parameters = network.flash_int8, f"{network.parameters:,} parameters"
     return parameters if flash is None else f"{parameters} ({flash:,} bytes of flash in int8)"
-
-
-def table(found: Front) -> str:
-    """Write the networks of a front as CSV with a line of headings."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in found.networks:
-        row = one._asdict() | {"folder": one.folder.relative_to(found.search).as_posix()}
-        writer.writerow("" if row[name] is None else row[name] for name in COLUMNS)
-    return out.getvalue()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from nasflow.charts.charts import Figure
 from nasflow.charts.front_charts import figures
 from nasflow.config.kinds import Stored
-from nasflow.records.front import COSTS, Front, Network
-from nasflow.records.pareto import pareto, sentences, table
+from nasflow.records.front import COSTS, Front, Network, table
+from nasflow.records.pareto import pareto, sentences
 
 CAPTIONS = {
     "flash": "Accuracy against flash",
@@ -55,7 +55,7 @@ def front_chapter(found: Front, key: str) -> tuple[FrontChapter, dict[str, Figur
         (one, ", ".join(WORDS.get(cost, cost) for cost in COSTS if one in best[cost]))
         for one in found.networks
     ]
-    content = base64.b64encode(table(found).encode()).decode()
+    content = base64.b64encode(table(found.search)).decode()
     chapter = FrontChapter(
         found,
         sentences(found),

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from nasflow.printable import printable, shown
-from nasflow.storage.front_shape import Front
+from nasflow.storage.front_shapes import Front
 from nasflow.storage.record import CorruptFile
 from nasflow.storage.values import (
     CLASSES,
@@ -28,6 +28,7 @@ from nasflow.storage.values import (
     Ended,
     Files,
     Fraction,
+    Network,
     Node,
     Number,
     Over,
@@ -38,18 +39,6 @@ from nasflow.storage.values import (
     Side,
     Text,
 )
-
-
-class Network(TypedDict, total=False):
-    """What every record about a network holds."""
-
-    __pydantic_config__ = OPEN  # type: ignore[misc]
-    fingerprint: Text
-    conv_layers: Count
-    parameters: Count
-    flops: Count
-    validation_loss: Number | None
-    validation_accuracy: Fraction | None
 
 
 class Stage(Network, total=False):
@@ -221,7 +210,7 @@ class Mirror(TypedDict, total=False):
     uri: Text
 
 
-MIRROR, MANIFEST, DATA = "tracking", "manifest", "data.json"
+MIRROR, MANIFEST, DATA, FRONT = "tracking", "manifest", "data.json", "front"
 SHAPES: Mapping[str, Any] = {
     "status.json": Stage,
     "summary.json": Summary,
@@ -230,7 +219,7 @@ SHAPES: Mapping[str, Any] = {
     "images.json": Images,
     "files.json": Named,
     "sitting.json": Sitting,
-    "front.json": Front,
+    FRONT: Front,
     MIRROR: Mirror,
     MANIFEST: Manifest,
 }

@@ -1,4 +1,7 @@
-"""The values that stand in records: numbers within bounds, texts and names of files."""
+"""The types and bounds of single values in the JSON records, and what all networks have there.
+
+Module `shapes` says which record holds which of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from nasflow.search.ends import RoundEnd, SearchEnd
 
@@ -30,8 +34,6 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Round = Annotated[int, Field(ge=0, le=10**9)]
 Rounds = Annotated[int, Field(ge=0, le=1_000_000)]
 Node = Annotated[int, Field(ge=0, le=LONGEST)]
-# Where the files of a network of a front lie, below the folder of its search.
-Folder = Annotated[str, Field(pattern=r"^(final|front/network_[0-9]{1,9})$")]
 FileName = Annotated[str, Field(max_length=255), BeforeValidator(_file_name)]
 Digest = Annotated[str, Field(max_length=64)]
 Files = Annotated[dict[FileName, Digest], Field(max_length=LONGEST)]
@@ -40,3 +42,15 @@ Channels = Annotated[int, Field(ge=1, le=65_536)]
 Ended = Annotated[RoundEnd, Field(strict=False)]
 Over = Annotated[SearchEnd, Field(strict=False)]
 Counts = Annotated[list[Count], Field(max_length=LONGEST)]
+
+
+class Network(TypedDict, total=False):
+    """What every record about a network holds."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    fingerprint: Text
+    conv_layers: Count
+    parameters: Count
+    flops: Count
+    validation_loss: Number | None
+    validation_accuracy: Fraction | None
