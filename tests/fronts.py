@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.search.front import on_front
-from nasflow.storage.files import write, write_json
+from nasflow.storage.files import read_json, write, write_json
 
 # name, validation accuracy, parameters, FLOPs, RAM in int8 and latency in int8 (ms), by size. The
 # validation split has 200 images. `prune 1` is beaten by `prune 2` in everything.
@@ -19,6 +19,7 @@ SIZES = (
 )
 
 
+FINAL = ("fingerprint", "validation_accuracy", "test_accuracy")
 COSTS = ("parameters", "flops", "flash_int8", "ram_int8", "latency_int8")
 
 
@@ -60,9 +61,11 @@ def write_front(search: Path, sizes: tuple[tuple[Any, ...], ...] = SIZES, **chan
         sizes: the facts of each network, as in SIZES; the last one is the found one.
         changes: entries of every network that shall be others.
     """
-    rows = [
-        row(index, facts, index == len(sizes)) | changes for index, facts in enumerate(sizes, 1)
-    ]
+    found = len(sizes)
+    rows = [row(index, facts, index == found) | changes for index, facts in enumerate(sizes, 1)]
+    if (search / "final/metrics.json").exists():  # a front says of the found network what they say
+        metrics = read_json(search / "final/metrics.json")
+        rows[-1] |= {key: metrics[key] for key in FINAL if key in metrics}
     accuracies = [one["validation_accuracy"] for one in rows]
     best = {cost: on_front(accuracies, [one[cost] for one in rows]) for cost in COSTS}
     for place, one in enumerate(rows):

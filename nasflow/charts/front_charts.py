@@ -30,7 +30,7 @@ TITLES = {
 NAMED = 24  # characters of a name in a chart, at most
 TICKS = 6  # on an axis, at most
 # A chart in the report is about so large, in points; the places of names are chosen for this size.
-PLOT, LETTER, LINE_HEIGHT, MARK, GAP = (370.0, 190.0), 6.0, 12.0, 7.0, 9.0
+PLOT, LETTER, LINE_HEIGHT, MARK, GAP = (300.0, 190.0), 6.0, 12.0, 7.0, 9.0
 MARGIN = 0.16  # of the range of the points, on each side of them
 # How a name stands beside its point: the anchor, and the shift in points.
 PLACES: dict[str, dict[str, Any]] = {
@@ -38,6 +38,7 @@ PLACES: dict[str, dict[str, Any]] = {
     "right": {"align": "left", "baseline": "middle", "dx": GAP},
     "below": {"align": "center", "baseline": "top", "dy": GAP},
     "left": {"align": "right", "baseline": "middle", "dx": -GAP},
+    "low right": {"align": "left", "baseline": "top", "dx": 3.0, "dy": GAP},
 }
 
 
@@ -199,6 +200,8 @@ def _box(a: float, b: float, name: str, place: str) -> Box:
     if place in ("left", "right"):
         left = a + GAP if place == "right" else a - GAP - width
         return Box(left, b - half, left + width, b + half)
+    if place == "low right":
+        return Box(a + 3.0, b - GAP - LINE_HEIGHT, a + 3.0 + width, b - GAP)
     low = b + GAP if place == "above" else b - GAP - LINE_HEIGHT
     return Box(a - width / 2, low, a + width / 2, low + LINE_HEIGHT)
 

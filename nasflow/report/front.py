@@ -18,7 +18,6 @@ CAPTIONS = {
     "ram": "Accuracy against RAM",
     "latency": "Accuracy against latency",
 }
-WORDS = {"flops": "FLOPs", "ram": "RAM"}
 
 
 class FrontChapter(NamedTuple):
@@ -27,7 +26,7 @@ class FrontChapter(NamedTuple):
     Attributes:
         front: the networks.
         sentences: what they offer, in words.
-        rows: each network with the costs on whose front it is, in words.
+        rows: each network with the costs on whose front it is.
         plots: the id and the caption of each chart.
         latency: whether the latency of a network was measured.
         csv: the table as a data URI.
@@ -35,7 +34,7 @@ class FrontChapter(NamedTuple):
 
     front: Front
     sentences: list[str]
-    rows: list[tuple[Network, str]]
+    rows: list[tuple[Network, list[str]]]
     plots: list[tuple[str, str]]
     latency: bool
     csv: str
@@ -51,10 +50,7 @@ def front_chapter(found: Front, key: str) -> tuple[FrontChapter, dict[str, Figur
     drawn = figures(found.networks)
     ids = {cost: f"{key}-front-{cost}" for cost in drawn}
     best = {cost: pareto(found.networks, cost, Stored.INT8) for cost in COSTS}
-    rows = [
-        (one, ", ".join(WORDS.get(cost, cost) for cost in COSTS if one in best[cost]))
-        for one in found.networks
-    ]
+    rows = [(one, [cost for cost in COSTS if one in best[cost]]) for one in found.networks]
     content = base64.b64encode(table(found.search)).decode()
     chapter = FrontChapter(
         found,
