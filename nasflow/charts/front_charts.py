@@ -221,17 +221,17 @@ def ticks(low: float, high: float) -> list[float]:
         high: the upper end.
 
     Returns:
-        The numbers 1, 2 and 5 times a power of ten between the ends, or only the powers of ten
-        where they would be more than TICKS, or more numbers where they would be fewer than 2.
+        Powers of ten times 1, 2 and 5 between the ends. Where the axis is short, other numbers with
+        one, two or three digits as well; where it is long, fewer of them. They are TICKS at most.
     """
+    powers = range(math.floor(math.log10(low)) - 2, math.ceil(math.log10(high)) + 1)
     found: list[float] = []
-    for leads in ((1, 2, 5), (1, 3), (1,), range(1, 10), range(10, 100)):
-        powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-        every = [float(f"{lead}e{power}") for power in powers for lead in leads]
-        found = sorted({value for value in every if low <= value <= high})
-        if 2 <= len(found) <= TICKS:
+    for leads in (range(100, 1000), range(10, 100), range(1, 10), (1, 2, 5), (1, 3), (1,)):
+        every = {float(f"{lead}e{power}") for power in powers for lead in leads}
+        found = sorted(value for value in every if low <= value <= high)
+        if len(found) <= TICKS:
             return found
-    return found[:: max(1, len(found) // TICKS)]
+    return found[:: math.ceil(len(found) / TICKS)]
 
 
 def _short(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fronts import write_front
 from places import GOLDEN
 
 from nasflow.__main__ import main
@@ -67,6 +68,21 @@ def test_a_search_is_its_path(say: Say) -> None:
     assert children
     for node in children:
         assert node["morphism"] in whole and node["morphism"] not in text
+
+
+def test_the_front_of_a_search_is_a_table_below_it(say: Say, tmp_path: Path) -> None:
+    search = Path(shutil.copytree(SEARCH, tmp_path / "digits/nasgd/seed_0"))
+    before = say(search)
+    write_front(search)
+    assert say(search).startswith(before.rstrip()) and "front" not in before
+    front = say(search).splitlines()[-7:]
+    assert front[0] == "front: 5 networks (`nasflow pick` chooses one)"
+    assert front[3].split() == [
+        *("prune", "2", "3,100", "0.13", "3,140", "1,600", "0.018", "ms"),
+        *("93.5", "%", "86.5", "%", "86.0", "%"),
+    ]
+    assert front[-1].startswith("round 3 (found)")
+    assert len(json.loads(say(search, "--json"))["front"]) == 5
 
 
 def test_a_search_at_work_shows_what_has_ended(say: Say, tmp_path: Path) -> None:
