@@ -41,10 +41,16 @@ ROOM = {
     "pretrain": "lower pretrain.batch_size or data.size",
     "search_round": "lower search.batch_size, search.n_neigh or data.size, or set"
     " search.max_memory",
+    "prune_round": "lower search.batch_size, prune.n_neigh or data.size, or set search.max_memory",
     "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
     "evaluate": "lower data.size, or give fewer test images",
+    "front_evaluate": "lower data.size, or give fewer test images",
+    "measure_front": "lower data.size, or give fewer test images",
 }
-HALF = {"pretrain": "pretrain", "search_round": "search", "final_train": "final"}
+HALF = {
+    **{"pretrain": "pretrain", "search_round": "search", "prune_round": "search"},
+    "final_train": "final",
+}
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
 

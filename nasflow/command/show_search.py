@@ -40,9 +40,10 @@ def search_lines(found: Json, all: bool) -> Lines:
     rows: list[tuple[Cell, ...]] = []
     if found["pretrain"]:
         rows.append(("g0", "pretrained", *_measures(found["pretrain"])))
-    for one in rounds:
-        last = one is rounds[-1] and not found["final"]
-        rows.append((_branch(last) + f"round {one['round']}", *_round_cells(one)))
+    named = [*(("round", one) for one in rounds), *(("prune", one) for one in found["pruned"])]
+    for kind, one in named:
+        last = one is named[-1][1] and not found["final"]
+        rows.append((_branch(last) + f"{kind} {one['round']}", *_round_cells(one)))
         rows += _child_rows(one, _rail(last)) if all else []
     if found["final"]:
         rows.append((_branch(True) + "final", "trained", *_measures(found["final"])))
@@ -78,7 +79,8 @@ def front_lines(rows: Sequence[Json]) -> Lines:
 
 def round_lines(found: Json) -> Lines:
     """A round: why it ended, and one row for each node, the largest share first."""
-    name = f"{found['algorithm']} seed {found['seed']} round {found['round']}"
+    kind = "prune round" if found["stage"] == "prune_round" else "round"
+    name = f"{found['algorithm']} seed {found['seed']} {kind} {found['round']}"
     yield styled(f"{name}: {why(found)}, {seconds(found['seconds'])}", "bold")
     columns = ["node", "morphism", "site", " parameters", " MFLOPs", " share"]
     accurate = any(node["validation_accuracy"] is not None for node in found["nodes"])

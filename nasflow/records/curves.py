@@ -217,9 +217,14 @@ def of_front(search: Path) -> list[Point]:
     return [point for row in rows for point in _facts(row, FRONT, row["index"], time, "front/")]
 
 
-def rounds(search: Path) -> dict[int, Path]:
-    """Return the paths of status.json of the finished rounds, by number and in order."""
-    found = (search / "search").glob("round_*/status.json")
+def rounds(search: Path, folder: str = "search") -> dict[int, Path]:
+    """Return the paths of status.json of the finished rounds, by number and in order.
+
+    Args:
+        search: the folder of the search.
+        folder: where the rounds lie in it: `search`, or `prune` for prune rounds.
+    """
+    found = (search / folder).glob("round_*/status.json")
     named = ((path.parent.name.removeprefix("round_"), path) for path in found)
     return dict(sorted((int(name), path) for name, path in named if is_number(name)))
 
@@ -232,7 +237,8 @@ def is_number(text: str) -> bool:
 def span(search: Path) -> tuple[int, int]:
     """Return when the first finished stage began and the last one ended, in ms since 1970."""
     ends = (search / stage / "status.json" for stage in ("pretrain", "final"))
-    paths = [*(path for path in ends if path.exists()), *rounds(search).values()]
+    paths = [path for path in ends if path.exists()]
+    paths += [*rounds(search).values(), *rounds(search, "prune").values()]
     times = [stage_time(read_json(path)) for path in paths]
     return min(t.at(0) for t in times), max(t.at(t.steps) for t in times)
 

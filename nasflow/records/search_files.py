@@ -35,6 +35,7 @@ def check_search(findings: Findings, search: Path) -> None:
     _path(findings, search, summary, ended)
     if ended or (selected / "plan.json").exists():
         findings.read(selected / "plan.json", lambda path: parse(Budget, read_json(path), "budget"))
+    _pruned(findings, search, summary)
     if _has_results(search / "final"):
         _final(findings, search / "final", summary)
     for mirror in sorted(search.glob("tracking/*.json")):
@@ -60,6 +61,19 @@ def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -
         _winner(findings, search / "search", summary, centre)
     for number in sorted(n for n in rounds if n > count and _has_results(rounds[n])):
         check_round(findings, rounds[number], number, None)  # an earlier, longer search left it
+
+
+def _pruned(findings: Findings, search: Path, summary: Json | None) -> None:
+    """Check the prune rounds in their order; the first one starts from the winner of the search."""
+    places = {p.name.removeprefix("round_"): p for p in search.glob("prune/round_*")}
+    rounds = {int(n): p for n, p in places.items() if is_number(n) and _has_results(p)}
+    if not rounds:
+        return
+    centre = check_network(findings, search / "search/winner", {})
+    if summary is None:
+        findings.read(search / "search/summary.json", read_json)
+    for number in range(1, min(max(rounds), len(rounds) + MISSED) + 1):
+        centre = check_round(findings, search / f"prune/round_{number}", number, centre)
 
 
 def _without_waiting(rounds: dict[int, Path]) -> dict[int, Path]:

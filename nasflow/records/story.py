@@ -81,6 +81,7 @@ class Story(NamedTuple):
         final: the training of the network that was found.
         metrics: final/metrics.json, once the test set has been evaluated.
         predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
+        pruned: the finished prune rounds, in order.
         front: the networks that were trained to the end; None where it is only the found one.
     """
 
@@ -92,6 +93,7 @@ class Story(NamedTuple):
     final: Training | None
     metrics: Json | None
     predictions: pa.Table | None
+    pruned: tuple[Round, ...] = ()
     front: Front | None = None
 
     @property
@@ -133,6 +135,7 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
     summary = _json(folder / "search/summary.json")
     pretrain = _training(folder / "pretrain")
     rounds = tuple(_rounds(folder, pretrain, summary["rounds"] if summary else None))
+    pruned = tuple(_pruned(folder)) if summary else ()
     metrics = _json(folder / "final/metrics.json")
     predictions = None
     if metrics and "predictions.parquet" in metrics.get("files", {}):
@@ -140,7 +143,9 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
         _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
     own = front(folder)
-    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, own)
+    return Story(
+        *(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, pruned, own)
+    )
 
 
 def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
@@ -164,6 +169,20 @@ def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Itera
         if count is not None and number > count:
             return
         found = _round(path.parent, parent)
+        yield found
+        parent = found.network
+
+
+def _pruned(folder: Path) -> Iterator[Round]:
+    """Read the finished prune rounds, up to the first one that is missing.
+
+    Rounds that an earlier search left behind, which begin with another network, are left out.
+    """
+    parent = read_architecture(folder / "search/winner")
+    for place, (number, path) in enumerate(curves.rounds(folder, "prune").items(), 1):
+        found = _round(path.parent, parent)
+        if number != place or found.nodes[0]["fingerprint"] != parent.fingerprint:
+            return
         yield found
         parent = found.network
 

@@ -40,19 +40,23 @@ class FrontChapter(NamedTuple):
     csv: str
 
 
-def front_chapter(found: Front, key: str) -> tuple[FrontChapter, dict[str, Figure]]:
-    """Make the chapter of a front, and its charts by their ids in the page.
+def front_chapter(found: Front | None, key: str, charts: dict[str, Figure]) -> FrontChapter | None:
+    """Make the chapter of a front; None where the search has none.
 
     Args:
         found: the front.
         key: the id of its search in the page.
+        charts: the charts of the page by their ids, to which those of the front are added.
     """
+    if found is None:
+        return None
     drawn = figures(found.networks)
     ids = {cost: f"{key}-front-{cost}" for cost in drawn}
+    charts.update({ids[cost]: chart for cost, chart in drawn.items()})
     best = {cost: pareto(found.networks, cost, Stored.INT8) for cost in COSTS}
     rows = [(one, [cost for cost in COSTS if one in best[cost]]) for one in found.networks]
     content = base64.b64encode(table(found.search)).decode()
-    chapter = FrontChapter(
+    return FrontChapter(
         found,
         sentences(found),
         rows,
@@ -60,4 +64,3 @@ def front_chapter(found: Front, key: str) -> tuple[FrontChapter, dict[str, Figur
         "latency" in drawn,
         f"data:text/csv;charset=utf-8;base64,{content}",
     )
-    return chapter, {ids[cost]: chart for cost, chart in drawn.items()}

@@ -26,7 +26,7 @@ from nasflow.config.section import plain
 from nasflow.records import costs
 from nasflow.records.intervals import Interval
 from nasflow.records.rivals import Rival, compared, ended
-from nasflow.records.story import Story, searches, story
+from nasflow.records.story import Round, Story, searches, story
 from nasflow.records.timeline import timeline
 from nasflow.records.verdict import Verdict, verdict
 from nasflow.report import mistakes
@@ -55,6 +55,8 @@ class Part(NamedTuple):
         story: the records of the search.
         claims: how far its results can be trusted.
         chapters: its rounds.
+        pruned: its prune rounds.
+        size_weight: what half the parameters are worth in them, nats; None where it is unknown.
         drawings: title, size, change and diagram of each network that the search stood on.
         costs: what each stage cost.
         total: what all stages cost together.
@@ -70,6 +72,8 @@ class Part(NamedTuple):
     story: Story
     claims: list[Claim]
     chapters: list[Chapter]
+    pruned: list[Chapter]
+    size_weight: float | None
     drawings: list[Drawing]
     costs: list[costs.Cost]
     total: costs.Cost
@@ -159,9 +163,12 @@ def _part(
 ) -> Part:
     own = experiment.variant(told.algorithm) if experiment else None
     images = sizes(results / "data")["train"]
-    nodes = sum(len(r.nodes) for s in others for r in s.rounds)
+    nodes = sum(len(r.nodes) for s in others for r in (*s.rounds, *s.pruned))
     most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
-    chapters = _chapters(told, own, most, images, nodes <= DRAWN, figures)
+    seen = (told.key, own, most, images, nodes <= DRAWN, figures)
+    chapters = _chapters(told.rounds, *seen)
+    pruning = own.model_copy(update={"search": own.prune.over(own.search)}) if own else None
+    seen = (f"{told.key}-pruned", pruning, *seen[2:])
     _search_figures(told, facts, figures)
     spent = costs.costs(told, images)
     tested, classes = told.predictions, facts["classes"]
@@ -169,6 +176,8 @@ def _part(
         told,
         claims(told, others, facts, own),
         chapters,
+        _chapters(told.pruned, *seen),
+        own.prune.size_weight if own else None,
         _drawings(told),
         spent,
         costs.total(spent),
@@ -178,16 +187,8 @@ def _part(
         mistakes.pairs(tested, classes) if tested else [],
         mistakes.worst(tested, classes, results / "data") if tested else [],
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
-        _front(told, figures),
+        front_chapter(told.front, told.key, figures),
     )
-
-
-def _front(told: Story, figures: dict[str, Figure]) -> FrontChapter | None:
-    if told.front is None:
-        return None
-    made, charts = front_chapter(told.front, told.key)
-    figures.update(charts)
-    return made
 
 
 def _verdict(told: Story, results: Path) -> Verdict | None:
@@ -210,19 +211,20 @@ def _judged(parts: Sequence[Part], rivals: Sequence[Rival]) -> Markup:
 
 
 def _chapters(
-    told: Story,
+    rounds: Sequence[Round],
+    key: str,
     config: Experiment | None,
     most: int,
     images: int,
     drawings: bool,
     figures: dict[str, Figure],
 ) -> list[Chapter]:
-    """Make the chapters of a search, and add their charts to `figures`."""
+    """Make the chapters of rounds, and add their charts to `figures`."""
     chapters = []
-    for found in told.rounds:
-        key = f"{told.key}-{found.number}"
+    for found in rounds:
+        own = f"{key}-{found.number}"
         made, pictures = chapter(
-            found, key, config=config, most=most, images=images, drawings=drawings
+            found, own, config=config, most=most, images=images, drawings=drawings
         )
         chapters.append(made)
         figures.update(pictures)
@@ -261,6 +263,7 @@ def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
     found: list[tuple[list[str], Json]] = []
     for told in stories:
         stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
+        stages += [(f"prune round {r.number}", r) for r in told.pruned]
         for name, stage in (*stages, ("final training", told.final)):
             machine = stage.status.get("machine") if stage else None
             if machine is None:

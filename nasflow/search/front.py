@@ -56,22 +56,27 @@ def spread(flops: Sequence[float], found: int, count: int) -> list[int]:
     return list(best[last][1])
 
 
-def shares(flops: Sequence[float], length: str) -> list[float]:
+def shares(flops: Sequence[float], length: str, *, taught: bool = False) -> list[float]:
     """Tell what part of the final training each network of a front takes.
 
     Args:
-        flops: the FLOPs of each network for one image.
+        flops: the FLOPs of each network for one image, from the smallest to the largest.
         length: the key of the section `final` that says how long a training lasts. With `flops`
             all networks get the same compute budget, and with `total_epochs` the same number of
             passes over the images, whose costs are not counted: both share equally. With `epochs`
             and `total_seconds` they make the same number of passes, and a pass costs time: the
             share is in proportion to the FLOPs. A small network needs more time than its FLOPs
             tell, so each counts at least SMALL of the largest one.
+        taught: whether the largest network teaches the others. A pass of each of them then holds
+            a forward pass of the teacher, which costs a third of a pass of its training.
 
     Returns:
         The part of each network; their sum is 1.
     """
-    counted = [max(number, SMALL * max(flops)) for number in flops]
+    largest = max(flops)
+    counted = [max(number, SMALL * largest) for number in flops]
+    if taught:
+        counted[:-1] = [number + largest / 3.0 for number in counted[:-1]]
     if length in ("flops", "total_epochs"):
         counted = [1.0] * len(flops)
     whole = math.fsum(counted)

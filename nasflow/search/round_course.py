@@ -212,7 +212,8 @@ class RoundCourse:
         """Tell why the round ends after so many steps; None where it goes on.
 
         The first network of a portfolio has not earned to be the centre, so that at the end of the
-        round the one with the lowest loss goes on, whatever its lead is."""
+        round the one with the lowest loss goes on, whatever its lead is. In a prune round the same
+        holds for the loss with the price of size."""
         if self.winner is None and self._setting.portfolio:
             if self._passed(done) >= self._setting.part:
                 self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
@@ -220,6 +221,9 @@ class RoundCourse:
         if self.winner is not None:
             return RoundEnd.RECENTRED
         if done >= self._setting.search.max_steps:
+            if self._setting.pruning:
+                self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+                return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
             return RoundEnd.MAX_STEPS
         if self._setting.search.retire and self.dropouts.out[1:].all() and not self.dropouts.out[0]:
             return RoundEnd.KEPT

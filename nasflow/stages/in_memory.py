@@ -24,6 +24,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.search.bounds import refuse
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
@@ -34,6 +35,7 @@ from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import on_device, one_thread
 from nasflow.training.ranks import own_device
+from nasflow.training.teacher import check_fits, check_wanted
 from nasflow.training.train import Trained, TrainingJob, train
 
 
@@ -47,6 +49,7 @@ class Task(NamedTuple):
         seed: the seed of the search.
         workers: threads.
         progress: is told after each step what is done.
+        teacher: the network that teaches in the final training; None without one.
     """
 
     experiment: Experiment
@@ -55,6 +58,7 @@ class Task(NamedTuple):
     seed: int
     workers: int
     progress: Progress
+    teacher: Network | None
 
 
 def run_search(
@@ -64,6 +68,7 @@ def run_search(
     algorithm: str | Callable[..., Round] = "nasgd",
     seed: int = 0,
     start: Network | None = None,
+    teacher: Network | None = None,
     threads: int = 1,
     progress: Progress = lambda done, of, note: None,
     **sections: Any,
@@ -77,23 +82,31 @@ def run_search(
         algorithm: a name such as nasagd, or a function like `run_round`.
         seed: the seed of the search.
         start: replaces the base network.
+        teacher: a trained network whose probabilities the final training learns beside the labels,
+            with the weight `final.distillation`.
         threads: cores to use.
         progress: is called after every step with the steps done, the steps in all and a few words.
         sections: those of a configuration file, such as search={"n_neigh": 4}; by default the
             budget is three rounds.
 
     Raises:
-        ValueError: if a key or a value is wrong, with one line for each, or a device is missing.
+        ValueError: if a key or a value is wrong, with one line for each, a device is missing, or
+            the teacher does not fit.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
     given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
     experiment = parse(Experiment, given)
+    check_wanted(teacher, experiment.final)
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
-        task = Task(experiment, Algorithm(named), found, seed, threads, progress)
+        task = Task(experiment, Algorithm(named), found, seed, threads, progress, teacher)
         began = time.monotonic()
         first = (start or _first(task)).to(device)
+        if rounds_wanted(named, experiment.budget):
+            refuse(first.architecture, experiment.search)
+        if teacher is not None:
+            check_fits(teacher, first, "teacher")
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -184,6 +197,9 @@ def _trained(
     images = len(data)
     if isinstance(section, Final) and section.use_validation:
         images += len(validation)
-    lasts = length(section, images, network.architecture.flops, spent)
-    job = TrainingJob(section, task.experiment.augment, lasts, name, task.seed, task.workers)
+    teacher = task.teacher.to(data.images.device) if task.teacher and name == "final" else None
+    more = teacher.architecture.flops if teacher else 0
+    lasts = length(section, images, network.architecture.flops, spent, more)
+    augment, workers = task.experiment.augment, task.workers
+    job = TrainingJob(section, augment, lasts, name, task.seed, workers, teacher)
     return train(network, data, validation, job, task.progress)

@@ -71,6 +71,7 @@ class Stage(Network, total=False):
     plateau_epoch: Positive
     saved_steps: Count
     saved_seconds: Seconds
+    teacher: Text
 
 
 class Step(Network, total=False):

@@ -124,7 +124,8 @@ def _moves(rounds: Sequence[Source], ids: Mapping[str, str]) -> list[str]:
     for stage in moved[-PICTURED:]:
         flowed = algorithm_of(stage.algorithm) in PARTICLES
         key = "charts/particle shares" if flowed else "charts/training loss"
-        lines += ["", f"Round {stage.round}, won by a child of `{stage.status['morphism']}`:", ""]
+        name = "Prune round" if stage.pruning else "Round"
+        lines += ["", f"{name} {stage.round}, won by a child of `{stage.status['morphism']}`:", ""]
         lines.append(_picture(stage, ids[stage.key], key))
     return lines
 
@@ -149,9 +150,10 @@ def _sentences(source: Source) -> str:
 
 def _winner(source: Source) -> str:
     status = source.status
+    what = "pruning" if source.pruning else "search"
     if not status["winner"]:
-        return "The search goes on with the parent."
-    return f"The search goes on with child {status['winner']} (`{status['morphism']}`)."
+        return f"The {what} goes on with the parent."
+    return f"The {what} goes on with child {status['winner']} (`{status['morphism']}`)."
 
 
 def _outcome(search: Path) -> str:
@@ -169,7 +171,8 @@ def _outcome(search: Path) -> str:
 
 def _row(stage: Source, experiment: str, run: str | None) -> str:
     status = stage.status
-    link = f"[{stage.round}](#/experiments/{experiment}/runs/{run})" if run else stage.round
+    name = f"prune {stage.round}" if stage.pruning else str(stage.round)
+    link = f"[{name}](#/experiments/{experiment}/runs/{run})" if run else name
     return (
         f"| {link} | {status['morphism'] or 'parent'} | {status['reason']} "
         f"| {status['parameters']:,} | {status['validation_accuracy']:.4f} |"

@@ -180,6 +180,6 @@ def _on_white(png: bytes) -> bytes:
 def _before(source: Source) -> Path:
     """Return the stem of the network that a round started from."""
     assert source.round is not None
-    number = source.round - 1
-    name = f"search/round_{number}/winner" if number else "pretrain/network"
+    number, first = source.round - 1, "search/winner" if source.pruning else "pretrain/network"
+    name = f"{source.folder.parent.name}/round_{number}/winner" if number else first
     return source.search / name

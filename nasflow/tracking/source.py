@@ -31,7 +31,7 @@ class Source:
     """One finished stage of a search S = results/EXPERIMENT/ALGORITHM/seed_S.
 
     Attributes:
-        folder: S/pretrain, S/search/round_r or S/final, as an absolute path.
+        folder: S/pretrain, S/search/round_r, S/prune/round_r or S/final, as an absolute path.
         experiment: the name of the experiment.
         algorithm: the name of the algorithm or of the ablation.
         seed: the seed of the search.
@@ -43,6 +43,11 @@ class Source:
     algorithm: str
     seed: int
     round: int | None = None
+
+    @property
+    def pruning(self) -> bool:
+        """Whether the stage is a prune round."""
+        return self.round is not None and self.folder.parent.name == "prune"
 
     @property
     def search(self) -> Path:
@@ -87,10 +92,11 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen` or `final training`."""
+        """The name of the run: pretrain, round 03 · widen, prune 01 · narrow, final training."""
         if self.round is None:
             return "final training" if self.final else "pretrain"
-        return f"round {self.round:02d} · {self.status['morphism'] or 'parent'}"
+        kind = "prune" if self.pruning else "round"
+        return f"{kind} {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
         """Read the points of the stage's curves."""
@@ -131,8 +137,9 @@ def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterat
     place = (experiment, algorithm, seed)
     if (search / "pretrain" / "status.json").exists():
         yield Source(search / "pretrain", *place)
-    for number, path in curves.rounds(search).items():
-        yield Source(path.parent, *place, number)
+    for folder in ("search", "prune"):
+        for number, path in curves.rounds(search, folder).items():
+            yield Source(path.parent, *place, number)
     if (search / "final" / "status.json").exists():
         yield Source(search / "final", *place)
 

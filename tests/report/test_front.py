@@ -11,6 +11,7 @@ from browser import chromium, listened
 from fronts import SIZES, write_front
 from places import GOLDEN
 
+from nasflow.charts.charts import Figure
 from nasflow.records.front import front
 from nasflow.report import page as report
 from nasflow.report.front import front_chapter
@@ -78,8 +79,9 @@ def test_what_was_not_measured_is_a_dash_and_is_said(html: str, tmp_path: Path) 
     none = dict.fromkeys(("latency_int8", "latency_float32", "file_int8", "test_accuracy_int8"))
     found = front(write_front(tmp_path / SEARCH, **none))
     assert found is not None
-    chapter, charts = front_chapter(found, "x")
-    assert list(charts) == ["x-front-flash", "x-front-flops", "x-front-ram"]
+    charts: dict[str, Figure] = {}
+    chapter = front_chapter(found, "x", charts)
+    assert chapter is not None and list(charts) == ["x-front-flash", "x-front-flops", "x-front-ram"]
     assert not chapter.latency and all("latency" not in best for _, best in chapter.rows)
 
 
@@ -89,7 +91,7 @@ def test_a_damaged_table_makes_no_chapter(tmp_path: Path) -> None:
     found = front(search)
     assert found is not None
     with pytest.raises(CorruptFile, match=r"front\.csv"):
-        front_chapter(found, "x")
+        front_chapter(found, "x", {})
 
 
 def test_names_stay_text(experiment: Path, tmp_path: Path) -> None:

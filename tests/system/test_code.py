@@ -79,6 +79,7 @@ COVERED_BY = {
     "network.channels": "network/test_morphisms.py",
     "network.depth": "network/test_morphisms.py",
     "network.heads": "network/test_stages.py",
+    "network.importance": "network/test_removal.py",
     "network.kernel_size": "network/test_morphisms.py",
     "network.morphism": "network/test_morphisms.py",
     "network.pools": "network/test_morphisms.py",
