@@ -67,6 +67,7 @@ class Bench:
         self.train, self.validation, self.test = (
             read_split(arguments.data, split, "cpu") for split in ("train", "validation", "test")
         )
+        self.train = _first(self.train, arguments.images or len(self.train))
         self.classes = int(self.train.labels.max()) + 1
         self.teacher = self._trained_teacher()
 
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--teacher-steps", type=int, default=2000)
     parser.add_argument("--students", nargs="+", default=["4-8-16", "8-16-32", "quarter"])
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--images", type=int, help="train on the first so many images only")
     parser.add_argument("--weights", type=float, nargs="+", default=[0.5, 0.9])
     parser.add_argument("--temperatures", type=float, nargs="+", default=[2.0, 4.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])

@@ -8,7 +8,7 @@ of the text, and the results of the versions before stay as they are.
 from __future__ import annotations
 
 from nasflow.config.experiment import Experiment
-from nasflow.config.search import Constraints, Search
+from nasflow.config.search import SHRINKING, Constraints, Search
 from nasflow.config.section import Plain, Section, plain
 from nasflow.config.training import Final
 
@@ -18,6 +18,8 @@ NEWER: dict[type[Section], tuple[str, ...]] = {
     Constraints: ("precision", "max_flash", "max_ram", "max_latency", "latency_table"),
     Final: ("front", "distillation", "temperature"),
 }
+# Newer names in mappings of names to numbers. A name that is left out has its default number.
+NAMES = {"morphisms": SHRINKING, "edge_weights": SHRINKING}
 # Keys of `final` that say nothing about the training of a network that no other one teaches.
 OF_THE_FRONT = ("front", "distillation", "temperature")
 
@@ -35,6 +37,10 @@ def told(section: Section) -> dict[str, Plain]:
             del found[name]
         elif isinstance(value, Section):
             found[name] = told(value)
+        elif isinstance(section, Search) and name in NAMES:
+            numbers, default = dict(value), fields[name].default
+            newer = [one for one in NAMES[name] if numbers[one] == default[one]]
+            found[name] = {one: numbers[one] for one in numbers if one not in newer}
     return found
 
 

@@ -47,7 +47,7 @@ def check_bounds(experiment: Experiment, image: Image, classes: int) -> None:
             wrong |= dict.fromkeys(str(error).split("\n"))
             continue
         given = own.base.portfolio
-        if algorithm_of(name) == Algorithm.RACE and not affordable(given, g, own.search):
+        if algorithm_of(name) == Algorithm.RACE and len(affordable(given, g, own.search)) < 2:
             wrong[
                 f"base.portfolio: {', '.join(given)}; race expects two networks or more that keep "
                 "the bounds in search.constraints"

@@ -92,7 +92,7 @@ def request(photos: str, folder: Path, given: Mapping[str, Any], own: Sequence[s
         raise ValueError(
             f"--with-baseline: the same as --algorithm {BASELINE}; leave one of them out"
         )
-    return Request(found, chosen, settings(own))
+    return Request(found, chosen, with_validation(settings(own)))
 
 
 def settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -121,6 +121,21 @@ def settings(texts: Sequence[str]) -> dict[str, Any]:
                 raise ValueError(f"--set: {shown(text)}; {name} was set to a value before")
         place[last] = read
     return result
+
+
+def with_validation(own: dict[str, Any]) -> dict[str, Any]:
+    """Keep the validation images out of the final training where they choose a front.
+
+    The planned configuration trains on them (`final.use_validation`).
+
+    Args:
+        own: the configuration of `--set`.
+    """
+    final = own.get("final")
+    front = final.get("front") if isinstance(final, dict) else None
+    if not isinstance(final, dict) or not isinstance(front, int) or front < 2:
+        return own
+    return own | {"final": {"use_validation": False} | final}
 
 
 def standing(folder: Path, wish: Request) -> Standing:

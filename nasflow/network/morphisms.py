@@ -45,9 +45,7 @@ MORPHISMS = {
         Morphism("flatten_head", True, heads.flatten_sites, heads.flatten_head),
         Morphism("narrow_all", False, width.narrow_all_sites, width.narrow_all),
         Morphism("narrow_late", False, width.narrow_late_sites, width.narrow_late),
-        Morphism(
-            "shallow_stages", False, removal.shallow_stages_sites, removal.shallow_stages
-        ),
+        Morphism("shallow_stages", False, removal.shallow_stages_sites, removal.shallow_stages),
         Morphism("remove_stage", False, removal.remove_stage_sites, removal.remove_stage),
         Morphism("shrink_all", False, kernel_size.shrink_all_sites, kernel_size.shrink_all),
         Morphism("average_head", False, heads.average_sites, heads.average_head),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasflow.architecture.architecture import Architecture, rewire
+from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node
 from nasflow.kernels.batch_norm import EPSILON
 from nasflow.network.depth import shallow, shallow_sites
@@ -132,7 +132,7 @@ def _through(network: Network, source: int, last: frozenset[int]) -> Tensor:
 
 
 def _mapped(network: Network, node: Node, inputs: list[Tensor]) -> Tensor:
-    """Return the linear map of a node behind those of its inputs, (channels, channels of source)."""
+    """Return the linear map from the source to a node, (channels, channels of the source)."""
     g, x, name = network.architecture, network.x, str(node.id)
     if node.op == "conv":
         slope = x[f"{name}.scale"] / (network.buffers[f"{name}.variance"] + EPSILON).sqrt()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -90,36 +90,39 @@ def run_search(
             budget is three rounds.
 
     Raises:
-        ValueError: if a key or a value is wrong, with one line for each, a device is missing, or
-            the teacher does not fit.
+        ValueError: if a key, a value, the device or the teacher is wrong, with one line for each.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
-    given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
-    experiment = parse(Experiment, given)
-    check_wanted(teacher, experiment.final)
+    experiment = _experiment({"algorithms": [named], "seeds": [seed]} | sections, teacher)
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress, teacher)
         began = time.monotonic()
-        first = (start or _first(task)).to(device)
+        first = _first(task, start).to(device)
         if rounds_wanted(named, experiment.budget):
             refuse(first.architecture, experiment.search)
-        if teacher is not None:
-            check_fits(teacher, first, "teacher")
         base = _trained("pretrain", experiment.pretrain, first, task)
-        rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
-        for result, status in _rounds(run, base.network, task):
-            rounds.append(result)
-            lineage.append(status)
-            winner = result.network
-        epochs = float(base.facts["epochs"] or 0.0)
-        epochs += lineage[-1]["totals"]["network_epochs"] if lineage else 0.0
-        spent = Spent(epochs, time.monotonic() - began)
+        made = list(_rounds(run, base.network, task))
+        rounds, lineage = [result for result, _ in made], [status for _, status in made]
+        winner = rounds[-1].network if rounds else base.network
+        spent = Spent(_epochs(base, lineage), time.monotonic() - began)
         final = _trained("final", experiment.final, winner, task, spent)
         seconds = time.monotonic() - began
     return Found(base.network, rounds, lineage, winner, *final, *found, experiment, seconds)
+
+
+def _experiment(sections: Mapping[str, Any], teacher: Network | None) -> Experiment:
+    """Read the configuration, and refuse what a search in memory cannot do."""
+    experiment = parse(Experiment, {"budget": {"rounds": 3}, **sections})
+    check_wanted(teacher, experiment.final)
+    if experiment.final.front > 1:
+        raise ValueError(
+            f"final.front: {experiment.final.front}; expected 1, since a search in memory trains"
+            " the found network alone; the pipeline trains a front (nasflow fit, snakemake)"
+        )
+    return experiment
 
 
 @contextmanager
@@ -131,8 +134,22 @@ def _device(experiment: Experiment) -> Iterator[str]:
         yield own
 
 
-def _first(task: Task) -> Network:
-    """Make the network that the search begins with."""
+def _first(task: Task, start: Network | None) -> Network:
+    """Return the network that the search begins with, after a look at whether the teacher fits."""
+    first = start or _base(task)
+    if task.teacher is not None:
+        check_fits(task.teacher, first, "teacher")
+    return first
+
+
+def _epochs(base: Trained, lineage: list[Json]) -> float:
+    """Return the passes over the training images in pretraining and search."""
+    passes = lineage[-1]["totals"]["network_epochs"] if lineage else 0.0
+    return float(base.facts["epochs"] or 0.0) + passes
+
+
+def _base(task: Task) -> Network:
+    """Make the first network with random weights."""
     train, classes = task.images.train, len(task.images.facts["classes"])
     _, height, width, channels = train.images.shape
     return first_network(

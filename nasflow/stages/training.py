@@ -255,7 +255,7 @@ def _teacher(stem: Path | None, student: Network, final: Final) -> Network | Non
     """Read the network that teaches, or say why there is none although something asks for one."""
     if stem is None or final.distillation == 0.0:
         if final.distillation > 0.0:
-            _say(f"final.distillation: {final.distillation:g}; without --teacher there is none")
+            _say(f"final.distillation: {final.distillation:g}; without a teacher, by labels alone")
         elif stem is not None:
             _say(f"final.distillation: 0; --teacher {stem} is not used")
         return None

@@ -149,6 +149,7 @@ class Metrics(Network, total=False):
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
     seconds: dict[Text, Seconds]
     verdict: Judged
+    exceeded: Annotated[list[Text], Field(max_length=100)]
     files: Files
 
 

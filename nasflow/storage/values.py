@@ -52,5 +52,9 @@ class Network(TypedDict, total=False):
     conv_layers: Count
     parameters: Count
     flops: Count
+    flash_int8: Count
+    flash_float32: Count
+    ram_int8: Count
+    ram_float32: Count
     validation_loss: Number | None
     validation_accuracy: Fraction | None

@@ -141,7 +141,7 @@ def test_a_weight_without_a_teacher_and_a_teacher_without_a_weight_are_told_and_
     for file in files:
         assert len({(tmp_path / name / file).read_bytes() for name in runs}) == 1
     assert "distillation" not in told["plain"]
-    assert "final.distillation: 0.5; without --teacher there is none" in told["no teacher"]
+    assert "final.distillation: 0.5; without a teacher, by labels alone" in told["no teacher"]
     assert f"final.distillation: 0; --teacher {start} is not used" in told["no weight"]
 
 

@@ -26,15 +26,12 @@ def front_rows(wildcards):
 
 
 def front_row(wildcards):
-    """The row of the network that a job is about, or None as long as there is no plan."""
+    """The row of the network that a job is about; None where the plan has no such network."""
     rows = front_rows(wildcards)
-    if not hasattr(wildcards, "index"):
+    if "number" not in wildcards.keys():
         return next((row for row in rows if row["found"]), None)
-    others = {str(row["index"]): row for row in rows if not row["found"]}
-    if rows and wildcards.number not in others:
-        (folder,) = expand(NETWORK, **wildcards)
-        raise WorkflowError(f"{folder}: no such network; expected one of {', '.join(others)}")
-    return others.get(wildcards.number)
+    number = int(wildcards.number)
+    return next((row for row in rows if row["index"] == number and not row["found"]), None)
 
 
 def front_stem(wildcards, row):

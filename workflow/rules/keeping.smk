@@ -181,7 +181,7 @@ def _prune_inputs(wildcards):
 def _final_inputs(wildcards):
     """The records of what a final training reads: the images, its network, and its teacher."""
     parent = expand(f"{SEARCH}/search/winner.json", **wildcards)
-    if hasattr(wildcards, "number"):
+    if "number" in wildcards.keys():
         parent = front_parent(wildcards)[-1:]
     return [f"{RESULTS}/data/data.json", *parent, *front_teacher(wildcards)[-1:]]
 
