@@ -178,8 +178,10 @@ def _pruned(folder: Path) -> Iterator[Round]:
 
     Rounds that an earlier search left behind, which begin with another network, are left out.
     """
-    parent = read_architecture(folder / "search/winner")
-    for place, (number, path) in enumerate(curves.rounds(folder, "prune").items(), 1):
+    finished = curves.rounds(folder, "prune")
+    parent = read_architecture(folder / "search/winner") if finished else None
+    for place, (number, path) in enumerate(finished.items(), 1):
+        assert parent is not None
         found = _round(path.parent, parent)
         if number != place or found.nodes[0]["fingerprint"] != parent.fingerprint:
             return
