@@ -57,7 +57,8 @@ def test_without_onnxruntime_the_rest_is_compared_and_one_line_says_so(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
     )
-    search = measured_again(fronted, tmp_path)
+    search = copy_of(fronted, tmp_path)
+    measure(search)
     (line,) = capsys.readouterr().err.splitlines()
     assert "onnxruntime not installed" in line and "pip install onnxruntime" in line
     for row, before in zip(rows_of(search), rows_of(fronted), strict=True):
@@ -65,20 +66,21 @@ def test_without_onnxruntime_the_rest_is_compared_and_one_line_says_so(
         assert row["on_front"] == before["on_front"] | {"latency_int8": False}
 
 
-def measured_again(fronted: Path, folder: Path) -> Path:
-    """Copy the experiment, measure its front again, and return the folder of the search."""
+def copy_of(fronted: Path, folder: Path) -> Path:
+    """Copy the experiment, and return the folder of the search in the copy."""
     experiment = shutil.copytree(fronted.parents[1], folder / "tiny")
     search: Path = experiment / fronted.relative_to(fronted.parents[1])
-    plan = search / "front/plan.json"
-    front_measures.measure_front(
-        data=experiment / "data", plan=plan, out=plan.with_name("front.json")
-    )
     return search
 
 
+def measure(search: Path) -> None:
+    plan, data = search / "front/plan.json", search.parents[1] / "data"
+    front_measures.measure_front(data=data, plan=plan, out=plan.with_name("front.json"))
+
+
 def test_metrics_of_another_network_are_refused(fronted: Path, tmp_path: Path) -> None:
-    search = measured_again(fronted, tmp_path / "one")
+    search = copy_of(fronted, tmp_path)
     path = search / "front/network_1/metrics.json"
     write_json(path, read_json(path) | {"fingerprint": "0" * 16})
     with pytest.raises(CorruptFile, match=r"network_1/metrics\.json: of another network"):
-        measured_again(search, tmp_path / "two")
+        measure(search)
