@@ -243,7 +243,6 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "export": _exported,
     "predict": _command("predict", "{s}/final/network", "{e}/picture.png"),
     "predict a pretrained network": _command("predict", "{s}/pretrain/network", "{e}/picture.png"),
-    "pick": _command("pick", "{e}", "--max-flash", "10k", "--json"),
     "report": _command("report", "{e}", "--out", "{e}/page.html"),
     "story": _story,
     "runs": _runs,

@@ -67,7 +67,8 @@ def front_lines(rows: Sequence[Json]) -> Lines:
     Args:
         rows: the facts about each network.
     """
-    yield styled(f"front: {len(rows)} networks (`nasflow pick` chooses one)", "bold")
+    networks = f"{len(rows)} network{'s' * (len(rows) != 1)}"
+    yield styled(f"front: {networks} (`nasflow pick` chooses one)", "bold")
     columns = ["network", " parameters", " MFLOPs", " flash int8", " RAM int8", " latency int8"]
     cells = [
         (

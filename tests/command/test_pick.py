@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import foreign
 import pytest
 from fronts import write_front
 from places import GOLDEN
@@ -99,6 +101,23 @@ def test_networks_of_several_experiments_compete(run: Run, search: Path, tmp_pat
     other = write_front(tmp_path / "pruned/nasgd/seed_0", small)
     out, _ = run(search, other)
     assert "chosen: pruned/nasgd/seed_0 tiny, the highest validation accuracy" in out
+
+
+def test_no_value_of_somebody_else_ends_it_with_a_traceback(
+    search: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, rng = search / "front/front.json", random.Random(0)
+    record, codes = json.loads(path.read_text()), set()
+    for _ in range(150):
+        changed = json.loads(json.dumps(record))
+        network = rng.choice([changed, changed["images"], *changed["networks"]])
+        network[rng.choice(list(network))] = rng.choice(foreign.VALUES[:-1])
+        write_json(path, changed)
+        for command in (["pick", str(search)], ["pick", str(search), "--json"]):
+            codes.add(main(command))
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err and "\x07" not in out + err
+    assert codes == {0, 3}
 
 
 def test_wrong_use_and_damage_are_one_line(run: Run, search: Path, tmp_path: Path) -> None:

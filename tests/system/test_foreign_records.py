@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fronts import write_front
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -49,7 +48,6 @@ def shared(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished experiment and a picture, which the trials change and put back."""
     copy = Path(shutil.copytree(searched, tmp_path_factory.mktemp("shared") / "tiny"))
     Image.new("L", (8, 8), 99).save(copy / "picture.png")
-    write_front(copy / SEARCH)
     return copy
 
 
