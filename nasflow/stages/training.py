@@ -156,12 +156,9 @@ def final_train(
     """
     sections = sections_of(config)
     final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
-    read, spent = [parent, *([teacher] if teacher else [])], None
+    read = [parent, *([teacher] if teacher else [])]
     manifests = [data / "data.json", *(paths(stem)[-1] for stem in read)]
-    if final.total_epochs is not None or final.total_seconds is not None:
-        record = front or parent.with_name("summary.json")
-        share = float(sections.get("front", {}).get("share", 1.0))
-        spent = Spent(**read_json(record)["spent"], share=share)
+    spent = _spent(final, sections, front or parent.with_name("summary.json"))
     wanted = made("final_train", config, manifests, seed=seed)
     if kept(out.with_name("status.json"), wanted):
         return
@@ -171,6 +168,14 @@ def final_train(
     taught = _teacher(teacher, network, final)
     task = Task("final", network, final, augment, *given, title, taught)
     _train_stage(task, data, seed, out, device, threads)
+
+
+def _spent(final: Final, sections: dict[str, Any], record: Path) -> Spent | None:
+    """Read what was spent of a total, and the share of what is left; None without a total."""
+    if final.total_epochs is None and final.total_seconds is None:
+        return None
+    share = float(sections.get("front", {}).get("share", 1.0))
+    return Spent(**read_json(record)["spent"], share=share)
 
 
 def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:

@@ -135,6 +135,7 @@ rule measure_front:
         f"{SEARCH}/benchmarks/measure_front.tsv"
     conda:
         "../envs/nasflow.yaml"
+    threads: EXPERIMENT.threads  # one would do, but a job beside it would change the latencies
     params:
         version=VERSIONS["measure_front"],
         data=subpath(input.data, parent=True),
