@@ -226,7 +226,8 @@ def ticks(low: float, high: float) -> list[float]:
     """
     powers = range(math.floor(math.log10(low)) - 2, math.ceil(math.log10(high)) + 1)
     found: list[float] = []
-    for leads in (range(100, 1000), range(10, 100), range(1, 10), (1, 2, 5), (1, 3), (1,)):
+    fine = (range(100, 1000), range(10, 100), range(10, 100, 5))
+    for leads in (*fine, range(1, 10), (1, 2, 5), (1, 3), (1,)):
         every = {float(f"{lead}e{power}") for power in powers for lead in leads}
         found = sorted(value for value in every if low <= value <= high)
         if len(found) <= TICKS:

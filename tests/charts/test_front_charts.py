@@ -85,6 +85,7 @@ def test_names_hide_neither_one_another_nor_a_point_where_there_is_room() -> Non
         (1e3, 1e9, [1e3, 1e5, 1e7, 1e9]),
         (2100.0, 2300.0, [2100, 2200, 2300]),
         (2100.0, 2101.0, [2100]),
+        (0.13, 0.27, [0.15, 0.2, 0.25]),
     ],
 )
 def test_ticks_are_few_round_numbers(low: float, high: float, expected: list[float]) -> None:
