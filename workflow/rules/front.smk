@@ -14,7 +14,8 @@ def of_teacher(wildcards, input):
     return ["--teacher", stem(input.teacher)] if input.teacher else []
 
 
-# Only the networks count as changed inputs, not the seconds in the records of the rounds.
+# Only the networks count as changed inputs, not the seconds in the records of the rounds. `ancient`
+# is given paths, because it would mark an output of `rules` as ancient for every rule that reads it.
 checkpoint select_front:
     input:
         again("select_front"),
@@ -22,7 +23,7 @@ checkpoint select_front:
         prune=ancient(prune_rounds),
         winners=path_winners,
         pretrain=ancient(f"{SEARCH}/pretrain/status.json"),
-        search=ancient(rules.select_winner.output.summary),
+        search=ancient(f"{SEARCH}/search/summary.json"),
     output:
         plan=FRONT_PLAN,
     log:
@@ -51,7 +52,7 @@ rule front_train:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
-        plan=ancient(rules.select_front.output.plan),
+        plan=ancient(FRONT_PLAN),
         parent=front_parent,
         teacher=front_teacher,
     output:
