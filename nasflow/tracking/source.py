@@ -82,7 +82,7 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all` and so on."""
+        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all`, ..."""
         if self.round is None:
             return "final training" if self.folder.name == "final" else "pretrain"
         kind = "prune" if self.pruning else "round"
