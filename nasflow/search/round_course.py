@@ -68,11 +68,16 @@ class RoundCourse:
     def begin(self, k: int, steps_per_epoch: int) -> None:
         """Set where the round begins; this must precede the first step.
 
+        A prune round is one cosine cycle: it begins with the largest step size, whatever k is.
+
         Args:
             k: the global step at which the round begins.
             steps_per_epoch: the number of steps in which every training image is seen once.
         """
-        self._first, self._cycle = k, self._setting.search.epochs_neigh * steps_per_epoch
+        search = self._setting.search
+        self._first, self._cycle = k, search.epochs_neigh * steps_per_epoch
+        if self._setting.pruning:
+            self._first, self._cycle = 0, float(search.max_steps)
 
     def tau(self, done: int) -> float:
         """Return the step size after `done` steps of the round."""
