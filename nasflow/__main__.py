@@ -43,6 +43,8 @@ ROOM = {
     "prune_round": "lower search.batch_size, prune.n_neigh or data.size, or set search.max_memory",
     "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
     "evaluate": "lower data.size, or give fewer test images",
+    "front_evaluate": "lower data.size, or give fewer test images",
+    "measure_front": "lower data.size, or give fewer test images",
 }
 HALF = {
     **{"pretrain": "pretrain", "search_round": "search", "prune_round": "search"},

@@ -200,15 +200,30 @@ COMMANDS: dict[str, Command] = {
         "run one round behind the search, whose children are smaller",
         *("config", "algorithm", "data", "parent", "seed", "round", "out", *COMPUTE, "ranks"),
     ),
+    "select_front": stage(
+        "stages.front_plan",
+        "choose the networks of the front, from the smallest to the largest",
+        *("config", "pretrain", "search", "rounds", "prune", "out"),
+    ),
     "final_train": stage(
         "stages.training",
         "train the found network to convergence",
-        *("config", "data", "parent", "seed", "out", *COMPUTE),
+        *("config", "data", "parent", "front", "teacher", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",
         "measure the final network on the test set, once",
         *("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
+    ),
+    "front_evaluate": stage(
+        "stages.evaluation",
+        "measure another network of the front on the test set, once",
+        *("config", "data", "network", "out", *COMPUTE),
+    ),
+    "measure_front": stage(
+        "stages.front_measures",
+        "measure the latencies of the networks of the front, and compare them",
+        *("data", "plan", "out"),
     ),
     "compare": stage(
         "stages.pages",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.config.data import Augment
+from nasflow.config.search import Constraints
 from nasflow.data.image_facts import NAME, image_facts
 from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
 from nasflow.records.verdict import verdict
+from nasflow.search.bounds import exceeded
 from nasflow.search.status import size
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
@@ -56,9 +59,11 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
+    A network that breaks a bound of the board is told.
 
     Args:
-        config: the section augment as JSON, and the class weights where there are any.
+        config: the section augment as JSON, and the class weights and the bounds of a board
+            (`config.search.of_board`) where there are any.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -80,6 +85,7 @@ def evaluate(
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
         **described(sections_of(config)),
+        **_exceeded(trained, section(Constraints, sections_of(config), "constraints")),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -91,6 +97,61 @@ def evaluate(
             NAME: write_json(new / NAME, {"schema": 1, **image_facts(facts)}),
         }
         write_json(new / out.name, metrics | {"files": files})
+
+
+def front_evaluate(
+    *,
+    config: str,
+    data: Path,
+    network: Path,
+    out: Path,
+    device: str,
+    threads: int,
+    deterministic: bool = False,
+) -> None:
+    """Look at the test set once with another network of the front, and write its metrics.
+
+    They have the names of `evaluate`, without those that tell of the search.
+
+    Args:
+        config: the section augment as JSON, and the class weights where there are any.
+        data: folder of the prepared images.
+        network: stem of the checkpoint of the trained network.
+        out: metrics.json to write; predictions.parquet is written beside it.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
+    """
+    with stage(device, deterministic) as device:
+        began = time.monotonic()
+        split, facts = read_split(data, "test", device), read_facts(data)
+        trained = read_checkpoint(network).network.to(device)
+        tested = _test(trained, split, section(Augment, sections_of(config), "augment"), threads)
+    final = read_json(network.with_name("status.json"))
+    seconds = {"final": final["seconds"], "evaluate": time.monotonic() - began}
+    metrics = {
+        "schema": 1,
+        **_tested(tested, final),
+        **size(trained.architecture),
+        "final_epochs": final["epochs"],
+        **by_class(tested.rows, facts["classes"]),
+        **described(sections_of(config)),
+        "seconds": seconds | {"total": sum(seconds.values())},
+    }
+    with beside(out.parent, out.name) as new:
+        predictions = write_table(new / "predictions.parquet", tested.rows)
+        write_json(new / out.name, metrics | {"files": {"predictions.parquet": predictions}})
+
+
+def _exceeded(network: Network, bounds: Constraints) -> dict[str, list[str]]:
+    """Return and print the bounds that the network breaks, in words; nothing where it keeps all."""
+    told = [
+        f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
+        for e in exceeded(network.architecture, bounds)
+    ]
+    for line in told:
+        print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
+    return {"exceeded": told} if told else {}
 
 
 def _seen(final: Json) -> bool:
@@ -116,10 +177,23 @@ def _seconds(before: Json, found: Json, final: Json, taken: float) -> dict[str, 
 
 
 def _metrics(tested: Tested, network: Network, found: Json, before: Json, final: Json) -> Json:
-    loss, accuracy = score(tested.rows)
     return {
         "schema": 1,
         "algorithm": found["algorithm"],
+        **_tested(tested, final),
+        "pretrained_validation_accuracy": before["validation_accuracy"],
+        **size(network.architecture),
+        **{key: found[key] for key in COUNTED},
+        "search_epochs": found["network_epochs"],
+        "pretrain_epochs": before["epochs"],
+        "final_epochs": final["epochs"],
+    }
+
+
+def _tested(tested: Tested, final: Json) -> Json:
+    """Return how good a network is on the test images, and on the validation images."""
+    loss, accuracy = score(tested.rows)
+    return {
         "test_accuracy": accuracy,
         "test_error": 1.0 - accuracy,
         "test_loss": loss,
@@ -127,10 +201,4 @@ def _metrics(tested: Tested, network: Network, found: Json, before: Json, final:
         "test_accuracy_mirrored": tested.mirrored,
         "validation_accuracy": final["validation_accuracy"],
         "validation_loss": final["validation_loss"],
-        "pretrained_validation_accuracy": before["validation_accuracy"],
-        **size(network.architecture),
-        **{key: found[key] for key in COUNTED},
-        "search_epochs": found["network_epochs"],
-        "pretrain_epochs": before["epochs"],
-        "final_epochs": final["epochs"],
     }

@@ -110,6 +110,8 @@ COVERED_BY = {
     "stages.selecting": "system/test_command_line.py",
     "stages.stage_inputs": "system/test_bad_config.py",
     "stages.suites": "system/test_suite_workflow.py",
+    "storage.front_shapes": "stages/test_front_measures.py",
+    "storage.values": "system/test_foreign_records.py",
     "storage.record": "system/test_foreign_records.py",
     "storage.shapes": "system/test_foreign_records.py",
     "storage.tensor_file": "system/test_foreign_records.py",

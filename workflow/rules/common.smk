@@ -33,9 +33,12 @@ from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.data import of_images, of_losses
+from nasflow.config.experiment import LENGTHS
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
+from nasflow.config.newer import told, told_of_training
 from nasflow.config.reading import ConfigError
+from nasflow.config.search import of_board
 from nasflow.config.section import plain
 from nasflow.config.suite import FILES as SUITE
 from nasflow.config.suite import experiment_name
@@ -95,6 +98,7 @@ wildcard_constraints:
     algorithm="|".join(NAMES),
     seed="0|[1-9][0-9]{0,18}",
     round="[1-9][0-9]{0,8}",
+    number="[1-9][0-9]?",
 
 
 # "$python" is the interpreter that runs Snakemake, even where its environment is not activated;
@@ -127,7 +131,7 @@ def text(value):
 
 def section(name):
     """One section of the configuration, as a parameter."""
-    return text(plain(getattr(EXPERIMENT, name)))
+    return text(told(getattr(EXPERIMENT, name)))
 
 
 def pictures(wildcards):
@@ -154,7 +158,7 @@ def images_section():
 
 def sections(*names):
     """Several sections of the configuration, and class weights where there are any."""
-    found = {name: plain(getattr(EXPERIMENT, name)) for name in names}
+    found = {name: told(getattr(EXPERIMENT, name)) for name in names}
     return text(found | of_losses(EXPERIMENT.data))
 
 
@@ -164,7 +168,7 @@ def described():
     The keys that say where and how it runs are left out, because they change no result.
     """
     skipped = ("device", "deterministic", "threads", "rounds_per_job", "suite", "tracking")
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
 
@@ -174,8 +178,15 @@ def search_sections(wildcards):
     names = ["search", "augment", "base"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
-    found = {name: plain(getattr(own, name)) for name in names}
+    found = {name: told(getattr(own, name)) for name in names}
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
+
+
+def tested_sections(wildcards):
+    """The sections of the evaluation, with the bounds of a board where there are any."""
+    own = EXPERIMENT.variant(wildcards.algorithm)
+    found = {"augment": plain(own.augment)} | of_losses(EXPERIMENT.data)
+    return json.dumps(found | of_board(own.search.constraints), sort_keys=True)
 
 
 def stem(files):
@@ -277,7 +288,7 @@ def prune_sections(wildcards):
     The number of rounds is left out: more of them change none of those that exist.
     """
     own = EXPERIMENT.variant(wildcards.algorithm)
-    found = {name: plain(getattr(own, name)) for name in ("search", "prune", "augment")}
+    found = {name: told(getattr(own, name)) for name in ("search", "prune", "augment")}
     del found["prune"]["rounds"]
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
@@ -315,7 +326,7 @@ def finished_page(wildcards):
 
 def suite_config(sets):
     """The whole configuration with these sets, without the keys that change no result of a suite."""
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     whole["suite"]["sets"] = {name: SETS[name] for name in sets}
     skipped = ("threads", "rounds_per_job", "tracking")
     kept = {name: value for name, value in whole.items() if name not in skipped}

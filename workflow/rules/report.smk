@@ -10,6 +10,7 @@ rule report:
         metrics=[f"{search}/final/metrics.json" for search in SEARCHES],
         predictions=[f"{search}/final/predictions.parquet" for search in SEARCHES],
         pruned=ALL_PRUNED,
+        fronts=FRONTS if FRONT else [],
     output:
         page=report(
             PAGE,
