@@ -24,7 +24,7 @@ class Prune(Section):
     max_steps: int = key(
         200, "steps of a round, in which the step size falls once", low=1, high=10**8
     )
-    size_weight: float = key(0.2, "nats that half the parameters are worth", low=0.0, high=10.0)
+    size_weight: float = key(0.1, "nats that half the parameters are worth", low=0.0, high=10.0)
 
     def over(self, search: Search) -> Search:
         """Return the section `search` of the prune rounds.
@@ -32,7 +32,7 @@ class Prune(Section):
         The keys that this section has too hold its values. Children are drawn by one negative
         morphism each, all with the same weight, and inherit the weights of their parent. They have
         lost a part of what they could do, and need steps to recover: so the averages of their
-        losses begin after a quarter of a round, and particles move in its second half only.
+        losses begin after half of a round, and particles move in its last quarter only.
 
         Args:
             search: the section of the search.
@@ -40,8 +40,8 @@ class Prune(Section):
         shared = set(type(self).model_fields) & set(type(search).model_fields)
         own: dict[str, object] = {name: getattr(self, name) for name in shared}
         own |= {"n_morphisms": 1, "proposal": Proposal.UNIFORM, "weights": Weights.INHERITED}
-        own["burn_in"] = max(search.burn_in, self.max_steps // 4)
-        own["warmup_steps"] = max(search.warmup_steps, self.max_steps // 2)
+        own["burn_in"] = max(search.burn_in, self.max_steps // 2)
+        own["warmup_steps"] = max(search.warmup_steps, 3 * self.max_steps // 4)
         own["lambda_final"] = min(search.lambda_final, search.lambda_start / FALL)
         own["morphisms"] = {name: float(name in NEGATIVE) for name in MORPHISMS}
         return search.model_copy(update=own)

@@ -116,12 +116,14 @@ class RoundCourse:
         return True
 
     def _retire(self, number: int, V: Vector, error: Vector) -> None:
-        """Let children stop that have fallen behind for good, once the averages are filled."""
-        search = self._setting.search
+        """Let children stop that have fallen behind for good, once the averages are filled.
+
+        In a prune round the price of size counts, since it is what lets a child win."""
+        search, price = self._setting.search, self._price * self._setting.pruning
         if not search.retire or number < search.burn_in + search.window:
             return
         earlier = self.history[number // 2 - 1].V
-        late = behind(V, error, earlier, self.dropouts.out, search.retire)
+        late = behind(V + price, error, earlier + price, self.dropouts.out, search.retire)
         self.dropouts.note(number, "behind", late)
         self._live.rest(self.dropouts.out)
 
