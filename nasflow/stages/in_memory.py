@@ -122,6 +122,11 @@ def _experiment(sections: Mapping[str, Any], teacher: Network | None) -> Experim
             f"final.front: {experiment.final.front}; expected 1, since a search in memory trains"
             " the found network alone; the pipeline trains a front (nasflow fit, snakemake)"
         )
+    if experiment.prune.rounds:
+        raise ValueError(
+            f"prune.rounds: {experiment.prune.rounds}; expected 0, since a search in memory ends"
+            " with the found network; the pipeline makes prune rounds (nasflow fit, snakemake)"
+        )
     return experiment
 
 

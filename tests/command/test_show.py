@@ -12,6 +12,7 @@ from fronts import write_front
 from places import GOLDEN
 
 from nasflow.__main__ import main
+from nasflow.storage.files import read_json, write_json
 
 SEARCH = GOLDEN / "nasgd/seed_0"
 
@@ -55,6 +56,18 @@ def test_an_experiment_is_shown_as_one_row_for_each_search(say: Say) -> None:
 def test_the_folder_around_results_will_do(say: Say, tmp_path: Path) -> None:
     shutil.copytree(GOLDEN, tmp_path / "results/schema_1")
     assert say(tmp_path) == say(GOLDEN)
+
+
+def test_prune_rounds_stand_behind_those_of_the_search(say: Say, tmp_path: Path) -> None:
+    search = tmp_path / "results/tiny/nasgd/seed_0"
+    shutil.copytree(SEARCH, search)
+    shutil.copytree(search / "search/round_1", search / "prune/round_1")
+    status = search / "prune/round_1/status.json"
+    write_json(status, {**read_json(status), "stage": "prune_round"})
+    text = say(search)
+    assert text.index("round 1") < text.index("prune 1") < text.index("final")
+    assert "prune round 1: " in say(search / "prune/round_1")
+    assert len(json.loads(say(search, "--json"))["pruned"]) == 1
 
 
 def test_a_search_is_its_path(say: Say) -> None:
