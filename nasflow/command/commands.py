@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasflow.command.amounts import count, fraction, positive, size
 from nasflow.command.command import COMPUTE, LOG, PEOPLE, Command, argument, stage
+from nasflow.command.pick_arguments import PICK
 
 NETWORK = argument(
     "network", type=Path, help="a checkpoint, such as results/digits/nasgd/seed_0/final/network"
@@ -44,28 +44,6 @@ FIT = (
     argument("--details", action="store_true", help="show particles and step sizes, too"),
 )
 FOUND = "results/digits/nasgd/seed_0"
-PICK = (
-    argument("folders", type=Path, nargs="+", help="experiments, searches or folders of them"),
-    argument("--max-latency", type=positive, metavar="MS", help="milliseconds for one image"),
-    argument("--max-flash", type=size, metavar="BYTES", help="bytes of the weights, such as 64k"),
-    argument("--max-ram", type=size, metavar="BYTES", help="bytes of the maps of one image"),
-    argument("--max-parameters", type=count, metavar="N", help="parameters, such as 10k"),
-    argument("--max-flops", type=count, metavar="N", help="FLOPs for one image, such as 2e6"),
-    argument(
-        "--min-accuracy",
-        type=fraction,
-        metavar="PART",
-        help="validation accuracy, such as 0.97; then the cheapest network is chosen, and without"
-        " it the most accurate one",
-    ),
-    argument(
-        "--precision",
-        choices=("int8", "float32"),
-        default="int8",
-        help="number format of latency, flash and RAM (default: int8)",
-    ),
-    argument("--json", action="store_true", help="print JSON, for programs"),
-)
 FORMS = ("onnx", "pt2", "python", "torch")  # of `nasflow.command.export`
 
 COMMANDS: dict[str, Command] = {
