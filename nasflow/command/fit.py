@@ -99,8 +99,8 @@ def _prepare(folder: Path, wish: Request, told: bool, elapsed: Callable[[], floa
     found = standing(folder, wish)
     if found is Standing.SAME and not told:
         return
-    gone = (lambda: 0.0) if told else elapsed  # the run that is planned only begins later
-    planned = plan(wish.chosen, folder, print, wish.own_text, gone)
+    now = (lambda: 0.0) if told else elapsed  # the run that is planned only begins later
+    planned = plan(wish.chosen, folder, print, wish.own_text, lambda: now() + wish.programs)
     if found is not Standing.SAME:
         save(folder, wish, planned.files)
     files = [folder / name for name in (CONFIG, "own.yaml") if name in planned.files]

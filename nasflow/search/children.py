@@ -14,7 +14,7 @@ from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
 from nasflow.search.bounds import affordable, refuse
-from nasflow.search.neighbourhood import Child, sample
+from nasflow.search.neighbourhood import Child, legal, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
 from nasflow.training import memory
@@ -22,6 +22,10 @@ from nasflow.training.batches import varied
 
 PROPOSED = 4  # candidates for each child, with `proposal: gradient`
 PROPOSAL_BATCH = 256  # images by which they are compared
+UNBOUND = {  # the bounds of an architecture, for the children of a parent that breaks one itself
+    **{"max_conv_layers": 2**31, "max_filters": 65536, "max_inputs": 64, "max_pools": 64},
+    **dict.fromkeys(("max_last_filters", "max_last_inputs", "max_parameters", "max_flops")),
+}
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -45,6 +49,8 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     refuse(parent.architecture, setting.search, "g_r")
     if setting.portfolio:
         return portfolio(parent, setting)
+    if setting.pruning:
+        return _smaller(parent, setting)
     search = setting.search
     chosen = search.proposal == Proposal.GRADIENT
     candidates = sample(
@@ -82,6 +88,45 @@ def within_bounds(parent: Network, setting: Setting) -> Setting:
     """
     left = affordable(setting.portfolio, parent.architecture, setting.search)
     return setting._replace(portfolio=tuple(map(Template, left)))
+
+
+def _smaller(parent: Network, setting: Setting) -> list[Child]:
+    """Draw the children of a prune round, which have fewer parameters than their parent.
+
+    The parent may be larger than the bounds of a child, such as a network that was given
+    (`base.network`). Its children then need not keep them either, apart from `min_filters`, since
+    a path that has to shrink in steps could not begin otherwise. And where the memory is bounded,
+    there are only as many children as fit beside their parent.
+    """
+    g, search = parent.architecture, setting.search
+    constraints = search.constraints
+    if not legal(g, constraints):
+        fewest = min(constraints.min_filters, min(conv.width for conv in g.convs))
+        constraints = constraints.model_copy(update=UNBOUND | {"min_filters": fewest})
+    return sample(
+        parent,
+        _fitting(g, search),
+        morphisms=search.drawn,
+        constraints=constraints,
+        rng=generator("morphism", setting.seed, setting.number),
+        fits=lambda child: child.parameters < g.parameters,
+    )
+
+
+def _fitting(g: Architecture, search: Search) -> int:
+    """Return how many children, at most as large as their parent, fit into `max_memory` with it.
+
+    Raises:
+        ValueError: if not even one does.
+    """
+    most, taken = search.max_memory, memory.megabytes(g, search.batch_size)
+    count = search.n_neigh if most is None else min(search.n_neigh, int(most / taken) - 1)
+    if count < 1:
+        raise ValueError(
+            f"search.max_memory: {most:g}; a network of a prune round takes some {taken:.1f} MB, "
+            "and its child as much; raise it, or lower batch_size"
+        )
+    return count
 
 
 def portfolio(parent: Network, setting: Setting) -> list[Child]:

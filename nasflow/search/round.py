@@ -39,6 +39,8 @@ class Setting(NamedTuple):
             morphisms.
         part: the part of `limits` that the round of a portfolio takes; particles move in its second
             half.
+        pruning: whether it is a prune round: children are smaller than the centre, and at the end
+            the network with the lowest energy goes on.
     """
 
     algorithm: Algorithm
@@ -54,6 +56,7 @@ class Setting(NamedTuple):
     baselines: Baselines = Baselines()
     portfolio: tuple[Template, ...] = ()
     part: float = 0.5
+    pruning: bool = False
 
 
 class Round(NamedTuple):
