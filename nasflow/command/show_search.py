@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nasflow.command.terminal import (
     Cell,
     Lines,
@@ -9,6 +11,7 @@ from nasflow.command.terminal import (
     drawn,
     loss,
     mega,
+    milliseconds,
     percent,
     seconds,
     styled,
@@ -53,6 +56,30 @@ def search_lines(found: Json, all: bool) -> Lines:
         if taken := words(metrics):
             yield taken
         yield from (styled(line, OUT) for line in metrics.get("exceeded", ()))
+    if found["front"]:
+        yield ""
+        yield from front_lines(found["front"])
+
+
+def front_lines(rows: Sequence[Json]) -> Lines:
+    """The networks that were trained to the end, from the smallest to the largest.
+
+    Args:
+        rows: the facts about each network.
+    """
+    networks = f"{len(rows)} network{'s' * (len(rows) != 1)}"
+    yield styled(f"front: {networks} (`nasflow pick` chooses one)", "bold")
+    columns = ["network", " parameters", " MFLOPs", " flash int8", " RAM int8", " latency int8"]
+    cells = [
+        (
+            *(row["name"] + " (found)" * row["found"], count(row["parameters"])),
+            *(mega(row["flops"]), count(row["flash_int8"]), count(row["ram_int8"])),
+            *(milliseconds(row["latency_int8"]), percent(row["validation_accuracy"])),
+            *(percent(row["test_accuracy"]), percent(row["test_accuracy_int8"])),
+        )
+        for row in rows
+    ]
+    yield table([*columns, " validation", " test", " test int8"], cells)
 
 
 def round_lines(found: Json) -> Lines:

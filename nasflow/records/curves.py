@@ -38,6 +38,10 @@ TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers", *NAMES)
 TEST = ("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy")
 EFFORT = ("steps", "epochs", "seconds", "children")
+FRONT = (
+    *("validation_accuracy", "test_accuracy", "test_accuracy_int8", "parameters", "flops"),
+    *("flash_int8", "ram_int8", "latency_int8"),
+)
 TOTAL = ("search", "final", "total")  # seconds
 
 
@@ -195,6 +199,23 @@ def of_search(search: Path) -> list[Point]:
         points += _facts(values, TEST, 0, time)
         points += _facts(seconds, seconds, 0, time, "effort/")
     return points
+
+
+def of_front(search: Path) -> list[Point]:
+    """Return the points of a front, over the number of the network; 1 is the smallest one.
+
+    Args:
+        search: the folder of the search.
+
+    Returns:
+        The points; none where the search has no front.
+    """
+    path = search / "front" / "front.json"
+    if not path.exists():
+        return []
+    time = stage_time(read_json(search / "final" / "status.json"))
+    rows = read_json(path)["networks"]
+    return [point for row in rows for point in _facts(row, FRONT, row["index"], time, "front/")]
 
 
 def rounds(search: Path, folder: str = "search") -> dict[int, Path]:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
+from nasflow.records.front import Front, front
 from nasflow.records.offspring import offspring
 from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
@@ -81,6 +82,7 @@ class Story(NamedTuple):
         metrics: final/metrics.json, once the test set has been evaluated.
         predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
         pruned: the finished prune rounds, in order.
+        front: the networks that were trained to the end; None where it is only the found one.
     """
 
     algorithm: str
@@ -92,6 +94,7 @@ class Story(NamedTuple):
     metrics: Json | None
     predictions: pa.Table | None
     pruned: tuple[Round, ...] = ()
+    front: Front | None = None
 
     @property
     def name(self) -> str:
@@ -139,7 +142,10 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
         _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
-    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, pruned)
+    own = front(folder)
+    return Story(
+        *(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, pruned, own)
+    )
 
 
 def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
@@ -172,8 +178,10 @@ def _pruned(folder: Path) -> Iterator[Round]:
 
     Rounds that an earlier search left behind, which begin with another network, are left out.
     """
-    parent = read_architecture(folder / "search/winner")
-    for place, (number, path) in enumerate(curves.rounds(folder, "prune").items(), 1):
+    finished = curves.rounds(folder, "prune")
+    parent = read_architecture(folder / "search/winner") if finished else None
+    for place, (number, path) in enumerate(finished.items(), 1):
+        assert parent is not None
         found = _round(path.parent, parent)
         if number != place or found.nodes[0]["fingerprint"] != parent.fingerprint:
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.records.front import front
 from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.manifest import read_architecture
@@ -71,7 +72,17 @@ def search(folder: Path) -> Json:
         "summary": summary,
         "final": _record(folder / "final" / STATUS),
         "metrics": metrics,
+        "front": _front(folder),
     }
+
+
+def _front(folder: Path) -> list[Json] | None:
+    """Return a row for each network of a front; None where the search has no front."""
+    found = front(folder)
+    if found is None:
+        return None
+    rows = (one._asdict() for one in found.networks)
+    return [{k: str(v) if isinstance(v, Path) else v for k, v in row.items()} for row in rows]
 
 
 def _rounds(folder: Path) -> list[Json]:

@@ -31,6 +31,7 @@ from nasflow.records.timeline import timeline
 from nasflow.records.verdict import Verdict, verdict
 from nasflow.report import mistakes
 from nasflow.report.chapter import WORDS, Chapter, chapter, drawn
+from nasflow.report.front import FrontChapter, front_chapter
 from nasflow.report.parts import data_block, environment, gzipped, library, pack, source
 from nasflow.report.trust import Claim, accuracy_interval, claims
 from nasflow.storage.files import read_json
@@ -65,6 +66,7 @@ class Part(NamedTuple):
         pairs: the most frequent confusions.
         worst: the worst mistakes.
         thinned: True where the charts of a round leave out some steps.
+        front: the networks from small to large; None where only the found one was trained.
     """
 
     story: Story
@@ -81,6 +83,7 @@ class Part(NamedTuple):
     pairs: list[mistakes.Pair]
     worst: list[mistakes.Mistake]
     thinned: bool
+    front: FrontChapter | None
 
 
 def page(results: Path, config: Json | None) -> str:
@@ -134,6 +137,7 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
         machines=_machines(stories),
         sizes=sizes(results / "data"),
         parts=parts,
+        fronts=any(part.front for part in parts),
         rivals=rivals,
         verdicts=_judged(parts, rivals),
         together="together" in figures,
@@ -183,6 +187,7 @@ def _part(
         mistakes.pairs(tested, classes) if tested else [],
         mistakes.worst(tested, classes, results / "data") if tested else [],
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
+        front_chapter(told.front, told.key, figures),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.config.kinds import Proposal, Template, Weights
-from nasflow.config.search import Constraints, Search
+from nasflow.config.search import Search
 from nasflow.network.base import template_network
 from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
@@ -22,9 +22,10 @@ from nasflow.training.batches import varied
 
 PROPOSED = 4  # candidates for each child, with `proposal: gradient`
 PROPOSAL_BATCH = 256  # images by which they are compared
-UNBOUND = Constraints(  # what holds for the children of a parent that breaks a bound itself
-    max_conv_layers=2**31, max_filters=65536, max_inputs=64, max_pools=64
-)
+UNBOUND = {  # the bounds of an architecture, for the children of a parent that breaks one itself
+    **{"max_conv_layers": 2**31, "max_filters": 65536, "max_inputs": 64, "max_pools": 64},
+    **dict.fromkeys(("max_last_filters", "max_last_inputs", "max_parameters", "max_flops")),
+}
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -101,7 +102,7 @@ def _smaller(parent: Network, setting: Setting) -> list[Child]:
     constraints = search.constraints
     if not legal(g, constraints):
         fewest = min(constraints.min_filters, min(conv.width for conv in g.convs))
-        constraints = UNBOUND.model_copy(update={"min_filters": fewest})
+        constraints = constraints.model_copy(update=UNBOUND | {"min_filters": fewest})
     return sample(
         parent,
         _fitting(g, search),

@@ -59,11 +59,9 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
-    A network that breaks a bound of the board is told.
 
     Args:
-        config: the section augment as JSON, and the class weights and the bounds of a board
-            (`config.search.of_board`) where there are any.
+        config: the section augment as JSON, and class weights and bounds of a board where given.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -84,8 +82,7 @@ def evaluate(
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
-        **described(sections_of(config)),
-        **_exceeded(trained, section(Constraints, sections_of(config), "constraints")),
+        **_described(trained, sections_of(config)),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -143,15 +140,19 @@ def front_evaluate(
         write_json(new / out.name, metrics | {"files": {"predictions.parquet": predictions}})
 
 
-def _exceeded(network: Network, bounds: Constraints) -> dict[str, list[str]]:
-    """Return and print the bounds that the network breaks, in words; nothing where it keeps all."""
+def _described(network: Network, sections: Json) -> Json:
+    """Return class weights where there are any, and the bounds of a board that the network breaks.
+
+    Each of these bounds is printed, too.
+    """
+    bounds = section(Constraints, sections, "constraints")
     told = [
         f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
         for e in exceeded(network.architecture, bounds)
     ]
     for line in told:
         print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
-    return {"exceeded": told} if told else {}
+    return described(sections) | ({"exceeded": told} if told else {})
 
 
 def _seen(final: Json) -> bool:

@@ -100,8 +100,6 @@ def run_search(
         task = Task(experiment, Algorithm(named), found, seed, threads, progress, teacher)
         began = time.monotonic()
         first = _first(task, start).to(device)
-        if rounds_wanted(named, experiment.budget):
-            refuse(first.architecture, experiment.search)
         base = _trained("pretrain", experiment.pretrain, first, task)
         run = algorithm if callable(algorithm) else None
         made = list(_rounds(run, base.network, task))
@@ -122,6 +120,11 @@ def _experiment(sections: Mapping[str, Any], teacher: Network | None) -> Experim
             f"final.front: {experiment.final.front}; expected 1, since a search in memory trains"
             " the found network alone; the pipeline trains a front (nasflow fit, snakemake)"
         )
+    if experiment.prune.rounds:
+        raise ValueError(
+            f"prune.rounds: {experiment.prune.rounds}; expected 0, since a search in memory ends"
+            " with the found network; the pipeline makes prune rounds (nasflow fit, snakemake)"
+        )
     return experiment
 
 
@@ -135,8 +138,10 @@ def _device(experiment: Experiment) -> Iterator[str]:
 
 
 def _first(task: Task, start: Network | None) -> Network:
-    """Return the network that the search begins with, after a look at whether the teacher fits."""
+    """Return the network that the search begins with, and check its bounds and the teacher."""
     first = start or _base(task)
+    if rounds_wanted(task.algorithm, task.experiment.budget):
+        refuse(first.architecture, task.experiment.search)
     if task.teacher is not None:
         check_fits(task.teacher, first, "teacher")
     return first

@@ -23,6 +23,7 @@ FILES = (
     *(f"{stem}{end}" for stem in ("network", "winner") for end in (".json", ".architecture.json")),
     *(f"{name}.parquet" for name in ("history", "predictions", "particles", "architectures")),
 )
+FRONT = ("front.json", "front.csv")
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,18 @@ class Source:
         return self.search.relative_to(self.results).as_posix()
 
     @property
+    def final(self) -> bool:
+        """Whether it is the final training."""
+        return self.round is None and self.folder.name == "final"
+
+    @property
     def files(self) -> list[Path]:
-        """The files that are mirrored: records and descriptions, but no weights."""
-        found = (self.folder / name for name in FILES)
+        """The files that are mirrored: records and descriptions, but no weights.
+
+        The record and the table of the front stand with the final training.
+        """
+        found = [self.folder / name for name in FILES]
+        found += [self.search / "front" / name for name in FRONT if self.final]
         return sorted(path for path in found if os.path.lexists(path))
 
     @cached_property
@@ -82,16 +92,18 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all` and so on."""
+        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all`, ..."""
         if self.round is None:
-            return "final training" if self.folder.name == "final" else "pretrain"
+            return "final training" if self.final else "pretrain"
         kind = "prune" if self.pruning else "round"
         return f"{kind} {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
         """Read the points of the stage's curves."""
-        read = curves.of_training if self.round is None else curves.of_round
-        return read(self.folder)
+        if self.round is not None:
+            return curves.of_round(self.folder)
+        front = curves.of_front(self.search) if self.final else []
+        return [*curves.of_training(self.folder), *front]
 
     def digest(self) -> str:
         """Return the sha256 over the names and contents of the files.

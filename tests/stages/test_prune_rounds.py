@@ -7,18 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import quick
 import small
 
-from nasflow.config.search import COMPOUND_WEIGHTS, SHRINKING
+from nasflow.config.base import Base
+from nasflow.config.baselines import Baselines
+from nasflow.config.budget import Budget
+from nasflow.config.data import Augment
+from nasflow.config.kinds import Algorithm
+from nasflow.config.prune import Prune
+from nasflow.config.search import SHRINKING, Search
 from nasflow.records.findings import Findings
 from nasflow.records.round_files import check_round
+from nasflow.search.recipe import Begin, Sections, round_setting
+from nasflow.search.status import NO_TOTALS
 from nasflow.stages import prune_rounds, training
 from nasflow.stages.round_task import identity, prune_task, round_task
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json
 from nasflow.storage.tables import read_table
 
-PRUNE = {"n_neigh": 3, "max_steps": 7, "epochs_neigh": 2.0}
+PRUNE = {"n_neigh": 3, "max_steps": 8}
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +118,36 @@ def test_a_parent_above_the_bounds_has_children_that_are_smaller(folder: Path) -
     assert status["children"] and status["winner"]
 
 
-def test_its_random_numbers_are_not_those_of_the_round_of_the_same_number(folder: Path) -> None:
-    """With equal children and batches, the particles of the two rounds move differently."""
-    kinds = dict.fromkeys(COMPOUND_WEIGHTS, 0.0) | {"remove_stage": 1.0}
-    same = {"moves": "compound", "morphisms": kinds, "size_weight": 0.2, "n_neigh": 1}
-    same |= {"max_steps": 7, "epochs_neigh": 2.0, "constraints": {"min_filters": 8}}
-    small.one_round(folder, folder / "twin", **same)
-    pruned(folder, folder / "own/round_1", constraints={"min_filters": 8}, n_neigh=1)
-    a, b = (read_table(folder / name / "particles.parquet") for name in ("twin", "own/round_1"))
-    assert a["train_loss"][:4] == b["train_loss"][:4]
-    assert not a["count"].equals(b["count"])
+def test_its_random_numbers_are_those_of_no_round_of_a_search() -> None:
+    """The number of a round has at most nine digits (`wildcard_constraints` of the workflow)."""
+    split = quick.split_of(90, 1)
+    begin = Begin(1, 40, NO_TOTALS)
+    sections = Sections(Search(), Baselines(), Augment(), Base(portfolio=("chain6", "chain7")))
+    numbers, portfolios = [], []
+    for prune in (None, Prune()):
+        setting = round_setting(
+            Algorithm.NASGD,
+            sections._replace(prune=prune),
+            Budget(),
+            begin,
+            split,
+            split,
+            seed=0,
+            workers=1,
+        )
+        numbers.append(setting.number)
+        portfolios.append(len(setting.portfolio))
+    assert numbers[0] == 1 and numbers[1] > 999_999_999
+    assert portfolios == [2, 0]
+
+
+def test_the_step_size_falls_once_and_particles_wait_for_its_last_quarter(folder: Path) -> None:
+    """A global step k of 7 steps of pretraining does not count."""
+    pruned(folder, folder / "fall/round_1", size_weight=0.0)
+    table = read_table(folder / "fall/round_1/particles.parquet").to_pylist()
+    taus = list({row["step"]: row["tau"] for row in table}.values())
+    assert taus[0] == pytest.approx(0.05) and taus == sorted(taus, reverse=True)
+    assert not any(row["moved"] for row in table if row["step"] <= 3 * PRUNE["max_steps"] // 4)
 
 
 def test_a_state_of_a_search_round_is_not_taken_for_one_of_a_prune_round(folder: Path) -> None:

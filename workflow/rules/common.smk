@@ -289,7 +289,7 @@ def prune_sections(wildcards):
     """
     own = EXPERIMENT.variant(wildcards.algorithm)
     found = {name: told(getattr(own, name)) for name in ("search", "prune", "augment")}
-    del found["prune"]["rounds"]
+    found["prune"].pop("rounds", None)
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
 

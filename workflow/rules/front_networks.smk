@@ -14,6 +14,11 @@ FRONTS = [f"{search}/front/front.json" for search in SEARCHES]
 NETWORK = f"{SEARCH}/front/network_{{number}}"
 
 
+def finished_front(wildcards):
+    """The front of a search, for its mirror; nothing where only the found network is trained."""
+    return expand(f"{SEARCH}/front/front.json", **wildcards) if FRONT else []
+
+
 def front_rows(wildcards):
     """The rows of the plan; none as long as there is no plan."""
     (file,) = expand(FRONT_PLAN, **wildcards)

@@ -101,6 +101,7 @@ rule track_final:
         status=rules.final_train.output.status,
         rounds=tracked,
         pruned=tracked_pruned,
+        front=finished_front,
         page=finished_page,
     output:
         mirror=f"{SEARCH}/tracking/final.json",
