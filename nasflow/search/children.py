@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -22,6 +23,7 @@ from nasflow.training.batches import varied
 
 PROPOSED = 4  # candidates for each child, with `proposal: gradient`
 PROPOSAL_BATCH = 256  # images by which they are compared
+STEEPEST = 3.0  # a step of a prune path divides the parameters by no more, if it can be avoided
 UNBOUND = {  # the bounds of an architecture, for the children of a parent that breaks one itself
     **{"max_conv_layers": 2**31, "max_filters": 65536, "max_inputs": 64, "max_pools": 64},
     **dict.fromkeys(("max_last_filters", "max_last_inputs", "max_parameters", "max_flops")),
@@ -93,6 +95,9 @@ def within_bounds(parent: Network, setting: Setting) -> Setting:
 def _smaller(parent: Network, setting: Setting) -> list[Child]:
     """Draw the children of a prune round, which have fewer parameters than their parent.
 
+    They keep at least 1 / STEEPEST of them, so that the path has networks of many sizes. Where no
+    such child is possible, smaller ones are drawn.
+
     The parent may be larger than the bounds of a child, such as a network that was given
     (`base.network`). Its children then need not keep them either, apart from `min_filters`, since
     a path that has to shrink in steps could not begin otherwise. And where the memory is bounded,
@@ -103,14 +108,21 @@ def _smaller(parent: Network, setting: Setting) -> list[Child]:
     if not legal(g, constraints):
         fewest = min(constraints.min_filters, min(conv.width for conv in g.convs))
         constraints = constraints.model_copy(update=UNBOUND | {"min_filters": fewest})
-    return sample(
-        parent,
-        _fitting(g, search),
-        morphisms=search.drawn,
-        constraints=constraints,
-        rng=generator("morphism", setting.seed, setting.number),
-        fits=lambda child: child.parameters < g.parameters,
-    )
+    found: list[Child] = []
+    for least in (g.parameters / STEEPEST, 0.0):
+        found = found or sample(
+            parent,
+            _fitting(g, search),
+            morphisms=search.drawn,
+            constraints=constraints,
+            rng=generator("morphism", setting.seed, setting.number),
+            fits=partial(_between, least, g.parameters),
+        )
+    return found
+
+
+def _between(least: float, below: int, g: Architecture) -> bool:
+    return least <= g.parameters < below
 
 
 def _fitting(g: Architecture, search: Search) -> int:

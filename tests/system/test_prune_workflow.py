@@ -43,8 +43,6 @@ def test_prune_rounds_follow_a_finished_search_and_change_nothing_of_it(search):
     assert str(search / SEARCH / "prune/round_1/winner.json") in map(str, check(results).broken)
     edit(search, "enabled: false", "uri: 'https://localhost:9'")
     found = planned(search)
-    assert found[:3] == ["prune_round 1", "prune_round 2", "prune_round 3"]
-    assert [name for name in found if name.startswith("track_p")] == [
-        "track_pretrain",
-        *(f"track_prune {number}" for number in (1, 2, 3)),
-    ]
+    for rule in ("prune_round", "track_prune"):
+        wanted = [f"{rule} {number}" for number in (1, 2, 3)]
+        assert [name for name in found if name.startswith(rule)] == wanted
