@@ -24,6 +24,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.search.bounds import refuse
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
@@ -122,8 +123,11 @@ def _device(experiment: Experiment) -> Iterator[str]:
 
 
 def _first(task: Task, start: Network | None) -> Network:
-    """Return the network that the search begins with, after a look at whether the teacher fits."""
-    first = start or _base(task)
+    """Return the network that the search begins with; refuse one that breaks a bound of a board,
+    and a teacher that does not fit it."""
+    first, experiment = start or _base(task), task.experiment
+    if rounds_wanted(task.algorithm, experiment.budget):
+        refuse(first.architecture, experiment.search)
     if task.teacher is not None:
         check_fits(task.teacher, first, "teacher")
     return first

@@ -13,7 +13,7 @@ from small import SEARCH, TRAINED
 
 import nasflow
 from nasflow.__main__ import main
-from nasflow.command import export
+from nasflow.command import formats
 from nasflow.stages.found import Found
 
 SECTIONS = {
@@ -132,7 +132,15 @@ def test_an_export_says_how_far_it_is_from_nasflow(
     def other(folder: Path, given: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(given), 3)
 
-    monkeypatch.setitem(export.FORMS, "python", (export.write_python, other))
+    monkeypatch.setitem(formats.FORMS, "python", (formats.write_python, other))
     with pytest.raises(ValueError, match="NOT alike; nothing is kept"):
         found.export(to="torch", out=tmp_path / "net")
     assert not (tmp_path / "net").exists()
+
+
+def test_eight_bits_are_measured_on_validation_images(found: Found, tmp_path: Path) -> None:
+    done = found.export(to="onnx", out=tmp_path / "net.onnx", int8=True, max_drop=100.0)
+    assert done.eight_bits is not None and done.out.stat().st_size == done.eight_bits.int8.size
+    assert f"accuracy on {len(found.validation)} validation images" in done.note
+    with pytest.raises(ValueError, match=r"^int8: pt2 has no eight bits; expected to onnx$"):
+        found.export(to="pt2", out=tmp_path / "net.pt2", int8=True)
