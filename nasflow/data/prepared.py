@@ -18,6 +18,7 @@ from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import FIXED
 from nasflow.data.listing import listing
+from nasflow.deployment.runtime import check_runtime
 from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.made import recorded
@@ -36,6 +37,8 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     Returns:
         One line for each problem.
     """
+    if lines := _without_runtime(experiment, folder):
+        return lines
     record = folder / "data.json"
     if not record.is_file():
         return _unknown_before(experiment)
@@ -52,6 +55,20 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
         return []
     except ValueError as error:
         return str(error).split("\n")
+    return []
+
+
+def _without_runtime(experiment: Experiment, folder: Path) -> list[str]:
+    """List what latency cannot be measured without, where no table is given or there."""
+    named = [*experiment.algorithms, *ablations(experiment.compare)]
+    if experiment.search.constraints.latency_table or (folder.parent / "latency").is_dir():
+        return []
+    if not any(experiment.variant(name).search.timed for name in named):
+        return []
+    try:
+        check_runtime("search.constraints.max_latency, search.latency_weight")
+    except ValueError as error:
+        return [f"{error}, or set search.constraints.latency_table"]
     return []
 
 

@@ -51,7 +51,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         morphisms=search.drawn,
         constraints=search.constraints,
         rng=generator("morphism", setting.seed, setting.number),
-        fits=_fits(parent, search),
+        fits=_fits(parent, setting),
     )
     if not chosen:
         return candidates
@@ -84,7 +84,23 @@ def portfolio(parent: Network, setting: Setting) -> list[Child]:
     ]
 
 
-def _fits(parent: Network, search: Search) -> Callable[[Architecture], bool]:
+def _fits(parent: Network, setting: Setting) -> Callable[[Architecture], bool]:
+    """Return a test whether a network keeps the bounds on memory and on latency."""
+    small, fast = _within_memory(parent, setting.search), _within_latency(setting)
+    return lambda g: small(g) and fast(g)
+
+
+def _within_latency(setting: Setting) -> Callable[[Architecture], bool]:
+    """Return a test whether a network takes at most `max_latency`, as the table predicts it."""
+    most, table = setting.search.constraints.max_latency, setting.latency
+    if most is None:
+        return lambda g: True
+    if table is None:
+        raise ValueError("search.constraints.max_latency: the round got no table of latencies")
+    return lambda g: table.milliseconds(g) <= most
+
+
+def _within_memory(parent: Network, search: Search) -> Callable[[Architecture], bool]:
     """Return a test whether a network takes at most its part of `max_memory`.
 
     The part is the same for the centre and for each of n_neigh children. Raises ValueError where

@@ -11,6 +11,7 @@ from nasflow.config.budget import Budget
 from nasflow.config.data import Augment
 from nasflow.config.kinds import BASELINES, STARTS, Algorithm
 from nasflow.config.search import Search
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network, at_rest
 from nasflow.search import baselines
 from nasflow.search.budget import limits
@@ -96,6 +97,7 @@ def round_setting(
     seed: int,
     workers: int,
     ranks: Ranks = ALONE,
+    latency: LatencyTable | None = None,
 ) -> Setting:
     """Put together what makes a round.
 
@@ -109,6 +111,7 @@ def round_setting(
         seed: the seed of the search.
         workers: threads of this process.
         ranks: the processes that share the round.
+        latency: predicts how long networks take; None where no round needs to know it.
 
     Returns:
         The setting, with what is left of the budget.
@@ -129,6 +132,7 @@ def round_setting(
         baselines=sections.baselines,
         portfolio=sections.base.portfolio if begin.number == 1 and algorithm in STARTS else (),
         part=sections.base.portfolio_part,
+        latency=latency,
     )
 
 

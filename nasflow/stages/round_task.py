@@ -107,5 +107,5 @@ def identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
     sections: dict[str, object]
     sections = {name: plain(part) for name, part in task.sections._asdict().items()}
     sections |= task.weights
-    read = inputs(*round_inputs(data, parent))
+    read = inputs(*round_inputs(data, parent, task.search.timed))
     return {"stage": "search_round", **task.names, "config": sections, "inputs": read}

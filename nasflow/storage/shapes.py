@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from nasflow.config.kinds import Stored
 from nasflow.printable import printable, shown
 from nasflow.search.ends import RoundEnd, SearchEnd
 from nasflow.storage.record import CorruptFile
@@ -168,6 +169,9 @@ class Metrics(Network, total=False):
     balanced_accuracy: Fraction
     class_weights: Text | dict[Text, Number]
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
+    latency_float32: Positive | None
+    latency_int8: Positive | None
+    latency_predicted: dict[Text, Positive]
     seconds: dict[Text, Seconds]
     verdict: Judged
     files: Files
@@ -220,6 +224,30 @@ class Sitting(TypedDict, total=False):
     runs: Annotated[list[dict[Text, Number | Text | None]], Field(max_length=LONGEST)]
 
 
+class Checked(TypedDict, total=False):
+    """How well a table of latencies predicts."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    networks: Count
+    median: Positive
+    ninth: Positive
+    within: Fraction
+
+
+class Latencies(TypedDict, total=False):
+    """latency/table.json, or a table of another machine."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    precision: Annotated[Stored, Field(strict=False)]
+    image: Annotated[list[Channels], Field(min_length=3, max_length=3)]
+    block: Annotated[int, Field(ge=1, le=1024)]
+    milliseconds: Annotated[dict[Text, Positive], Field(max_length=1000)]
+    check: Checked
+    seconds: Seconds
+    machine: dict[Text, Text]
+    files: Files
+
+
 class Mirror(TypedDict, total=False):
     """tracking/*.json of a search."""
 
@@ -232,7 +260,7 @@ class Mirror(TypedDict, total=False):
     uri: Text
 
 
-MIRROR, MANIFEST, DATA = "tracking", "manifest", "data.json"
+MIRROR, MANIFEST, DATA, LATENCY = "tracking", "manifest", "data.json", "latency_table"
 SHAPES: Mapping[str, Any] = {
     "status.json": Stage,
     "summary.json": Summary,
@@ -241,6 +269,7 @@ SHAPES: Mapping[str, Any] = {
     "images.json": Images,
     "files.json": Named,
     "sitting.json": Sitting,
+    LATENCY: Latencies,
     MIRROR: Mirror,
     MANIFEST: Manifest,
 }

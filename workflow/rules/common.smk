@@ -74,6 +74,7 @@ SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
 SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
 NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
 COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
+LATENCIES = f"{RESULTS}/latency/table.json"
 PLAN = f"{SEARCH}/search/plan.json"
 PAGE = f"{RESULTS}/report.html"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
@@ -192,6 +193,11 @@ def parent(wildcards):
 def parent_status(wildcards):
     """The status.json of the stage that `parent` names."""
     return str(Path(parent(wildcards)[0]).with_name("status.json"))
+
+
+def latencies(wildcards):
+    """The table of latencies, where the rounds of a search need one."""
+    return [LATENCIES] if EXPERIMENT.variant(wildcards.algorithm).search.timed else []
 
 
 def rounds(wildcards):

@@ -1,0 +1,98 @@
+"""How long networks take for one image on one core, through onnxruntime.
+
+A time is the least over several blocks of runs, in seconds of the processor and not of the clock:
+other programs can make a run longer and never shorter, and while they have the core, the seconds of
+the processor stand still. On a quiet machine both are the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasflow.config.kinds import Stored
+from nasflow.deployment.deployable import Deployable
+from nasflow.deployment.int8 import quantised
+from nasflow.deployment.onnx_model import onnx_model
+from nasflow.deployment.onnx_session import OnnxSession
+from nasflow.network.network import Network
+
+PASSES = 10  # over all networks, so that a disturbance of a second meets each of them once
+BLOCK = 0.004  # seconds of a block of runs
+CALIBRATION = 8  # random images; what they show changes no time
+
+
+def measured(drawn: Sequence[Network], precision: Stored) -> npt.NDArray[np.float64]:
+    """Measure networks, one block of runs of each in turn.
+
+    Args:
+        drawn: the networks.
+        precision: the number format in which they run.
+
+    Returns:
+        Milliseconds for one image, (n,).
+    """
+    runs = [runner(network, precision) for network in drawn]
+    return 1e3 * np.min([[block_seconds(run) for run in runs] for _ in range(PASSES)], axis=0)
+
+
+def latencies(network: Network) -> dict[str, float]:
+    """Measure one network in both number formats.
+
+    Args:
+        network: a network on the CPU.
+
+    Returns:
+        Milliseconds for one image by the name of the number format.
+    """
+    return {
+        precision.value: 1e3 * min(block_seconds(run) for _ in range(PASSES))
+        for precision in Stored
+        for run in [runner(network, precision)]
+    }
+
+
+def runner(network: Network, precision: Stored) -> Callable[[], object]:
+    """Return a function that runs a network once, for one random image.
+
+    Args:
+        network: the network.
+        precision: the number format in which it runs.
+    """
+    module = Deployable(network, _facts(network))
+    model = onnx_model(module)
+    if precision == Stored.INT8:
+        model = quantised(model, module.example(CALIBRATION))
+    return OnnxSession(model).runner(module.example(1))
+
+
+def block_seconds(run: Callable[[], object], least: float = BLOCK) -> float:
+    """Return the seconds of one run: the mean over a block of runs that follow one another.
+
+    Args:
+        run: what is measured; it runs once before, because caches hold other things.
+        least: seconds of the block, about.
+    """
+    run()
+    count = max(1, round(least / max(_seconds(run, 1), 1e-7)))
+    return _seconds(run, count) / count
+
+
+def _seconds(run: Callable[[], object], count: int) -> float:
+    began = time.thread_time()
+    for _ in range(count):
+        run()
+    return time.thread_time() - began
+
+
+def _facts(network: Network) -> dict[str, object]:
+    """Return facts about images that a network takes; their values change no time."""
+    g = network.architecture
+    channels, height, width = g.shapes[g.image.id]
+    names = list(map(str, range(g.head.width)))
+    moments = {"mean": [0.5] * channels, "std": [0.25] * channels}
+    return {"channels": channels, "height": height, "width": width, "classes": names, **moments}

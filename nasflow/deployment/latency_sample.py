@@ -1,0 +1,105 @@
+"""Networks by which latency is measured: random chains, changed by random morphisms.
+
+Their FLOPs are spread evenly on a logarithmic scale, because a table must hold for the smallest and
+for the largest networks of a search alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nasflow.architecture.architecture import Architecture
+from nasflow.architecture.templates import Image, Layer, stack
+from nasflow.network.morphisms import MORPHISMS
+from nasflow.network.network import Network, initialise
+from nasflow.randomness import generator
+
+FLOPS = (300.0, 150_000.0)  # the range of FLOPs for each pixel of the image
+STRIDED = 0.2  # part of the networks in which convolutions have strides
+MORPHED = 6  # morphisms of a network, at most
+KERNEL, LAYERS = 7, 24  # the largest kernel, and the most convolutions, that morphisms lead to
+WIDTHS = (2, 256)  # of the first chain
+HEADS = ("head", "head", "head", "flat_head", "peak_head")
+
+
+def networks(image: Image, classes: int, count: int) -> list[Network]:
+    """Draw networks for images of one shape; the same ones in every call.
+
+    Args:
+        image: (channels, height, width).
+        classes: the number of classes.
+        count: how many networks.
+
+    Returns:
+        Networks with random weights, in random order of their sizes.
+    """
+    found = []
+    for index in range(count):
+        rng = generator("latency", index)
+        low, high = (bound * image[1] * image[2] for bound in FLOPS)
+        part = (index * 0.6180339887) % 1.0  # evenly spread, whatever the count is
+        g = _strided(_chain(image, classes, low * (high / low) ** part, rng), rng)
+        found.append(_morphed(initialise(g, rng), high, rng))
+    return found
+
+
+def _chain(image: Image, classes: int, flops: float, rng: np.random.Generator) -> Architecture:
+    """Build a random chain with about so many FLOPs."""
+    depth, growth = int(rng.integers(1, 10)), float(rng.uniform(1.0, 1.6))
+    pools = set(rng.choice(depth, size=min(depth, int(rng.integers(0, 5))), replace=False).tolist())
+    whiten = rng.random() < 0.15
+    activation = "gelu" if rng.random() < 0.25 else "relu"
+    head, step = str(rng.choice(HEADS)), int(rng.choice([1, 4, 8]))
+
+    def build(first: float) -> Architecture:
+        layers: list[Layer] = []
+        width = first
+        for index in range(depth):
+            whole = max(1, round(min(width, WIDTHS[1]) / step)) * step
+            layers.append(max(WIDTHS[0], whole))
+            if index in pools:
+                layers.append("P")
+                width *= growth
+        return stack(layers, image, classes, activation=activation, whiten=whiten, head=head)
+
+    low, high = map(float, WIDTHS)
+    for _ in range(12):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if build(middle).flops < flops else (low, middle)
+    return build(low)
+
+
+def _strided(g: Architecture, rng: np.random.Generator) -> Architecture:
+    """Give some convolutions of one network in five a stride of 2."""
+    if rng.random() > STRIDED:
+        return g
+    halved = {conv.id for conv in g.convs if rng.random() < 0.3 and min(g.shapes[conv.id][1:]) >= 8}
+    nodes = tuple(replace(n, stride=2) if n.id in halved else n for n in g.nodes)
+    try:
+        return Architecture(nodes, g.size)
+    except ValueError:  # a map became too small for a pool
+        return g
+
+
+def _morphed(network: Network, flops: float, rng: np.random.Generator) -> Network:
+    """Apply a random number of random morphisms, none of which leads out of the bounds."""
+    for _ in range(int(rng.integers(0, MORPHED + 1))):
+        g = network.architecture
+        kinds = [name for name in MORPHISMS if any(True for _ in MORPHISMS[name].sites(g))]
+        morphism = MORPHISMS[str(rng.choice(kinds))]
+        sites = sorted(morphism.sites(g))
+        try:
+            child = morphism.apply(network, sites[int(rng.integers(len(sites)))], rng)
+        except ValueError:  # the child would not be a legal graph
+            continue
+        if _within(child.architecture, flops):
+            network = child
+    return network
+
+
+def _within(g: Architecture, flops: float) -> bool:
+    kernels: Sequence[int] = [conv.kernel for conv in g.convs]
+    return g.flops <= flops and len(g.convs) <= LAYERS and max(kernels) <= KERNEL
