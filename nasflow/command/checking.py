@@ -12,6 +12,7 @@ from nasflow.config import files as config_file
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Source
 from nasflow.config.reading import ConfigError
+from nasflow.data.first_network import check_bounds
 from nasflow.data.listing import listing
 from nasflow.data.prepared import check_pools, lowered, problems
 from nasflow.data.rehearsal import check_sizes, rehearse
@@ -51,7 +52,8 @@ def _of_pictures(experiment: Experiment) -> list[str]:
     if experiment.suite.sets:
         return []  # the sets have sections `data` of their own
     if data.source not in OWN:
-        counts, side = counted(data), min(KNOWN[data.source][2][:2])
+        counts, size = counted(data), KNOWN[data.source][2]
+        classes = KNOWN[data.source][3]
     elif (folder / "data.json").is_file() and listing(data) is None:
         if wrong := problems(experiment, folder):
             raise ValueError("\n".join(wrong))
@@ -60,6 +62,9 @@ def _of_pictures(experiment: Experiment) -> list[str]:
         rehearsal = rehearse(data)
         if data.size is None:
             check_sizes(rehearsal.headers)
-        counts, side = rehearsal.counts, min(rehearsal.headers[0][1:3])
-    check_pools(experiment, data.size or side)
+        counts, classes = rehearsal.counts, len(rehearsal.classes)
+        size = (*rehearsal.headers[0][1:3], max(one.channels for one in rehearsal.headers))
+    height, width = (data.size, data.size) if data.size else size[:2]
+    check_pools(experiment, min(height, width))
+    check_bounds(experiment, (size[2], height, width), classes)
     return lowered(experiment, counts["train"], counts["validation"])

@@ -45,6 +45,9 @@ MORPHISM_WEIGHTS = {
     **COMPOUND_WEIGHTS,
 }
 MORPHISMS = tuple(MORPHISM_WEIGHTS)
+NEGATIVE = (  # morphisms that shrink a network, or its maps, and change its function
+    *("add_pool", "remove_pool", "shallow", "narrow", "disconnect", "shrink_kernel"),
+)
 EDGES = (*MORPHISMS, "siblings")
 EDGE_WEIGHTS = dict.fromkeys(EDGES, 1.0)
 

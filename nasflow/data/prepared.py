@@ -17,6 +17,7 @@ from nasflow.config.compare import names as ablations
 from nasflow.config.data import of_images
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import FIXED
+from nasflow.data.first_network import check_bounds
 from nasflow.data.listing import listing
 from nasflow.deployment.runtime import check_runtime
 from nasflow.search.budget import rounds_wanted
@@ -96,6 +97,8 @@ def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
     if isinstance(weights, Mapping) and (lines := unknown(weights, facts["classes"])):
         raise ValueError("\n".join(lines))
     check_pools(experiment, min(facts["height"], facts["width"]))
+    image = facts["channels"], facts["height"], facts["width"]
+    check_bounds(experiment, image, len(facts["classes"]))
     lowered(experiment, train, validation)
 
 

@@ -120,7 +120,7 @@ def ended(record: Any) -> Milestone:
     """The line about a round, which may have chosen among the networks of the portfolio."""
     number, count = record["round"], record["children"]
     known = record["made"]["config"]["base"]["portfolio"] if number == 1 else []
-    if known:
+    if known and record.get("portfolio", True):
         words = f"{record['morphism'] or known[0]} was chosen among {count + 1} networks"
     elif record["winner"]:
         words = f"{record['morphism']} made it better; now {record['parameters']:,} parameters"

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.config.kinds import Proposal, Weights
+from nasflow.config.kinds import Proposal, Template, Weights
 from nasflow.config.search import Search
 from nasflow.network.base import template_network
 from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
+from nasflow.search.bounds import affordable, refuse
 from nasflow.search.neighbourhood import Child, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
@@ -38,8 +39,10 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         Up to n_neigh children; fewer where no more are possible.
 
     Raises:
-        ValueError: if the centre alone takes more than its part of `max_memory`.
+        ValueError: if the centre alone takes more than its part of `max_memory`, or breaks a bound
+            of the board that no child could keep.
     """
+    refuse(parent.architecture, setting.search, "g_r")
     if setting.portfolio:
         return portfolio(parent, setting)
     search = setting.search
@@ -66,6 +69,19 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         ranks=setting.ranks,
         workers=setting.workers,
     )
+
+
+def within_bounds(parent: Network, setting: Setting) -> Setting:
+    """Leave out the networks of the portfolio that break a bound of the board.
+
+    Where only the first network is left, the round makes children by morphisms.
+
+    Args:
+        parent: the centre of the round, which is the first network of the portfolio.
+        setting: everything else that makes the round.
+    """
+    left = affordable(setting.portfolio, parent.architecture, setting.search)
+    return setting._replace(portfolio=tuple(map(Template, left)))
 
 
 def portfolio(parent: Network, setting: Setting) -> list[Child]:

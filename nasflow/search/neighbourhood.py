@@ -17,6 +17,7 @@ from nasflow.network.morphisms import MORPHISMS, Site
 from nasflow.network.network import Network
 from nasflow.particles import flow
 from nasflow.particles.flow import Matrix
+from nasflow.search.bounds import keeps, prunes
 
 PATIENCE = 200  # draws in a row without a new child after which the drawing ends
 
@@ -122,8 +123,14 @@ def edges(children: Sequence[Child], search: Search) -> Matrix:
     return flow.graph(spokes, weights["siblings"] if search.graph == Graph.COMPLETE else 0.0)
 
 
-def legal(g: Architecture, constraints: Constraints) -> bool:
-    """Tell whether an architecture keeps all bounds; a bound that is None always holds."""
+def legal(g: Architecture, constraints: Constraints, above: Architecture | None = None) -> bool:
+    """Tell whether an architecture keeps all bounds; a bound that is None always holds.
+
+    Args:
+        g: the architecture.
+        constraints: the bounds.
+        above: the parent, where it may be above a bound of the board (`bounds.keeps`).
+    """
     last = [g[s] for s in g.segments[g.head.inputs[0]] if g[s].op == "conv"]
     meeting = connections(g)
     bounds = [
@@ -138,7 +145,8 @@ def legal(g: Architecture, constraints: Constraints) -> bool:
         (g.flops, constraints.max_flops),
     ]
     within = all(bound is None or value <= bound for value, bound in bounds)
-    return within and min(c.width for c in g.convs) >= constraints.min_filters
+    within = within and min(c.width for c in g.convs) >= constraints.min_filters
+    return within and keeps(g, constraints, above)
 
 
 def connections(g: Architecture) -> dict[int, int]:
@@ -168,7 +176,8 @@ def sample(
     """Draw children that differ from one another and from the parent by their fingerprints.
 
     A child is made by n_morphisms morphisms, one after the other; every network on the way keeps
-    the constraints and `fits`. The kind of a morphism is drawn by its weight among the kinds that
+    the constraints and `fits`. Where all morphisms shrink a network, one that is above a bound of
+    the board has children that take less of it (`bounds.keeps`). The kind of a morphism is drawn by its weight among the kinds that
     have sites left, and then a site is drawn uniformly. With one morphism, sites are drawn without
     replacement, so that fewer children than n_neigh come back only where no site is left. Compound
     morphisms have few sites; each of them gives one child before any of them gives a second one.
@@ -215,6 +224,7 @@ def _single(
     g = parent.architecture
     sites = {name: sorted(MORPHISMS[name].sites(g)) for name, w in morphisms.items() if w > 0}
     done: set[str] = set()  # compound kinds that have given a child
+    above = g if prunes(morphisms) else None
     while names := [name for name, left in sites.items() if left]:
         names = [name for name in names if name not in done] or names
         weights = np.array([morphisms[name] for name in names])
@@ -225,7 +235,8 @@ def _single(
         except ValueError:  # the child would not be a legal graph
             yield None
             continue
-        kept = legal(network.architecture, constraints) and fits(network.architecture)
+        child = network.architecture
+        kept = legal(child, constraints, above) and fits(child)
         if kept and name in COMPOUND_WEIGHTS:
             done.add(name)
         yield Child(network, (name,), (site,)) if kept else None

@@ -18,7 +18,7 @@ from nasflow.deployment.ram import ram
 from nasflow.network.network import Network
 from nasflow.particles import particles
 from nasflow.particles.flow import Vector
-from nasflow.search.children import output_changes, propose, starts
+from nasflow.search.children import output_changes, propose, starts, within_bounds
 from nasflow.search.dropouts import Dropouts
 from nasflow.search.ends import RoundEnd
 from nasflow.search.history import Record, architecture_rows, particle_rows
@@ -114,6 +114,7 @@ def stopped(
     Yields:
         The siblings at the end of the round, and what the round recorded.
     """
+    setting = within_bounds(parent, setting)
     search = setting.search
     children = propose(parent, k, setting)
     networks = starts(parent, children, setting)

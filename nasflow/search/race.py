@@ -13,7 +13,8 @@ import numpy as np
 
 from nasflow.network.network import Network
 from nasflow.search.baselines import gathered, rungs
-from nasflow.search.children import portfolio
+from nasflow.search.bounds import refuse
+from nasflow.search.children import portfolio, within_bounds
 from nasflow.search.round import Round, Setting
 from nasflow.search.rung import Rung, Stretch, train_rung
 from nasflow.training.loop import Progress
@@ -32,11 +33,15 @@ def race(
     arguments are those of `particle_round.run_round`.
 
     Raises:
-        ValueError: if the portfolio has fewer than two networks.
+        ValueError: if the portfolio has fewer than two networks within the bounds of the board, or
+            its first network is above one.
     """
+    refuse(parent.architecture, setting.search, "the first network of base.portfolio")
+    given = ", ".join(setting.portfolio) or "empty"
+    setting = within_bounds(parent, setting)
     if len(setting.portfolio) < 2:
-        found = ", ".join(setting.portfolio) or "empty"
-        raise ValueError(f"base.portfolio: {found}; race expects two networks or more")
+        kept = " that keep the bounds in search.constraints" if "," in given else ""
+        raise ValueError(f"base.portfolio: {given}; race expects two networks or more{kept}")
     began, limits = time.monotonic(), setting.limits
     with one_thread():
         children = portfolio(parent, setting)

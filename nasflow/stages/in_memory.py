@@ -24,6 +24,7 @@ from nasflow.config.training import Final, Pretrain
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
+from nasflow.search.bounds import refuse
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, rounds_wanted, seconds_needed
 from nasflow.search.recipe import LAST, Begin, Sections, entering, round_function, round_setting
 from nasflow.search.round import Round
@@ -94,6 +95,8 @@ def run_search(
         task = Task(experiment, Algorithm(named), found, seed, threads, progress)
         began = time.monotonic()
         first = (start or _first(task)).to(device)
+        if rounds_wanted(named, experiment.budget):
+            refuse(first.architecture, experiment.search)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None

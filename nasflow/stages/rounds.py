@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from nasflow.config.kinds import BASELINES, PARTICLES
 from nasflow.printable import printable
 from nasflow.search.baselines import steps_wanted
+from nasflow.search.bounds import too_large
 from nasflow.search.budget import cycle_steps, epoch_steps, finished, seconds_needed
 from nasflow.search.ends import RoundEnd
 from nasflow.search.recipe import LAST, Begin, entering, round_function, round_setting
@@ -152,11 +153,13 @@ def _one_round(
         start = read_checkpoint(parent)
         begin = Begin(task.number, start.k, before, keeper.earlier)
         setting = _setting(task, begin, here)
+        left_out = list(_left_out(start, setting))
         result = _run(task, start, setting, here.device, keeper)
         if ranks.first:
             with place as new:
                 _write(result, task, before, len(train), new, keeper, began, wanted)
-    for trouble in _troubles(result, task, len(train)) if ranks.first else ():
+    troubles = (*left_out, *_troubles(result, task, len(train)))
+    for trouble in troubles if ranks.first else ():
         print(f"nasflow: {task.title}: {trouble}", file=sys.stderr)
 
 
@@ -257,6 +260,15 @@ def _write(
     status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
     status |= {"seconds": taken, "started": keeper.started, MADE: made_from}
     write_json(out / RECORD, status | {"machine": keeper.machine, "files": files})
+
+
+def _left_out(start: Checkpoint, setting: Setting) -> Iterator[str]:
+    """Yield a line for each network of the portfolio that breaks a bound of the board."""
+    g = start.network.architecture
+    for name, broken in too_large(setting.portfolio, g, setting.search):
+        yield f"base.portfolio: {name} takes " + " and ".join(
+            f"{e.takes}; search.constraints.{e.key} is {e.bound}" for e in broken
+        ) + "; it is left out"
 
 
 def _troubles(result: Round, task: Task, images: int) -> Iterator[str]:
