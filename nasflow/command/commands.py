@@ -159,9 +159,7 @@ COMMANDS: dict[str, Command] = {
             argument(
                 "--data", type=Path, help="folder of prepared images, in the place of the two"
             ),
-            argument(
-                "--table", type=Path, help="check and copy this table, and measure nothing"
-            ),
+            argument("--table", type=Path, help="check and copy this table, and measure nothing"),
             LOG,
         ),
         "nasflow.stages.latency",

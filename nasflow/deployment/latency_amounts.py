@@ -1,12 +1,12 @@
 """What the operations of a network have to do, counted so that the time grows with each count.
 
-The counts follow what onnxruntime makes of a network on one core of an x86-64 processor (read in the
-graphs that it optimises, release 1.32). In float32 it keeps maps in blocks of 8 or 16 channels (the
-width of a vector register): a convolution that reads fewer channels than a block is computed
-`direct` from the image, one whose number of input channels is divisible by 4 is computed `blocked`,
-with channels rounded up to whole blocks, and any other one is `plain`: its input is copied to rows
-(im2col) and multiplied as a matrix. Where a blocked and a plain operation meet, a map is
-reordered. In int8 no map is blocked.
+The counts follow what onnxruntime makes of a network on one core of an x86-64 processor (read in
+the graphs that it optimises, release 1.32). In float32 it keeps maps in blocks of 8 or 16 channels,
+as many as a vector register holds. A convolution that reads fewer channels than a block is computed
+`direct` from the image. One whose number of input channels is divisible by 4 is computed `blocked`,
+its channels rounded up to whole blocks. Any other one is `plain`: its input is copied to rows and
+multiplied as a matrix. Where a blocked and a plain operation meet, a map is reordered. In int8 no
+map lies in blocks.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Float(_Count):
         """Count a convolution, and tell whether its map lies in blocks."""
         channels, (_, height, width) = self.g.shapes[node.inputs[0]][0], self.g.shapes[node.id]
         block, taps, pixels = self._block, node.kernel**2, height * width
-        plain = channels >= block and channels % DIVISOR != 0 or block == 1
+        plain = (channels >= block and channels % DIVISOR != 0) or block == 1
         kind = "plain" if plain else "direct" if channels < block else "blocked"
         if kind == "blocked":
             channels = _up(channels, block)
@@ -113,6 +113,7 @@ class _Float(_Count):
         products = channels * filters * taps
         self.found[kind] += 1
         self.found[f"{kind} products"] += products * pixels
+        self.found[f"{kind} weights"] += products
         if plain:
             self.found["plain columns"] += channels * taps * pixels if taps > 1 else 0
             self.found["plain values"] += filters * pixels

@@ -18,7 +18,7 @@ from nasflow.deployment.latency_measurement import measured
 from nasflow.deployment.latency_sample import networks
 from nasflow.deployment.latency_table import TOLERATED, Check, LatencyTable
 
-NETWORKS = 72  # that are measured
+NETWORKS = 120  # that are measured
 PARTS = 8  # of them; each part is predicted by a fit to the others
 BLOCKS = (16, 8, 1)  # channels that processors compute together: AVX-512, AVX2 or NEON, others
 SMALL, ROUNDS = 0.08, 4  # relative error above which a network counts less; fits of this kind

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from nasflow.config.kinds import Stored
 from nasflow.deployment.deployable import Deployable
@@ -37,23 +36,22 @@ def measured(drawn: Sequence[Network], precision: Stored) -> npt.NDArray[np.floa
         Milliseconds for one image, (n,).
     """
     runs = [runner(network, precision) for network in drawn]
-    return 1e3 * np.min([[block_seconds(run) for run in runs] for _ in range(PASSES)], axis=0)
+    times = np.array([[block_seconds(run) for run in runs] for _ in range(PASSES)])
+    least: npt.NDArray[np.float64] = 1e3 * times.min(0)
+    return least
 
 
-def latencies(network: Network) -> dict[str, float]:
-    """Measure one network in both number formats.
+def latency(network: Network, precision: Stored) -> float:
+    """Measure one network.
 
     Args:
         network: a network on the CPU.
+        precision: the number format in which it runs.
 
     Returns:
-        Milliseconds for one image by the name of the number format.
+        Milliseconds for one image.
     """
-    return {
-        precision.value: 1e3 * min(block_seconds(run) for _ in range(PASSES))
-        for precision in Stored
-        for run in [runner(network, precision)]
-    }
+    return float(measured([network], precision)[0])
 
 
 def runner(network: Network, precision: Stored) -> Callable[[], object]:

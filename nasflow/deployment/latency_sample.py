@@ -6,7 +6,6 @@ for the largest networks of a search alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +20,7 @@ FLOPS = (300.0, 150_000.0)  # the range of FLOPs for each pixel of the image
 STRIDED = 0.2  # part of the networks in which convolutions have strides
 MORPHED = 6  # morphisms of a network, at most
 KERNEL, LAYERS = 7, 24  # the largest kernel, and the most convolutions, that morphisms lead to
-WIDTHS = (2, 256)  # of the first chain
+WIDTHS = (2, 256)  # filters of a convolution
 HEADS = ("head", "head", "head", "flat_head", "peak_head")
 
 
@@ -48,7 +47,7 @@ def networks(image: Image, classes: int, count: int) -> list[Network]:
 
 def _chain(image: Image, classes: int, flops: float, rng: np.random.Generator) -> Architecture:
     """Build a random chain with about so many FLOPs."""
-    depth, growth = int(rng.integers(1, 10)), float(rng.uniform(1.0, 1.6))
+    depth, growth = int(rng.integers(2, 10)), float(rng.uniform(1.0, 1.6))
     pools = set(rng.choice(depth, size=min(depth, int(rng.integers(0, 5))), replace=False).tolist())
     whiten = rng.random() < 0.15
     activation = "gelu" if rng.random() < 0.25 else "relu"
@@ -101,5 +100,6 @@ def _morphed(network: Network, flops: float, rng: np.random.Generator) -> Networ
 
 
 def _within(g: Architecture, flops: float) -> bool:
-    kernels: Sequence[int] = [conv.kernel for conv in g.convs]
-    return g.flops <= flops and len(g.convs) <= LAYERS and max(kernels) <= KERNEL
+    kernel, width = (max(getattr(c, n) for c in g.convs) for n in ("kernel", "width"))
+    small = g.flops <= flops and len(g.convs) <= LAYERS
+    return small and kernel <= KERNEL and width <= WIDTHS[1]

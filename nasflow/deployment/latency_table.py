@@ -32,6 +32,7 @@ class Check(NamedTuple):
 
 
 TOLERATED = 0.15  # relative error of a prediction
+LEAST = 1e-6  # milliseconds of the smallest prediction, whose logarithm must exist
 
 
 class LatencyTable(NamedTuple):
@@ -60,8 +61,8 @@ class LatencyTable(NamedTuple):
         Returns:
             Milliseconds for one image.
         """
-        found = amounts(g, self.block)
-        return sum(found.get(name, 0.0) * each for name, each in self.each.items())
+        found = amounts(g, self.precision, self.block)
+        return max(LEAST, sum(found.get(name, 0.0) * each for name, each in self.each.items()))
 
     def entry(self) -> dict[str, Any]:
         """Return the table as plain data, which `table_of` reads."""

@@ -13,7 +13,7 @@ from nasflow.network.base import template_network
 from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
-from nasflow.search.bounds import affordable, refuse
+from nasflow.search.bounds import affordable, prunes, quick, refuse
 from nasflow.search.neighbourhood import Child, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
@@ -40,9 +40,11 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
 
     Raises:
         ValueError: if the centre alone takes more than its part of `max_memory`, or breaks a bound
-            of the board that no child could keep.
+            of the board that no child could keep, or if a bound on latency has no table.
     """
-    refuse(parent.architecture, setting.search, "g_r")
+    if setting.search.constraints.max_latency is not None and setting.latency is None:
+        raise ValueError("search.constraints.max_latency: the round got no table of latencies")
+    refuse(parent.architecture, setting.search, "g_r", setting.latency)
     if setting.portfolio:
         return portfolio(parent, setting)
     search = setting.search
@@ -80,7 +82,7 @@ def within_bounds(parent: Network, setting: Setting) -> Setting:
         parent: the centre of the round, which is the first network of the portfolio.
         setting: everything else that makes the round.
     """
-    left = affordable(setting.portfolio, parent.architecture, setting.search)
+    left = affordable(setting.portfolio, parent.architecture, setting.search, setting.latency)
     return setting._replace(portfolio=tuple(map(Template, left)))
 
 
@@ -102,18 +104,9 @@ def portfolio(parent: Network, setting: Setting) -> list[Child]:
 
 def _fits(parent: Network, setting: Setting) -> Callable[[Architecture], bool]:
     """Return a test whether a network keeps the bounds on memory and on latency."""
-    small, fast = _within_memory(parent, setting.search), _within_latency(setting)
-    return lambda g: small(g) and fast(g)
-
-
-def _within_latency(setting: Setting) -> Callable[[Architecture], bool]:
-    """Return a test whether a network takes at most `max_latency`, as the table predicts it."""
-    most, table = setting.search.constraints.max_latency, setting.latency
-    if most is None:
-        return lambda g: True
-    if table is None:
-        raise ValueError("search.constraints.max_latency: the round got no table of latencies")
-    return lambda g: table.milliseconds(g) <= most
+    search, above = setting.search, parent.architecture
+    small, allowed = _within_memory(parent, search), above if prunes(search.drawn) else None
+    return lambda g: small(g) and quick(g, search.constraints, allowed, setting.latency)
 
 
 def _within_memory(parent: Network, search: Search) -> Callable[[Architecture], bool]:

@@ -149,7 +149,9 @@ def _price(networks: Sequence[Network], setting: Setting) -> Vector:
     graphs = [network.architecture for network in networks]
     price = _doublings([g.parameters for g in graphs]) * search.size_weight
     if search.ram_weight:
-        price += _doublings([ram(g, search.constraints.precision) for g in graphs]) * search.ram_weight
+        price += (
+            _doublings([ram(g, search.constraints.precision) for g in graphs]) * search.ram_weight
+        )
     if search.latency_weight:
         if table is None:
             raise ValueError("search.latency_weight: the round got no table of latencies")

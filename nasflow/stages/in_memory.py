@@ -21,6 +21,7 @@ from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.training import Final, Pretrain
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
@@ -31,6 +32,7 @@ from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.arrays import Images, split_arrays
 from nasflow.stages.found import Found, Json
+from nasflow.stages.latency import given_table
 from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import on_device, one_thread
@@ -48,6 +50,7 @@ class Task(NamedTuple):
         seed: the seed of the search.
         workers: threads.
         progress: is told after each step what is done.
+        latency: predicts how long networks take; None where no round needs to know it.
     """
 
     experiment: Experiment
@@ -56,6 +59,7 @@ class Task(NamedTuple):
     seed: int
     workers: int
     progress: Progress
+    latency: LatencyTable | None = None
 
 
 def run_search(
@@ -92,11 +96,12 @@ def run_search(
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
-        task = Task(experiment, Algorithm(named), found, seed, threads, progress)
+        table = given_table(experiment.search, *_shape(found))
+        task = Task(experiment, Algorithm(named), found, seed, threads, progress, table)
         began = time.monotonic()
         first = (start or _first(task)).to(device)
         if rounds_wanted(named, experiment.budget):
-            refuse(first.architecture, experiment.search)
+            refuse(first.architecture, experiment.search, table=task.latency)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -123,16 +128,21 @@ def _device(experiment: Experiment) -> Iterator[str]:
 
 def _first(task: Task) -> Network:
     """Make the network that the search begins with."""
-    train, classes = task.images.train, len(task.images.facts["classes"])
-    _, height, width, channels = train.images.shape
+    image, classes = _shape(task.images)
     return first_network(
         task.algorithm,
         task.experiment.base,
-        (channels, height, width),
+        image,
         classes,
         task.seed,
-        train.chunk(0, IMAGES)[0].cpu(),
+        task.images.train.chunk(0, IMAGES)[0].cpu(),
     )
+
+
+def _shape(images: Images) -> tuple[tuple[int, int, int], int]:
+    """Return (channels, height, width) of an image, and the number of classes."""
+    _, height, width, channels = images.train.images.shape
+    return (channels, height, width), len(images.facts["classes"])
 
 
 def _rounds(
@@ -159,6 +169,7 @@ def _rounds(
             task.images.validation,
             seed=task.seed,
             workers=task.workers,
+            latency=task.latency,
         )
         result = (run or round_function(task.algorithm))(network, k, setting, task.progress)
         last = number == LAST.get(task.algorithm)

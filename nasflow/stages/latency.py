@@ -8,12 +8,18 @@ round that is computed again reads the same table.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Stored
+from nasflow.config.reading import parse
 from nasflow.config.search import Search
+from nasflow.data.first_network import check_bounds
+from nasflow.data.prepared import WHOLE
 from nasflow.deployment.latency_table import TOLERATED, LatencyTable, table_of
 from nasflow.deployment.runtime import check_runtime
 from nasflow.printable import printable, shown
@@ -47,8 +53,8 @@ def latency(
         table: a table of another machine, which is checked and copied; nothing is measured.
 
     Raises:
-        ValueError: if an argument is wrong, onnxruntime is missing, or the machine is too busy for
-            a measurement.
+        ValueError: if an argument is wrong, onnxruntime is missing, the machine is too busy for a
+            measurement, or, in the workflow, a search begins with a network above `max_latency`.
     """
     stored = _precision(precision)
     image, classes = _shape(channels, size, data)
@@ -63,7 +69,9 @@ def latency(
     else:
         record = _measured(stored, image, classes)
     write_json(out, record | {"files": {}, MADE: wanted})
-    print(f"nasflow: {printable(str(out))}: {described(record)}")
+    print(f"nasflow: {printable(str(out))}: {described(record)}", file=sys.stderr)
+    if whole := os.environ.get(WHOLE):
+        check_bounds(parse(Experiment, json.loads(whole)), image, classes, table_of(record))
 
 
 def _precision(name: str | None) -> Stored:
@@ -80,7 +88,9 @@ def _shape(
     """Return (channels, height, width) and the number of classes."""
     if data is not None:
         if channels is not None or size is not None:
-            raise ValueError("--data: it says the shape of the images; leave out --channels, --size")
+            raise ValueError(
+                "--data: it says the shape of the images; leave out --channels, --size"
+            )
         facts = read_facts(data)
         return (facts["channels"], facts["height"], facts["width"]), len(facts["classes"])
     for name, value, most in (("channels", channels, 64), ("size", size, 512)):
@@ -93,9 +103,9 @@ def _shape(
 def _measured(stored: Stored, image: tuple[int, int, int], classes: int) -> dict[str, Any]:
     """Measure networks, and return the record of the table."""
     check_runtime("latency")
-    from nasflow.deployment.latency_fit import measure
-
     import onnxruntime
+
+    from nasflow.deployment.latency_fit import measure
 
     began = time.monotonic()
     found = measure(image, classes, stored)

@@ -265,10 +265,12 @@ def _write(
 def _left_out(start: Checkpoint, setting: Setting) -> Iterator[str]:
     """Yield a line for each network of the portfolio that breaks a bound of the board."""
     g = start.network.architecture
-    for name, broken in too_large(setting.portfolio, g, setting.search):
-        yield f"base.portfolio: {name} takes " + " and ".join(
-            f"{e.takes}; search.constraints.{e.key} is {e.bound}" for e in broken
-        ) + "; it is left out"
+    for name, broken in too_large(setting.portfolio, g, setting.search, setting.latency):
+        yield (
+            f"base.portfolio: {name} takes "
+            + " and ".join(f"{e.takes}; search.constraints.{e.key} is {e.bound}" for e in broken)
+            + "; it is left out"
+        )
 
 
 def _troubles(result: Round, task: Task, images: int) -> Iterator[str]:

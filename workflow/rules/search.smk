@@ -4,6 +4,7 @@ rule pretrain:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
+        latencies=ancient(latencies),  # measured before anything is trained
         start=START,
     output:
         network=multiext(f"{SEARCH}/pretrain/network", *CHECKPOINT),
