@@ -9,6 +9,7 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node, tensor_shapes
 from nasflow.architecture.text_diagram import DRAWN, PLAIN, rails
 from nasflow.command.terminal import Lines, count, drawn, mega, percent, seconds, styled, table
+from nasflow.deployment.figures import figures, words
 
 WHAT = {
     "pool": "max pool 2 x 2",
@@ -39,6 +40,7 @@ def network_lines(found: dict[str, Any]) -> Lines:
         f"{len(g.convs)} convolutions, {len(g.nodes)} nodes, {count(g.parameters)} parameters, "
         f"{mega(g.flops)} MFLOPs per image, fingerprint {g.fingerprint}"
     )
+    yield words(figures(g))
 
 
 def _record(status: dict[str, Any], metrics: dict[str, Any] | None) -> str:

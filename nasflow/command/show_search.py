@@ -14,6 +14,7 @@ from nasflow.command.terminal import (
     styled,
     table,
 )
+from nasflow.deployment.figures import words
 from nasflow.records.summaries import Json
 from nasflow.records.summary import ended
 from nasflow.search.ends import RoundEnd
@@ -48,6 +49,9 @@ def search_lines(found: Json, all: bool) -> Lines:
     if metrics:
         error = percent(metrics["test_error"], 2)
         yield f"test error {error} on {metrics['test_images']:,} images"
+        if taken := words(metrics):
+            yield taken
+        yield from (styled(line, OUT) for line in metrics.get("exceeded", ()))
 
 
 def round_lines(found: Json) -> Lines:
@@ -75,6 +79,8 @@ def round_lines(found: Json) -> Lines:
         f"{mega(found['flops'])} MFLOPs, validation {percent(found['validation_accuracy'])}, "
         f"loss {loss(found['validation_loss'])}"
     )
+    if taken := words(found):
+        yield taken
 
 
 def why(found: Json) -> str:

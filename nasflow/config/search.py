@@ -20,7 +20,7 @@ from nasflow.config.kinds import (
     Validation,
     Weights,
 )
-from nasflow.config.section import Kernel, Section, choice, key, named, one_of, over
+from nasflow.config.section import Kernel, Plain, Section, choice, key, named, one_of, over, plain
 from nasflow.config.training import Training
 
 COMPOUND_WEIGHTS = dict.fromkeys(  # morphisms of a network as a whole
@@ -78,6 +78,20 @@ class Constraints(Section):
     latency_table: str | None = key(
         None, "file of `nasflow latency`; null: one is measured on this machine", min_length=1
     )
+
+
+def of_board(constraints: Constraints) -> dict[str, Plain]:
+    """Return the bounds of a board with which the found network is compared, by their section.
+
+    It is empty without such bounds, so that what was made without these keys is kept.
+
+    Args:
+        constraints: the section `search.constraints`.
+    """
+    found = {name: plain(constraints)[name] for name in ("max_flash", "max_ram")}
+    if all(bound is None for bound in found.values()):
+        return {}
+    return {"constraints": {**found, "precision": plain(constraints)["precision"]}}
 
 
 class SecondOrder(Section):

@@ -16,10 +16,10 @@ VERSIONS = {
     "search_round": 10,
     "select_winner": 3,
     "final_train": 7,
-    "evaluate": 6,
+    "evaluate": 7,
     "track": 3,
     "compare": 4,
-    "report": 3,
+    "report": 4,
     "sitting": 1,
     "suite": 1,
 }

@@ -52,7 +52,8 @@ def check_bounds(
             wrong |= dict.fromkeys(str(error).split("\n"))
             continue
         given = own.base.portfolio
-        if algorithm_of(name) == Algorithm.RACE and not affordable(given, g, own.search, table):
+        left = affordable(given, g, own.search, table)
+        if algorithm_of(name) == Algorithm.RACE and len(left) < 2:
             wrong[
                 f"base.portfolio: {', '.join(given)}; race expects two networks or more that keep "
                 "the bounds in search.constraints"

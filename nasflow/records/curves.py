@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from nasflow.deployment.figures import NAMES
 from nasflow.storage.contents import check_sha256
 from nasflow.storage.files import read_json
 from nasflow.storage.places import NUMBER
@@ -34,7 +35,7 @@ CLIMBING = ("train_loss", "validation_loss")
 NAMED = 5  # morphisms in the name of a sibling, at most: MLflow has room for short names only
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
-NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers")
+NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers", *NAMES)
 TEST = ("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy")
 EFFORT = ("steps", "epochs", "seconds", "children")
 TOTAL = ("search", "final", "total")  # seconds

@@ -8,6 +8,7 @@ from typing import Any
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.data import inventory
+from nasflow.deployment.figures import words
 from nasflow.records.class_accuracy import worst
 from nasflow.search.ends import SearchEnd
 
@@ -87,12 +88,22 @@ def _network_lines(metrics: dict[str, Any], data: dict[str, Any], *, seen: bool)
     return [
         f"  size           {metrics['parameters']:,} parameters, {metrics['flops']:,} FLOPs, "
         f"{metrics['conv_layers']} convolutions",
+        *_deployment_lines(metrics),
         f"  validation     {metrics['validation_accuracy']:.2%} accuracy{weighted}{known}",
         f"  test           {metrics['test_accuracy']:.2%} accuracy, "
         f"{metrics['test_error']:.2%} error on {metrics['test_images']:,} images"
         + (f"; {balanced}" if uneven else ""),
         f"  classes        {balanced}, the mean over classes; least: {worst(metrics['classes'])}",
     ]
+
+
+def _deployment_lines(metrics: dict[str, Any]) -> list[str]:
+    """Say what the network takes where it is used, and which bounds of the board it breaks."""
+    taken = words(metrics)
+    lines = [f"  deployment     {taken}"] if taken else []
+    for broken in metrics.get("exceeded", ()):
+        lines += labelled("! TOO LARGE", f"{broken}: it does not fit the board")
+    return lines
 
 
 def _data_lines(data: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 
 from nasflow.charts.charts import Figure, Row
+from nasflow.deployment.figures import figures, kilobytes
 
 SPACE = "\u00a0"  # no-break space: a number and its unit stay on one line
 
@@ -119,7 +120,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (percent, whole, short, duration, signed, rough)
+    filters = (percent, whole, short, duration, signed, rough, figures, size)
     found.filters.update({function.__name__: function for function in filters})
     return found
 
@@ -140,6 +141,11 @@ def short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{SPACE}{sign}"
     return f"{value:.3g}{SPACE}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in kB or MB."""
+    return kilobytes(count).replace(" ", SPACE)
 
 
 def duration(seconds: float) -> str:

@@ -157,7 +157,7 @@ def affordable(
     search: Search,
     table: LatencyTable | None = None,
 ) -> tuple[str, ...]:
-    """Return the networks of a portfolio that keep the bounds, and nothing where only g is left.
+    """Return the networks of a portfolio that keep the bounds, or none where only the first does.
 
     The first one is the centre, which `refuse` has looked at; it stays.
 
@@ -169,7 +169,7 @@ def affordable(
     """
     out = {name for name, _ in too_large(portfolio, g, search, table)}
     left = tuple(name for name in portfolio if name not in out)
-    return left if len(left) > 1 else ()
+    return () if out and len(left) == 1 else left
 
 
 def too_large(
@@ -178,7 +178,7 @@ def too_large(
     search: Search,
     table: LatencyTable | None = None,
 ) -> list[tuple[str, list[Excess]]]:
-    """List the networks of a portfolio, besides the first, that break a bound, and what they break.
+    """List the networks of a portfolio, besides the first, that break bounds, with these bounds.
 
     The arguments are those of `affordable`.
     """

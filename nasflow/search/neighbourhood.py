@@ -179,11 +179,12 @@ def sample(
 
     A child is made by n_morphisms morphisms, one after the other; every network on the way keeps
     the constraints and `fits`. Where all morphisms shrink a network, one that is above a bound of
-    the board has children that take less of it (`bounds.keeps`). The kind of a morphism is drawn by its weight among the kinds that
-    have sites left, and then a site is drawn uniformly. With one morphism, sites are drawn without
-    replacement, so that fewer children than n_neigh come back only where no site is left. Compound
-    morphisms have few sites; each of them gives one child before any of them gives a second one.
-    With several morphisms the drawing also ends after PATIENCE draws in vain.
+    the board has children that take less of it (`bounds.keeps`). The kind of a morphism is drawn by
+    its weight among the kinds that have sites left, and then a site is drawn uniformly. With one
+    morphism, sites are drawn without replacement, so that fewer children than n_neigh come back
+    only where no site is left. Compound morphisms have few sites; each of them gives one child
+    before any of them gives a second one. With several morphisms the drawing also ends after
+    PATIENCE draws in vain.
 
     Args:
         parent: the network that the morphisms are applied to.

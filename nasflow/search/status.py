@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.config.kinds import Template
+from nasflow.deployment.figures import figures
 from nasflow.search.ends import RoundEnd
 
 if TYPE_CHECKING:  # it needs torch, and stages that only move facts start without torch
@@ -20,8 +21,8 @@ SIZES = ("conv_layers", "parameters", "flops")
 
 
 def size(g: Architecture) -> dict[str, int | str]:
-    """Return fingerprint, convolutions, parameters and FLOPs per image."""
-    return {"fingerprint": g.fingerprint, **_sizes(g)}
+    """Return fingerprint, convolutions, parameters, FLOPs per image, and bytes where it is used."""
+    return {"fingerprint": g.fingerprint, **_sizes(g), **figures(g)}
 
 
 def _sizes(g: Architecture) -> dict[str, int]:

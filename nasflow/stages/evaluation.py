@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasflow.config.data import Augment
+from nasflow.config.search import Constraints
 from nasflow.data.image_facts import NAME, image_facts
 from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
 from nasflow.records.summary import summary_text
 from nasflow.records.verdict import verdict
+from nasflow.search.bounds import exceeded
 from nasflow.search.status import size
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
@@ -56,9 +59,11 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
+    A network that breaks a bound of the board is told.
 
     Args:
-        config: the section augment as JSON, and the class weights where there are any.
+        config: the section augment as JSON, and the class weights and the bounds of a board
+            (`config.search.of_board`) where there are any.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -80,6 +85,7 @@ def evaluate(
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
         **described(sections_of(config)),
+        **_exceeded(trained, section(Constraints, sections_of(config), "constraints")),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -91,6 +97,17 @@ def evaluate(
             NAME: write_json(new / NAME, {"schema": 1, **image_facts(facts)}),
         }
         write_json(new / out.name, metrics | {"files": files})
+
+
+def _exceeded(network: Network, bounds: Constraints) -> dict[str, list[str]]:
+    """Return and print the bounds that the network breaks, in words; nothing where it keeps all."""
+    told = [
+        f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
+        for e in exceeded(network.architecture, bounds)
+    ]
+    for line in told:
+        print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
+    return {"exceeded": told} if told else {}
 
 
 def _seen(final: Json) -> bool:

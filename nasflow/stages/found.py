@@ -20,6 +20,7 @@ from nasflow.config.experiment import Experiment
 from nasflow.data import class_names
 from nasflow.data.image_facts import NAME, image_facts
 from nasflow.data.pictures import resize
+from nasflow.deployment.figures import figures, words
 from nasflow.network.network import Network, forward
 from nasflow.printable import printable, shown
 from nasflow.search.round import Round
@@ -77,6 +78,7 @@ class Found(NamedTuple):
             "path": self._path(),
             "size": f"{g.parameters:,} parameters, {g.flops:,} FLOPs per image,"
             f" {len(g.convs)} convolutions",
+            "deployment": words(figures(g)),
             "validation": self._accuracy(),
             "images": f"{len(self.train):,} training, {len(self.validation):,} validation,"
             f" {' x '.join(map(str, self.train.images.shape[1:]))}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from nasflow.config.budget import Budget
 from nasflow.config.reading import parse
 from nasflow.config.section import plain
+from nasflow.deployment.figures import NAMES
 from nasflow.search.budget import finished
 from nasflow.search.ends import SearchEnd
 from nasflow.search.status import no_search
@@ -21,7 +22,7 @@ LINEAGE = (
     *("round", "morphism", "site", "reason", "steps", "parameters", "flops"),
     *("validation_loss", "validation_accuracy"),
 )
-NEWER = ("portfolio", "lead", "lead_error")  # rounds of an older nasflow do not have them
+NEWER = ("portfolio", "lead", "lead_error", *NAMES)  # not in rounds of an older nasflow
 
 
 def plan(*, config: str, out: Path) -> None:
@@ -54,6 +55,7 @@ def select_winner(
     last = rounds[-1] / "winner" if rounds else pretrain.with_name("network")
     before = read_json(pretrain)
     totals = statuses[-1]["totals"] if rounds else no_search(before)
+    winner = statuses[-1] if rounds else before
     summary = {
         "schema": 1,
         "algorithm": algorithm,
@@ -63,7 +65,8 @@ def select_winner(
             "epochs": before["epochs"] + totals["network_epochs"],
             "seconds": before["seconds"] + totals["seconds"],
         },
-        "fingerprint": (statuses[-1] if rounds else before)["fingerprint"],
+        "fingerprint": winner["fingerprint"],
+        **{name: winner[name] for name in NAMES if name in winner},
         **_seconds_left(budget, totals),
         "lineage": [
             {key: status[key] for key in LINEAGE}

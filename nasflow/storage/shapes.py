@@ -60,6 +60,10 @@ class Network(TypedDict, total=False):
     conv_layers: Count
     parameters: Count
     flops: Count
+    flash_int8: Count
+    flash_float32: Count
+    ram_int8: Count
+    ram_float32: Count
     validation_loss: Number | None
     validation_accuracy: Fraction | None
 
@@ -174,6 +178,7 @@ class Metrics(Network, total=False):
     latency_predicted: dict[Text, Positive]
     seconds: dict[Text, Seconds]
     verdict: Judged
+    exceeded: Annotated[list[Text], Field(max_length=100)]
     files: Files
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasflow.data.image_facts import facts_of
+from nasflow.deployment.figures import words
 from nasflow.storage.files import read_json
 from nasflow.tracking.source import Source
 
@@ -163,6 +164,7 @@ def _description(source: Source) -> str:
             f"**, {found['validation_accuracy']:.2%} validation accuracy, {found['parameters']:,} "
             f"parameters, {found['flops']:,} FLOPs per image.",
             "",
+            *([f"Where it is used it takes {taken}.", ""] if (taken := words(found)) else []),
             "The model takes images as float32 (n, channels, height, width) with values from 0 to "
             "1. It normalises them itself, and returns probabilities (n, classes).",
             "",

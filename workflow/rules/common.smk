@@ -36,6 +36,7 @@ from nasflow.config.data import of_images, of_losses
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
 from nasflow.config.reading import ConfigError
+from nasflow.config.search import of_board
 from nasflow.config.section import plain
 from nasflow.config.suite import FILES as SUITE
 from nasflow.config.suite import experiment_name
@@ -171,6 +172,13 @@ def search_sections(wildcards):
         names.append("baselines")
     found = {name: plain(getattr(own, name)) for name in names}
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
+
+
+def tested_sections(wildcards):
+    """The sections of the evaluation, with the bounds of a board where there are any."""
+    own = EXPERIMENT.variant(wildcards.algorithm)
+    found = {"augment": plain(own.augment)} | of_losses(EXPERIMENT.data)
+    return json.dumps(found | of_board(own.search.constraints), sort_keys=True)
 
 
 def stem(files):

@@ -67,7 +67,7 @@ rule evaluate:
         device=EXPERIMENT.device,
         gpu=GPU,
     params:
-        config=sections("augment"),
+        config=tested_sections,
         version=VERSIONS["evaluate"],
         data=subpath(input.data, parent=True),
         network=lambda wildcards, input: stem(input.network),
