@@ -88,7 +88,7 @@ def of_board(constraints: Constraints) -> dict[str, Plain]:
     Args:
         constraints: the section `search.constraints`.
     """
-    found = {name: plain(constraints)[name] for name in ("max_flash", "max_ram")}
+    found = {name: plain(constraints)[name] for name in ("max_flash", "max_ram", "max_latency")}
     if all(bound is None for bound in found.values()):
         return {}
     return {"constraints": {**found, "precision": plain(constraints)["precision"]}}

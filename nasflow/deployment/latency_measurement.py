@@ -41,19 +41,6 @@ def measured(drawn: Sequence[Network], precision: Stored) -> npt.NDArray[np.floa
     return least
 
 
-def latency(network: Network, precision: Stored) -> float:
-    """Measure one network.
-
-    Args:
-        network: a network on the CPU.
-        precision: the number format in which it runs.
-
-    Returns:
-        Milliseconds for one image.
-    """
-    return float(measured([network], precision)[0])
-
-
 def runner(network: Network, precision: Stored) -> Callable[[], object]:
     """Return a function that runs a network once, for one random image.
 

@@ -17,7 +17,7 @@ from nasflow.network.network import Network, initialise
 from nasflow.randomness import generator
 
 FLOPS = (300.0, 150_000.0)  # the range of FLOPs for each pixel of the image
-STRIDED = 0.2  # part of the networks in which convolutions have strides
+VARIED = 0.2  # part of the networks that have strides, and of those with mean pools
 MORPHED = 6  # morphisms of a network, at most
 KERNEL, LAYERS = 7, 24  # the largest kernel, and the most convolutions, that morphisms lead to
 WIDTHS = (2, 256)  # filters of a convolution
@@ -40,7 +40,7 @@ def networks(image: Image, classes: int, count: int) -> list[Network]:
         rng = generator("latency", index)
         low, high = (bound * image[1] * image[2] for bound in FLOPS)
         part = (index * 0.6180339887) % 1.0  # evenly spread, whatever the count is
-        g = _strided(_chain(image, classes, low * (high / low) ** part, rng), rng)
+        g = _varied(_chain(image, classes, low * (high / low) ** part, rng), rng)
         found.append(_morphed(initialise(g, rng), high, rng))
     return found
 
@@ -71,15 +71,22 @@ def _chain(image: Image, classes: int, flops: float, rng: np.random.Generator) -
     return build(low)
 
 
-def _strided(g: Architecture, rng: np.random.Generator) -> Architecture:
-    """Give some convolutions of one network in five a stride of 2."""
-    if rng.random() > STRIDED:
-        return g
-    halved = {conv.id for conv in g.convs if rng.random() < 0.3 and min(g.shapes[conv.id][1:]) >= 8}
-    nodes = tuple(replace(n, stride=2) if n.id in halved else n for n in g.nodes)
+def _varied(g: Architecture, rng: np.random.Generator) -> Architecture:
+    """Give some convolutions of one network in five a stride of 2, and some pools of one the mean.
+
+    A network whose maps become too small for its pools stays as it is."""
+    strided, mean = rng.random(2) < VARIED
+    nodes = []
+    for node in g.nodes:
+        chosen = rng.random() < 0.5
+        if strided and chosen and node.op == "conv" and min(g.shapes[node.id][1:]) >= 8:
+            node = replace(node, stride=2)
+        elif mean and chosen and node.op == "pool":
+            node = replace(node, op="mean_pool")
+        nodes.append(node)
     try:
-        return Architecture(nodes, g.size)
-    except ValueError:  # a map became too small for a pool
+        return Architecture(tuple(nodes), g.size)
+    except ValueError:
         return g
 
 

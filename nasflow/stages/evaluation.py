@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nasflow.config.data import Augment
 from nasflow.config.search import Constraints
 from nasflow.data.image_facts import NAME, image_facts
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
@@ -17,6 +18,7 @@ from nasflow.records.summary import summary_text
 from nasflow.records.verdict import verdict
 from nasflow.search.bounds import exceeded
 from nasflow.search.status import size
+from nasflow.stages.latency import fits, table_beside, winner_latency
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
@@ -59,7 +61,8 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
-    A network that breaks a bound of the board is told.
+    A network that breaks a bound of the board is told. How long the network takes for one image
+    is measured on one core, where onnxruntime is installed.
 
     Args:
         config: the section augment as JSON, and the class weights and the bounds of a board
@@ -81,11 +84,14 @@ def evaluate(
     sources = (search, pretrain, network.with_name("status.json"))
     found, before, final = (read_json(source) for source in sources)
     taken = time.monotonic() - began
+    table = table_beside(data)
+    bounds = section(Constraints, sections_of(config), "constraints")
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
         **described(sections_of(config)),
-        **_exceeded(trained, section(Constraints, sections_of(config), "constraints")),
+        **winner_latency(trained.to("cpu"), table),
+        **_exceeded(trained, bounds, table if fits(table, bounds) else None),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -99,11 +105,13 @@ def evaluate(
         write_json(new / out.name, metrics | {"files": files})
 
 
-def _exceeded(network: Network, bounds: Constraints) -> dict[str, list[str]]:
+def _exceeded(
+    network: Network, bounds: Constraints, table: LatencyTable | None
+) -> dict[str, list[str]]:
     """Return and print the bounds that the network breaks, in words; nothing where it keeps all."""
     told = [
         f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
-        for e in exceeded(network.architecture, bounds)
+        for e in exceeded(network.architecture, bounds, table)
     ]
     for line in told:
         print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)

@@ -17,11 +17,12 @@ from typing import Any
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Stored
 from nasflow.config.reading import parse
-from nasflow.config.search import Search
+from nasflow.config.search import Constraints, Search
 from nasflow.data.first_network import check_bounds
 from nasflow.data.prepared import WHOLE
 from nasflow.deployment.latency_table import TOLERATED, LatencyTable, table_of
-from nasflow.deployment.runtime import check_runtime
+from nasflow.deployment.runtime import check_runtime, missing
+from nasflow.network.network import Network
 from nasflow.printable import printable, shown
 from nasflow.stages.finished_round import latency_file
 from nasflow.storage.files import read_json, write_json
@@ -187,6 +188,45 @@ def given_table(search: Search, image: tuple[int, int, int], classes: int) -> La
     if name is None:
         return table_of(_measured(stored, image, classes))
     return fitting(table_of(_record(Path(name))), Path(name), stored, image)
+
+
+def table_beside(data: Path) -> LatencyTable | None:
+    """Return the table of an experiment; None where it has none.
+
+    Args:
+        data: folder of the prepared images, beside which the table lies.
+
+    Raises:
+        CorruptFile: if the table is damaged.
+    """
+    file = latency_file(data)
+    return table_of(_record(file)) if file.exists() else None
+
+
+def fits(table: LatencyTable | None, bounds: Constraints) -> bool:
+    """Tell whether a table holds for the precision of the bounds."""
+    return table is not None and table.precision == bounds.precision
+
+
+def winner_latency(network: Network, table: LatencyTable | None) -> dict[str, Any]:
+    """Measure how long a network takes for one image on one core, through onnxruntime.
+
+    Args:
+        network: the network, on the CPU.
+        table: the table of latencies, where there is one.
+
+    Returns:
+        `latency_float32` and `latency_int8` in milliseconds, None where onnxruntime is missing; and
+        `latency_predicted`, what the table predicts, by its precision.
+    """
+    predicted = {table.precision.value: table.milliseconds(network.architecture)} if table else {}
+    told: dict[str, Any] = {"latency_predicted": predicted} if table else {}
+    if missing():
+        return {f"latency_{precision}": None for precision in Stored} | told
+    from nasflow.deployment.latency_measurement import measured
+
+    times = {f"latency_{p}": float(measured([network], p)[0]) for p in Stored}
+    return times | told
 
 
 def _record(file: Path) -> dict[str, Any]:
