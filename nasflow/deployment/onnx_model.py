@@ -1,7 +1,7 @@
 """A network as a message of ONNX, the format that most runtimes on boards and servers read.
 
-The message is written node by node, as the architecture lists them: BatchNorm is folded into the
-convolution before it, and names are short, because a network for a board has few bytes to spend.
+The message is written node by node, as the architecture lists them. BatchNorm is folded into the
+convolution before it, and tensors are called as the nodes of the architecture are.
 """
 
 from __future__ import annotations
@@ -37,15 +37,11 @@ def onnx_model(module: Deployable, *, integers: bool = False) -> onnx.ModelProto
     """
     parts, g = _Parts([], []), module.architecture
     names = {g.image.id: _normalised(parts, module, integers)}
-    for node in g.nodes[1:]:
+    for node in g.nodes[1:]:  # the head is the last one
         names[node.id] = _write(parts, module, node, [names[i] for i in node.inputs])
-    last = names[g.head.id]
     output = "logits"
     if module.probabilities:
-        output = "probabilities"
-        parts.node("Softmax", [last], output, axis=1)
-    else:
-        parts.node("Identity", [last], output)
+        output = parts.node("Softmax", [output], "probabilities", axis=1)
     dtype = TensorProto.UINT8 if integers else TensorProto.FLOAT
     shape: list[str | int | None] = ["batch", *g.shapes[g.image.id]]
     graph = helper.make_graph(
@@ -122,31 +118,32 @@ def _convolution(parts: _Parts, layers: nn.Sequential, node: Node, source: str) 
     if filters.bias is not None:
         weights.append(parts.tensor(f"{name}.b", filters.bias))
     before, after = (node.kernel - 1) // 2, node.kernel // 2
-    result = parts.node(
-        "Conv",
-        [source, *weights],
-        f"{name}.sum",
-        kernel_shape=[node.kernel, node.kernel],
-        strides=[node.stride, node.stride],
-        pads=[before, before, after, after],
-    )
+    sizes = {"kernel_shape": [node.kernel, node.kernel]}
+    if node.stride > 1:
+        sizes["strides"] = [node.stride, node.stride]
+    if node.kernel > 1:
+        sizes["pads"] = [before, before, after, after]
+    result = parts.node("Conv", [source, *weights], f"{name}.sum", **sizes)
     return _gelu(parts, result, name) if node.smooth else parts.node("Relu", [result], name)
 
 
 def _gelu(parts: _Parts, x: str, name: str) -> str:
-    """Write x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); ONNX has GELU since opset 20."""
+    """Write x / 2 (1 + tanh(sqrt(2 / pi) x (1 + 0.044715 x^2))); ONNX has GELU since opset 20.
+
+    onnxruntime knows the nodes in this order, and computes them as one operation (FastGelu).
+    """
     if not any(tensor.name == "gelu.cube" for tensor in parts.tensors):
         for key, value in zip(("cube", "scale", "one", "half"), GELU, strict=True):
             parts.tensor(f"gelu.{key}", np.array(value, dtype=np.float32))
-    square = parts.node("Mul", [x, x], f"{name}.1")
-    factor = parts.node("Mul", [square, "gelu.cube"], f"{name}.2")
-    factor = parts.node("Add", [factor, "gelu.one"], f"{name}.3")
-    inner = parts.node("Mul", [x, factor], f"{name}.4")
-    inner = parts.node("Mul", [inner, "gelu.scale"], f"{name}.5")
+    cubic = parts.node("Mul", [x, "gelu.cube"], f"{name}.1")
+    square = parts.node("Mul", [cubic, x], f"{name}.2")
+    factor = parts.node("Add", [square, "gelu.one"], f"{name}.3")
+    linear = parts.node("Mul", [x, "gelu.scale"], f"{name}.4")
+    inner = parts.node("Mul", [factor, linear], f"{name}.5")
     gate = parts.node("Tanh", [inner], f"{name}.6")
     gate = parts.node("Add", [gate, "gelu.one"], f"{name}.7")
-    gate = parts.node("Mul", [gate, "gelu.half"], f"{name}.8")
-    return parts.node("Mul", [x, gate], name)
+    half = parts.node("Mul", [x, "gelu.half"], f"{name}.8")
+    return parts.node("Mul", [gate, half], name)
 
 
 def _mean_pool(parts: _Parts, module: Deployable, node: Node, source: str) -> str:
@@ -168,4 +165,4 @@ def _head(parts: _Parts, layers: nn.Sequential, node: Node, source: str) -> str:
     linear = layers[-1]
     assert isinstance(linear, nn.Linear)
     weights = [parts.tensor("head.w", linear.weight), parts.tensor("head.b", linear.bias)]
-    return parts.node("Gemm", [flat, *weights], "head", transB=1)
+    return parts.node("Gemm", [flat, *weights], "logits", transB=1)

@@ -14,6 +14,23 @@ from nasflow.deployment.onnx_model import INPUT
 BATCH = 250  # images that are computed at once
 
 
+def single_threaded(model: ModelProto) -> onnxruntime.InferenceSession:
+    """Load a network into onnxruntime, on one core.
+
+    Args:
+        model: the network.
+
+    Returns:
+        The session of onnxruntime.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
 class OnnxSession:
     """A network in onnxruntime, on one core.
 
@@ -22,12 +39,7 @@ class OnnxSession:
     """
 
     def __init__(self, model: ModelProto) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = single_threaded(model)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute the output of images.
