@@ -1,13 +1,7 @@
-"""How long networks take for one image on one core, through onnxruntime.
-
-A time is the least over several blocks of runs, in seconds of the processor and not of the clock:
-other programs can make a run longer and never shorter, and while they have the core, the seconds of
-the processor stand still. On a quiet machine both are the same.
-"""
+"""How long networks take for one image on one core, through onnxruntime."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,15 +12,16 @@ from nasflow.deployment.deployable import Deployable
 from nasflow.deployment.int8 import quantised
 from nasflow.deployment.onnx_model import onnx_model
 from nasflow.deployment.onnx_session import OnnxSession
+from nasflow.deployment.stopwatch import PASSES, block_seconds
 from nasflow.network.network import Network
 
-PASSES = 10  # over all networks, so that a disturbance of a second meets each of them once
-BLOCK = 0.004  # seconds of a block of runs
 CALIBRATION = 8  # random images; what they show changes no time
 
 
 def measured(drawn: Sequence[Network], precision: Stored) -> npt.NDArray[np.float64]:
     """Measure networks, one block of runs of each in turn.
+
+    So a disturbance of a second meets each of them once.
 
     Args:
         drawn: the networks.
@@ -53,25 +48,6 @@ def runner(network: Network, precision: Stored) -> Callable[[], object]:
     if precision == Stored.INT8:
         model = quantised(model, module.example(CALIBRATION))
     return OnnxSession(model).runner(module.example(1))
-
-
-def block_seconds(run: Callable[[], object], least: float = BLOCK) -> float:
-    """Return the seconds of one run: the mean over a block of runs that follow one another.
-
-    Args:
-        run: what is measured; it runs once before, because caches hold other things.
-        least: seconds of the block, about.
-    """
-    run()
-    count = max(1, round(least / max(_seconds(run, 1), 1e-7)))
-    return _seconds(run, count) / count
-
-
-def _seconds(run: Callable[[], object], count: int) -> float:
-    began = time.thread_time()
-    for _ in range(count):
-        run()
-    return time.thread_time() - began
 
 
 def _facts(network: Network) -> dict[str, object]:

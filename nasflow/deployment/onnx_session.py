@@ -10,6 +10,7 @@ from onnx import ModelProto
 from torch import Tensor
 
 from nasflow.deployment.onnx_model import INPUT
+from nasflow.deployment.stopwatch import PASSES, block_seconds
 
 BATCH = 250  # images that are computed at once
 
@@ -52,6 +53,15 @@ class OnnxSession:
         """
         parts = [self._run(part) for part in torch.split(images, BATCH)]
         return torch.cat(parts)
+
+    def milliseconds(self, image: Tensor) -> float:
+        """Measure how long one image takes on one core (module `stopwatch`).
+
+        Args:
+            image: (1, channels, height, width).
+        """
+        run = self.runner(image)
+        return 1e3 * min(block_seconds(run) for _ in range(PASSES))
 
     def runner(self, image: Tensor) -> Callable[[], object]:
         """Return a function that computes the output of one image, for a measurement.
