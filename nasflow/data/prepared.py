@@ -97,9 +97,9 @@ def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
     if isinstance(weights, Mapping) and (lines := unknown(weights, facts["classes"])):
         raise ValueError("\n".join(lines))
     check_pools(experiment, min(facts["height"], facts["width"]))
+    lowered(experiment, train, validation)
     image = facts["channels"], facts["height"], facts["width"]
     check_bounds(experiment, image, len(facts["classes"]))
-    lowered(experiment, train, validation)
 
 
 def check_pools(experiment: Experiment, side: int) -> None:

@@ -32,7 +32,7 @@ from nasflow.stages import rounds
 from nasflow.storage.checkpoint import Checkpoint
 
 some = settings(
-    max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
