@@ -24,8 +24,10 @@ FIRST = (
 
 # What the exit codes of a command mean, where those of `nasflow --help` do not say it.
 EXITS = {
+    "export": "exit codes: 0 written; 1 the written network computes something else, or --int8\n"
+    "  costs more accuracy than --max-drop, and nothing is kept; 2 wrong arguments",
     "predict": "exit codes: 0 all images were predicted; 1 some could not be read (each is named\n"
-    "  on stderr), the others were predicted; 2 wrong arguments, or none could be read"
+    "  on stderr), the others were predicted; 2 wrong arguments, or none could be read",
 }
 
 

@@ -43,7 +43,7 @@ FIT = (
     argument("--details", action="store_true", help="show particles and step sizes, too"),
 )
 FOUND = "results/digits/nasgd/seed_0"
-FORMS = ("onnx", "pt2", "python", "torch")  # of `nasflow.command.export`
+FORMS = ("onnx", "pt2", "python", "torch")  # of `nasflow.command.formats`
 
 COMMANDS: dict[str, Command] = {
     "fit": Command(
@@ -114,7 +114,11 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(
         "print the label and the probability of images",
         (
-            NETWORK,
+            argument(
+                "network",
+                type=Path,
+                help="a checkpoint, such as results/digits/nasgd/seed_0/final, or an exported .onnx",
+            ),
             argument("images", type=Path, nargs="+", help="image files, or folders of them"),
             argument(
                 "--top", type=int, default=1, metavar="K", help="classes per image (default: 1)"
@@ -124,7 +128,10 @@ COMMANDS: dict[str, Command] = {
             FACTS,
         ),
         "nasflow.command.predict",
-        examples=((f"nasflow predict {FOUND}/final/network pictures --top 3", ""),),
+        examples=(
+            (f"nasflow predict {FOUND}/final/network pictures --top 3", ""),
+            ("nasflow predict small.onnx pictures", "a file of nasflow export --to onnx"),
+        ),
     ),
     "export": Command(
         "write a network for use without nasflow: ONNX, torch.export or plain PyTorch",
@@ -139,12 +146,24 @@ COMMANDS: dict[str, Command] = {
             ),
             argument("--uint8", action="store_true", help="take uint8, and not float32 in 0..1"),
             argument("--logits", action="store_true", help="give logits, and not probabilities"),
+            argument(
+                "--int8",
+                action="store_true",
+                help="onnx: weights and maps of eight bits, calibrated on training images",
+            ),
+            argument(
+                "--max-drop",
+                type=float,
+                metavar="POINTS",
+                help="percentage points of accuracy that --int8 may cost (default: 1)",
+            ),
             FACTS,
         ),
         "nasflow.command.export",
         examples=(
             (f"nasflow export {FOUND}/final/network --to python --out digits_net", ""),
             (f"nasflow export {FOUND}/final/network --to onnx --out digits.onnx", ""),
+            (f"nasflow export {FOUND}/final/network --to onnx --int8 --out small.onnx", ""),
         ),
     ),
     "latency": Command(

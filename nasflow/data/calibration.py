@@ -10,7 +10,7 @@ from torch import Tensor
 from nasflow.randomness import generator
 from nasflow.storage.splits import read_split
 
-IMAGES = 512  # more of them change the scales of maps by little
+IMAGES = 512  # more of them change the ranges of maps by little
 
 
 def calibration(folder: Path) -> Tensor:
@@ -25,6 +25,17 @@ def calibration(folder: Path) -> Tensor:
     Raises:
         CorruptFile: if the training images cannot be read.
     """
-    images = read_split(folder, "train", "cpu").images
-    chosen = generator("calibration", 0).permutation(len(images))[:IMAGES]
-    return images[torch.from_numpy(chosen)].permute(0, 3, 1, 2).contiguous()
+    return chosen(read_split(folder, "train", "cpu").images)
+
+
+def chosen(images: Tensor) -> Tensor:
+    """Draw calibration images from training images; the same ones in every call.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+
+    Returns:
+        Images, uint8 (up to IMAGES, channels, height, width).
+    """
+    order = generator("calibration", 0).permutation(len(images))[:IMAGES]
+    return images[torch.from_numpy(order)].permute(0, 3, 1, 2).contiguous()

@@ -63,6 +63,23 @@ def facts_of(stem: Path, data: Path | None = None) -> dict[str, Any]:
     )
 
 
+def prepared_folder(stem: Path, data: Path | None = None) -> Path | None:
+    """Find the folder of the prepared images that a network was trained on.
+
+    Args:
+        stem: the path of the checkpoint without the endings of its files.
+        data: a data.json or the folder that holds it, where the user gave one.
+
+    Returns:
+        The folder, which holds train.safetensors; None where the images are gone.
+    """
+    if data is not None:
+        folders = [data if data.is_dir() else data.parent]
+    else:
+        folders = [folder / "data" for folder in _above(stem)]
+    return next((one for one in folders if os.path.lexists(one / "train.safetensors")), None)
+
+
 def _above(stem: Path) -> list[Path]:
     """List the folders above a network, from the nearest one up to that of its experiment.
 

@@ -184,6 +184,8 @@ class Found(NamedTuple):
         out: str | os.PathLike[str],
         uint8: bool = False,
         logits: bool = False,
+        int8: bool = False,
+        max_drop: float | None = None,
     ) -> Exported:
         """Write the network for use without nasflow, as the command `nasflow export` does.
 
@@ -192,20 +194,30 @@ class Found(NamedTuple):
             out: the file to write (python: the folder); it must be new.
             uint8: whether the written network takes uint8, and not float32.
             logits: whether it gives logits, and not probabilities.
+            int8: whether weights and maps have eight bits (onnx only). They are calibrated on
+                training images, and the accuracy is measured on validation images.
+            max_drop: the percentage points of accuracy that eight bits may cost; 1 by default.
 
         Returns:
-            The path, and the largest difference between the outputs of nasflow and of what was
-            written.
+            The path, the largest difference between the outputs of nasflow and of what was
+            written, and as `eight_bits` what int8 costs.
 
         Raises:
-            ValueError: if an argument is wrong, or if the outputs differ; then nothing is kept.
+            ValueError: if an argument is wrong, if the outputs differ, or if int8 costs more
+                accuracy than is allowed; then nothing is kept.
         """
+        from nasflow.command.eight_bits import MAX_DROP, in_memory
         from nasflow.command.export import check, exported
 
-        check(to, Path(out), uint8=uint8, flags="")
-        network = self.network.to("cpu")
-        done = exported(network, self._facts(), to, Path(out), uint8=uint8, logits=logits)
-        if not done.alike:
+        check(to, Path(out), uint8=uint8, int8=int8, max_drop=max_drop, flags="")
+        done = exported(
+            *(self.network.to("cpu"), self._facts(), to, Path(out)),
+            uint8=uint8,
+            logits=logits,
+            samples=in_memory(self.train, self.validation) if int8 else None,
+            max_drop=MAX_DROP if max_drop is None else max_drop,
+        )
+        if not done.kept:
             raise ValueError(done.note.removeprefix("nasflow: "))
         return done
 

@@ -14,7 +14,7 @@ from places import GOLDEN
 import nasflow
 from nasflow.__main__ import main
 from nasflow.architecture import templates
-from nasflow.command import export as module
+from nasflow.command import formats as module
 from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.image_facts import facts_of
 from nasflow.deployment.deployable import Deployable
@@ -57,7 +57,6 @@ def test_pt2_takes_any_batch_and_carries_its_classes(tmp_path: Path) -> None:
 
 def test_onnx_takes_any_batch_and_carries_its_classes(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
     out = tmp_path / "net.onnx"
     assert export("--to", "onnx", "--out", out) == 0
     session = runtime.InferenceSession(out)
@@ -75,7 +74,6 @@ def test_onnx_says_its_versions_and_holds_no_path_of_this_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
     out = tmp_path / "net.onnx"
     assert export("--to", "onnx", "--out", out) == 0
     model = onnx.load(out)
@@ -90,7 +88,6 @@ def test_every_layer_leaves_as_onnx_for_the_runtimes_of_three_years(
     name: str, uint8: bool, tmp_path: Path
 ) -> None:
     onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
     rng = np.random.default_rng(0)
     if name in ("varied", "morphed"):
         network = cases.varied(3) if name == "varied" else cases.network(2, 9)

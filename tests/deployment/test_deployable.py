@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cases
-import numpy as np
 import pytest
 import torch
 from cases import facts
 
 import nasflow
-from nasflow.architecture.templates import stack
-from nasflow.deployment.deployable import BATCH, Deployable, traced
-from nasflow.network.float32 import traceable
+from nasflow.deployment.deployable import Deployable, traced
 from nasflow.training.batches import Split
 from nasflow.training.siblings import Siblings
 
@@ -70,18 +65,3 @@ def test_logits_are_those_of_networks_with_gelu_strides_and_mean_pools(seed: int
     expected = cases.logits(network, (images - mean) / std)
     with torch.no_grad():
         torch.testing.assert_close(module(images), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_mean_pool_of_odd_sides_leaves_as_onnx(tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    base = nasflow.initialise(stack((4, 4), (2, 7, 5), 5), np.random.default_rng(0))
-    network = nasflow.morph(base, "add_stage")
-    module = Deployable(network, facts(network))
-    file = tmp_path / "model.onnx"
-    with traceable():
-        torch.onnx.export(module, (module.example(),), file, dynamo=True, dynamic_shapes=BATCH)
-    session = runtime.InferenceSession(file)
-    images = module.example(3)
-    (found,) = session.run(None, {"images": images.numpy()})
-    torch.testing.assert_close(torch.tensor(found), module(images).detach(), rtol=1e-4, atol=1e-5)

@@ -13,7 +13,7 @@ from small import SEARCH, TRAINED
 
 import nasflow
 from nasflow.__main__ import main
-from nasflow.command import export
+from nasflow.command import formats
 from nasflow.stages.found import Found
 
 SECTIONS = {
@@ -132,7 +132,7 @@ def test_an_export_says_how_far_it_is_from_nasflow(
     def other(folder: Path, given: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(given), 3)
 
-    monkeypatch.setitem(export.FORMS, "python", (export.write_python, other))
+    monkeypatch.setitem(formats.FORMS, "python", (formats.write_python, other))
     with pytest.raises(ValueError, match="NOT alike; nothing is kept"):
         found.export(to="torch", out=tmp_path / "net")
     assert not (tmp_path / "net").exists()

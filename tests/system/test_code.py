@@ -52,6 +52,7 @@ COVERED_BY = {
     "architecture.fingerprint": "architecture/test_diagram.py",
     "architecture.segments": "architecture/test_architecture_file.py",
     "command.command": "command/test_commands.py",
+    "command.formats": "command/test_export.py",
     "command.show_network": "command/test_show.py",
     "command.show_search": "command/test_show.py",
     "planning.speed": "command/test_init.py",
