@@ -203,6 +203,12 @@ def parent_status(wildcards):
     return str(Path(parent(wildcards)[0]).with_name("status.json"))
 
 
+def given_table(wildcards):
+    """The option for a table of another machine; a function, because its name may hold braces."""
+    file = EXPERIMENT.search.constraints.latency_table
+    return ["--table", file] if file else []
+
+
 def latencies(wildcards):
     """The table of latencies, where the rounds of a search need one."""
     return [LATENCIES] if EXPERIMENT.variant(wildcards.algorithm).search.timed else []

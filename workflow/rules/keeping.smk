@@ -105,9 +105,9 @@ def _was_there(name, output, wildcards):
         return False  # what is missing cannot be made again
     if any(map(os.path.lexists, output)):
         return True
-    searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "latency_table":
         return False  # a finished search may have got its first bound since
+    searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "search_round":
         return int(wildcards.round) <= max(map(_rounds_made, searches))
     return any(os.path.exists(f"{one}/{file}") for one in searches for file in LATER[name])

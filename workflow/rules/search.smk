@@ -80,7 +80,7 @@ rule latency_table:
         precision=EXPERIMENT.search.constraints.precision.value,
         version=VERSIONS["latency_table"],
         data=subpath(input.data, parent=True),
-        table=lambda wildcards, input: ["--table", *input.table] if input.table else [],
+        table=given_table,
     message:
         "latency_table: measure how long the operations of networks take on this machine"
     shell:
