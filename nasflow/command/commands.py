@@ -117,7 +117,7 @@ COMMANDS: dict[str, Command] = {
             argument(
                 "network",
                 type=Path,
-                help="a checkpoint, such as results/digits/nasgd/seed_0/final, or an exported .onnx",
+                help="a checkpoint, as results/digits/nasgd/seed_0/final, or an exported .onnx",
             ),
             argument("images", type=Path, nargs="+", help="image files, or folders of them"),
             argument(

@@ -212,13 +212,13 @@ def _quantised(
     draft.unlink()
     more = write_message(eight.model, draft)
     done = done._replace(eight_bits=eight, max_drop=max_drop)
-    note = f"{done.note}\n{eight.note()}"
+    note = done.note.replace("nasflow: ", "nasflow: before, in float32: ", 1) + "\n" + eight.note()
     if not done.kept:
         note += (
             f"\nnasflow: int8 costs {eight.drop:.2f} points of accuracy, more than --max-drop "
             f"{max_drop:g}; nothing is kept; {REMEDY}"
         )
-    return done._replace(note=note), f"; int8 inside{more}"
+    return done._replace(note=note), f"; int8{more}"
 
 
 def _expected(network: Network, module: Deployable) -> Tensor:

@@ -15,12 +15,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from nasflow.command.onnx_network import OnnxNetwork, is_onnx
 from nasflow.command.terminal import Cell, percent, say, styled, table
 from nasflow.data import pictures, walk
 from nasflow.data.image_facts import facts_of, stem_of
@@ -33,6 +35,15 @@ from nasflow.storage.folders import Kind, entry
 
 BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
+
+
+class Classifier(Protocol):
+    """A network that computes probabilities (n, classes) of uint8 (n, channels, height, width)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 class Predicted(NamedTuple):
@@ -63,7 +74,8 @@ def predict(
     """Print one line per image, the most likely class first.
 
     Args:
-        network: a checkpoint's stem, one of its files, or the folder of its stage.
+        network: a checkpoint's stem, one of its files, or the folder of its stage; or a file that
+            `nasflow export --to onnx` wrote.
         images: image files, or folders of them.
         top: number of classes to print per image.
         csv: whether to print a table of all probabilities.
@@ -77,11 +89,7 @@ def predict(
     Raises:
         ValueError: if an argument is wrong, or there are no images.
     """
-    stem = stem_of(network)
-    with consistent(stem):
-        facts = facts_of(stem, data)
-        module = Deployable(read_checkpoint(stem).network, facts)
-    classes: list[str] = facts["classes"]
+    module, classes = _opened(network, data)
     if not 1 <= top <= len(classes):
         raise ValueError(f"--top: {top}; expected 1 to {len(classes)}, the classes there are")
     if csv and json:
@@ -100,6 +108,19 @@ def predict(
     else:
         say([_table(files, classes, found, top)])
     return 1 if lost else 0
+
+
+def _opened(network: Path, data: Path | None) -> tuple[Classifier, list[str]]:
+    """Read a checkpoint or an exported file, and the names of its classes."""
+    if is_onnx(network):
+        if data is not None:
+            raise ValueError("--data: an exported file holds these facts itself; leave it out")
+        exported = OnnxNetwork(network)
+        return exported, exported.facts["classes"]
+    stem = stem_of(network)
+    with consistent(stem):
+        facts = facts_of(stem, data)
+        return Deployable(read_checkpoint(stem).network, facts), facts["classes"]
 
 
 def candidates(places: Sequence[Path]) -> Iterator[Candidate]:
@@ -127,11 +148,11 @@ def candidates(places: Sequence[Path]) -> Iterator[Candidate]:
             yield Candidate(place, f"{printable(str(place))}: {walk.PROBLEMS[kind]}")
 
 
-def predicted(module: Deployable, given: Sequence[Candidate]) -> Predicted:
+def predicted(module: Classifier, given: Sequence[Candidate]) -> Predicted:
     """Compute the probabilities of all classes for each picture that can be read.
 
     Args:
-        module: the network with its normalisation.
+        module: the network with its normalisation, or an exported one.
         given: the candidates.
 
     Returns:
@@ -140,7 +161,7 @@ def predicted(module: Deployable, given: Sequence[Candidate]) -> Predicted:
     Raises:
         ValueError: if the network takes no pictures.
     """
-    channels = module.architecture.image.width
+    channels = module.shape[0]
     if channels not in (1, 3):
         raise ValueError(f"the network takes {channels} channels; pictures have 1 or 3")
     torch.set_num_threads(1)
@@ -162,7 +183,7 @@ def predicted(module: Deployable, given: Sequence[Candidate]) -> Predicted:
     return Predicted(files, found, problems, lost)
 
 
-def _each(batch: Sequence[Candidate], module: Deployable) -> Iterator[pictures.Images | str]:
+def _each(batch: Sequence[Candidate], module: Classifier) -> Iterator[pictures.Images | str]:
     """Read each candidate, (height, width, channels), or say in one line why it cannot be read."""
     readable = [one.path for one in batch if one.problem is None]
     try:
@@ -182,7 +203,7 @@ def _each(batch: Sequence[Candidate], module: Deployable) -> Iterator[pictures.I
                 yield str(error)
 
 
-def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
+def read_pictures(files: Sequence[Path], module: Classifier) -> pictures.Images:
     """Read images as the network takes them.
 
     They are resized where the network takes square images. Grey images become colour images for a
@@ -194,7 +215,7 @@ def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
     Raises:
         ValueError: if an image does not fit the network.
     """
-    channels, height, width = module.architecture.shapes[module.architecture.image.id]
+    channels, height, width = module.shape
     names = [printable(str(file)) for file in files]
     if height == width:
         images = pictures.decode(names, files, height)
@@ -208,9 +229,9 @@ def read_pictures(files: Sequence[Path], module: Deployable) -> pictures.Images:
     return np.repeat(images, channels // images.shape[3], axis=3)
 
 
-def _one(name: str, file: Path, module: Deployable) -> pictures.Images:
+def _one(name: str, file: Path, module: Classifier) -> pictures.Images:
     """Read one image, (1, height, width, channels), which must fit the network."""
-    channels, height, width = module.architecture.shapes[module.architecture.image.id]
+    channels, height, width = module.shape
     image = pictures.decode([name], [file], height if height == width else None)
     if image.shape[1:3] != (height, width):
         raise ValueError(

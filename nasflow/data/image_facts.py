@@ -15,7 +15,8 @@ from typing import Any
 from nasflow.config.files import CHECKPOINT
 from nasflow.printable import shown
 from nasflow.storage.files import CorruptFile, read_json
-from nasflow.storage.shapes import DATA
+from nasflow.storage.record import record
+from nasflow.storage.shapes import DATA, check_shape
 
 NAME = "images.json"
 SEED = re.compile("seed_[0-9]+")
@@ -105,7 +106,30 @@ def read_facts(path: Path) -> dict[str, Any]:
         CorruptFile: if the file is missing or damaged, if a fact is missing, or if there is not
             one mean and one standard deviation for each channel.
     """
-    facts = image_facts(read_json(path, DATA))
+    return _one_per_channel(path, image_facts(read_json(path, DATA)))
+
+
+def checked_facts(path: Path, data: Any) -> dict[str, Any]:
+    """Check facts about images that were read from another place than a record.
+
+    Args:
+        path: the file that they come from.
+        data: the facts, as JSON gives them.
+
+    Returns:
+        The facts, as `image_facts` chooses them.
+
+    Raises:
+        CorruptFile: as for `read_facts`.
+    """
+    found = record(path, data)
+    if not isinstance(found, dict):
+        raise CorruptFile(f"{path}: not the facts about images")
+    check_shape(path, found, DATA)
+    return _one_per_channel(path, image_facts(found))
+
+
+def _one_per_channel(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     if not len(facts["mean"]) == len(facts["std"]) == facts["channels"]:
         raise CorruptFile(
             f"{path}: mean {shown(facts['mean'])}, channels {facts['channels']}; expected one mean "

@@ -2,8 +2,8 @@
 
 The module takes images that are not normalised yet, unlike `network.forward`: (n, channels, height,
 width), uint8, or float32 on the scale 0..1. Its layers are torch's own under readable names, so
-that torch.export, torch.onnx and generated code (`nasflow export`) all start from the same module
-and the same state.
+that torch.export, the writer of ONNX and generated code (`nasflow export`) all start from the same
+module and the same state.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ class Deployable(nn.Module):
         self.load_state_dict(_state(network) | {"mean": self.mean, "std": self.std})
         self.eval()
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        return self.architecture.shapes[self.architecture.image.id]
+
     def forward(self, images: Tensor) -> Tensor:
         g = self.architecture
         if images.dtype == torch.uint8:
@@ -79,7 +84,7 @@ class Deployable(nn.Module):
         Returns:
             Images, (count, channels, height, width).
         """
-        shape = (count, *self.architecture.shapes[self.architecture.image.id])
+        shape = (count, *self.shape)
         draw = torch.Generator().manual_seed(seed)
         whole = torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8)
         return whole if integers else whole.float() / 255.0

@@ -19,7 +19,7 @@ import onnx
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from nasflow.deployment.map_ranges import STEPS, Range, map_ranges
+from nasflow.deployment.map_ranges import Range, map_ranges
 from nasflow.deployment.short_names import shortened
 
 Array = npt.NDArray[Any]
@@ -30,6 +30,7 @@ SMOOTH = 20  # the operators of 2024, the first that have GELU; onnxruntime read
 # AVX2 but without VNNI, and 2 x 255 x 64 is the largest sum that fits. With weights up to 127 such
 # a processor would cut off sums, and compute something else than all others.
 LARGEST = 64
+STEPS = 255  # steps between the 256 values of a map
 FAR = 2**30  # the largest bias as an integer
 
 

@@ -24,19 +24,20 @@ WIDTHS = (2, 256)  # filters of a convolution
 HEADS = ("head", "head", "head", "flat_head", "peak_head")
 
 
-def networks(image: Image, classes: int, count: int) -> list[Network]:
+def networks(image: Image, classes: int, count: int, first: int = 0) -> list[Network]:
     """Draw networks for images of one shape; the same ones in every call.
 
     Args:
         image: (channels, height, width).
         classes: the number of classes.
         count: how many networks.
+        first: the number of the first one; other numbers give other networks.
 
     Returns:
         Networks with random weights, in random order of their sizes.
     """
     found = []
-    for index in range(count):
+    for index in range(first, first + count):
         rng = generator("latency", index)
         low, high = (bound * image[1] * image[2] for bound in FLOPS)
         part = (index * 0.6180339887) % 1.0  # evenly spread, whatever the count is

@@ -117,7 +117,7 @@ def test_morphisms_that_grow_a_network_never_need_less() -> None:
 
 
 INNER = "."  # stands in the names of what a kernel of a board keeps for itself, such as conv_3.sum
-OVER = ("centred", "image", "image_float", "features", "probabilities", "logits")  # replace a map
+OVER = ("centred", "image", "image_float", "features", "probabilities")  # replace a map
 
 
 def profile(model: Any, size: tuple[int, ...], folder: Path) -> list[int]:

@@ -136,3 +136,11 @@ def test_an_export_says_how_far_it_is_from_nasflow(
     with pytest.raises(ValueError, match="NOT alike; nothing is kept"):
         found.export(to="torch", out=tmp_path / "net")
     assert not (tmp_path / "net").exists()
+
+
+def test_eight_bits_are_measured_on_validation_images(found: Found, tmp_path: Path) -> None:
+    done = found.export(to="onnx", out=tmp_path / "net.onnx", int8=True, max_drop=100.0)
+    assert done.eight_bits is not None and done.out.stat().st_size == done.eight_bits.int8.size
+    assert f"accuracy on {len(found.validation)} validation images" in done.note
+    with pytest.raises(ValueError, match=r"^int8: pt2 has no eight bits; expected to onnx$"):
+        found.export(to="pt2", out=tmp_path / "net.pt2", int8=True)
