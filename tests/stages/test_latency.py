@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from nasflow.config.kinds import Stored
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
 from nasflow.deployment import latency_fit, runtime
+from nasflow.deployment.latency_sample import networks
 from nasflow.network.network import Network
 from nasflow.stages import latency as stage
 from nasflow.stages.finished_round import latency_file
@@ -31,6 +33,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small.prepare(tmp_path_factory.mktemp("latency"))
 
 
+@functools.cache
+def drawn(image: tuple[int, int, int], classes: int, count: int) -> list[Network]:
+    """Draw 40 networks; this takes a second, so all tests have the same ones."""
+    return networks(image, 10, 40)
+
+
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure without onnxruntime: each network takes what a table says."""
@@ -40,7 +48,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.array([own.milliseconds(network.architecture) for network in drawn])
 
     monkeypatch.setattr(latency_fit, "measured", times)
-    monkeypatch.setattr(latency_fit, "NETWORKS", 40)
+    monkeypatch.setattr(latency_fit, "networks", drawn)
 
 
 def test_the_command_measures_and_says_how_well_it_predicts(
