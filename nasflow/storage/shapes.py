@@ -12,44 +12,32 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from nasflow.config.kinds import Stored
 from nasflow.printable import printable, shown
-from nasflow.search.ends import RoundEnd, SearchEnd
 from nasflow.storage.record import CorruptFile
-
-LONGEST = 100_000  # rows of a list in a record
-CLASSES = 65_536
-OPEN = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
-
-def _file_name(name: str) -> str:
-    """Refuse a name that leads out of the folder of the record."""
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise PydanticCustomError("name", "expected the plain name of a file beside the record")
-    return name
-
-
-Text = Annotated[str, Field(max_length=10_000)]
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Number = Annotated[float, Field(ge=-1e300, le=1e300)]
-Positive = Annotated[float, Field(ge=0.0, le=1e300)]
-Seconds = Annotated[float, Field(ge=0.0, le=1e11)]  # 3,000 years; `started` counts from 1970
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Round = Annotated[int, Field(ge=0, le=10**9)]
-Rounds = Annotated[int, Field(ge=0, le=1_000_000)]
-Node = Annotated[int, Field(ge=0, le=LONGEST)]
-FileName = Annotated[str, Field(max_length=255), BeforeValidator(_file_name)]
-Digest = Annotated[str, Field(max_length=64)]
-Files = Annotated[dict[FileName, Digest], Field(max_length=LONGEST)]
-Side = Annotated[int, Field(ge=1, le=4_096)]
-Channels = Annotated[int, Field(ge=1, le=65_536)]
-Ended = Annotated[RoundEnd, Field(strict=False)]
-Over = Annotated[SearchEnd, Field(strict=False)]
-Counts = Annotated[list[Count], Field(max_length=LONGEST)]
+from nasflow.storage.values import (
+    CLASSES,
+    LONGEST,
+    OPEN,
+    Channels,
+    Count,
+    Counts,
+    Ended,
+    Files,
+    Fraction,
+    Node,
+    Number,
+    Over,
+    Positive,
+    Round,
+    Rounds,
+    Seconds,
+    Side,
+    Text,
+)
 
 
 class Network(TypedDict, total=False):
@@ -248,8 +236,6 @@ class Latencies(TypedDict, total=False):
     block: Annotated[int, Field(ge=1, le=1024)]
     milliseconds: Annotated[dict[Text, Positive], Field(max_length=1000)]
     check: Checked
-    seconds: Seconds
-    machine: dict[Text, Text]
     files: Files
 
 
