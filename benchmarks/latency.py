@@ -23,7 +23,7 @@ from nasflow.deployment.latency_sample import networks
 from nasflow.deployment.latency_table import TOLERATED, LatencyTable
 from nasflow.network.network import initialise
 
-SHAPES: tuple[Image, ...] = ((1, 8, 8), (3, 32, 32), (3, 64, 64))
+CHANNELS = {8: 1, 32: 3, 64: 3}  # of images, by their pixels per side
 CLASSES, OTHERS = 10, 40
 
 
@@ -33,15 +33,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     reader.add_argument("--others", type=int, default=OTHERS, help="networks that no fit has seen")
-    count = reader.parse_args().others
+    reader.add_argument("--sizes", type=int, nargs="+", default=list(CHANNELS), choices=CHANNELS)
+    given = reader.parse_args()
     torch.set_num_threads(1)
     unseen, templates = [], []
-    for image in SHAPES:
+    for size in given.sizes:
+        image = CHANNELS[size], size, size
         for precision in Stored:
             began = time.monotonic()
             table = measure(image, CLASSES, precision)
             took = time.monotonic() - began
-            unseen.append(_unseen(table, took, count))
+            unseen.append(_unseen(table, took, given.others))
             templates += _templates(table)
     print(
         "| images | format | fit, s | check, median | 90th | others, ms | error | 90th | in 15 % |"

@@ -38,7 +38,7 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     Returns:
         One line for each problem.
     """
-    if lines := _without_runtime(experiment, folder):
+    if lines := without_runtime(experiment, folder):
         return lines
     record = folder / "data.json"
     if not record.is_file():
@@ -59,8 +59,11 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     return []
 
 
-def _without_runtime(experiment: Experiment, folder: Path) -> list[str]:
-    """List what latency cannot be measured without, where no table is given or there."""
+def without_runtime(experiment: Experiment, folder: Path) -> list[str]:
+    """List what latency cannot be measured without, where no table is given or there.
+
+    The arguments are those of `problems`.
+    """
     named = [*experiment.algorithms, *ablations(experiment.compare)]
     if experiment.search.constraints.latency_table or (folder.parent / "latency").is_dir():
         return []

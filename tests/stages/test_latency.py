@@ -14,8 +14,9 @@ import small
 import timed
 
 from nasflow.__main__ import main
+from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Stored
-from nasflow.config.reading import parse
+from nasflow.config.reading import ConfigError, parse
 from nasflow.config.search import Search
 from nasflow.deployment import latency_fit, runtime
 from nasflow.deployment.latency_sample import networks
@@ -160,3 +161,22 @@ def test_the_winner_is_measured_beside_its_prediction(
     none = {"latency_float32": None, "latency_int8": None}
     assert winner_latency(network, None) == none
     json.dumps(found)
+
+
+@pytest.mark.parametrize("key", ["max_latency: 1.0", "latency_table: x.json, max_latency: 1.0"])
+def test_a_search_without_onnxruntime_is_refused_before_any_work(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runtime, "RUNTIME", ("not_there_at_all",))
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(f"search: {{constraints: {{{key}}}}}\n")
+    code, said = main(["check", "config.yaml"]), capsys.readouterr().err
+    assert code == (0 if "table" in key else 2)
+    assert ("not_there_at_all not installed; pip install" in said) == bool(code)
+
+
+def test_an_ablation_with_another_table_is_refused() -> None:
+    other = {"quick": {"search": {"constraints": {"max_latency": 1.0, "precision": "float32"}}}}
+    line = "compare.ablations.quick.search.constraints: expected the precision and the latency_tab"
+    with pytest.raises(ConfigError, match=line):
+        parse(Experiment, {"compare": {"ablations": other}})
