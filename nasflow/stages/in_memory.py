@@ -99,9 +99,7 @@ def run_search(
         table = given_table(experiment.search, *_shape(found))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress, table)
         began = time.monotonic()
-        first = (start or _first(task)).to(device)
-        if rounds_wanted(named, experiment.budget):
-            refuse(first.architecture, experiment.search, table=task.latency)
+        first = _checked(start or _first(task), task).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -137,6 +135,13 @@ def _first(task: Task) -> Network:
         task.seed,
         task.images.train.chunk(0, IMAGES)[0].cpu(),
     )
+
+
+def _checked(first: Network, task: Task) -> Network:
+    """Return the first network, or raise ValueError where it breaks a bound of a board."""
+    if rounds_wanted(task.algorithm, task.experiment.budget):
+        refuse(first.architecture, task.experiment.search, table=task.latency)
+    return first
 
 
 def _shape(images: Images) -> tuple[tuple[int, int, int], int]:
