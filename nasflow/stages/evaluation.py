@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from nasflow.config.data import Augment
 from nasflow.config.search import Constraints
 from nasflow.data.image_facts import NAME, image_facts
-from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network
 from nasflow.records.class_accuracy import by_class
 from nasflow.records.predictions import prediction_rows, score
@@ -61,12 +60,10 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
-    A network that breaks a bound of the board is told. How long the network takes for one image
-    is measured on one core, where onnxruntime is installed.
+    How long the network takes for one image is measured, where onnxruntime is installed.
 
     Args:
-        config: the section augment as JSON, and the class weights and the bounds of a board
-            (`config.search.of_board`) where there are any.
+        config: the section augment as JSON, and class weights and bounds of a board where given.
         data: folder of the prepared images.
         network: stem of the checkpoint of the trained network.
         search: summary.json of the search.
@@ -87,8 +84,7 @@ def evaluate(
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
-        **described(sections_of(config)),
-        **_deployed(trained, section(Constraints, sections_of(config), "constraints"), data),
+        **_described(trained, sections_of(config), data),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -102,24 +98,21 @@ def evaluate(
         write_json(new / out.name, metrics | {"files": files})
 
 
-def _deployed(network: Network, bounds: Constraints, data: Path) -> Json:
-    """Return the latency of the network, and the bounds of a board that it breaks."""
-    table = table_beside(data)
+def _described(network: Network, sections: Json, data: Path) -> Json:
+    """Return class weights where there are any, latencies, and the bounds that the network breaks.
+
+    Each of these bounds is printed, too.
+    """
+    bounds, table = section(Constraints, sections, "constraints"), table_beside(data)
     own = table if fits(table, bounds) else None
-    return {**winner_latency(network.to("cpu"), table), **_exceeded(network, bounds, own)}
-
-
-def _exceeded(
-    network: Network, bounds: Constraints, table: LatencyTable | None
-) -> dict[str, list[str]]:
-    """Return and print the bounds that the network breaks, in words; nothing where it keeps all."""
     told = [
         f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
-        for e in exceeded(network.architecture, bounds, table)
+        for e in exceeded(network.architecture, bounds, own)
     ]
     for line in told:
         print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
-    return {"exceeded": told} if told else {}
+    found = described(sections) | winner_latency(network.to("cpu"), table)
+    return found | ({"exceeded": told} if told else {})
 
 
 def _seen(final: Json) -> bool:

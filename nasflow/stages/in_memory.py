@@ -99,7 +99,7 @@ def run_search(
         table = given_table(experiment.search, *_shape(found))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress, table)
         began = time.monotonic()
-        first = _checked(start or _first(task), task).to(device)
+        first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
         rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
@@ -124,8 +124,16 @@ def _device(experiment: Experiment) -> Iterator[str]:
         yield own
 
 
-def _first(task: Task) -> Network:
-    """Make the network that the search begins with."""
+def _first(task: Task, start: Network | None) -> Network:
+    """Make the network that the search begins with, where none is given, and check its bounds."""
+    first = start or _made(task)
+    if rounds_wanted(task.algorithm, task.experiment.budget):
+        refuse(first.architecture, task.experiment.search, table=task.latency)
+    return first
+
+
+def _made(task: Task) -> Network:
+    """Make the network that the configuration describes."""
     image, classes = _shape(task.images)
     return first_network(
         task.algorithm,
@@ -135,13 +143,6 @@ def _first(task: Task) -> Network:
         task.seed,
         task.images.train.chunk(0, IMAGES)[0].cpu(),
     )
-
-
-def _checked(first: Network, task: Task) -> Network:
-    """Return the first network, or raise ValueError where it breaks a bound of a board."""
-    if rounds_wanted(task.algorithm, task.experiment.budget):
-        refuse(first.architecture, task.experiment.search, table=task.latency)
-    return first
 
 
 def _shape(images: Images) -> tuple[tuple[int, int, int], int]:
