@@ -60,7 +60,6 @@ def evaluate(
     """Look at the test set once, and write the metrics of the whole search.
 
     Where training images are mirrored, the accuracy with mirrored images is written separately.
-    How long the network takes for one image is measured, where onnxruntime is installed.
 
     Args:
         config: the section augment as JSON, and class weights and bounds of a board where given.

@@ -96,8 +96,7 @@ def run_search(
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
-        table = given_table(experiment.search, *_shape(found))
-        task = Task(experiment, Algorithm(named), found, seed, threads, progress, table)
+        task = _timed(Task(experiment, Algorithm(named), found, seed, threads, progress))
         began = time.monotonic()
         first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
@@ -143,6 +142,11 @@ def _made(task: Task) -> Network:
         task.seed,
         task.images.train.chunk(0, IMAGES)[0].cpu(),
     )
+
+
+def _timed(task: Task) -> Task:
+    """Return the task with the table of latencies that its rounds need."""
+    return task._replace(latency=given_table(task.experiment.search, *_shape(task.images)))
 
 
 def _shape(images: Images) -> tuple[tuple[int, int, int], int]:
