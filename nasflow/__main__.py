@@ -1,10 +1,11 @@
 """The program `nasflow COMMAND ...`; nasflow.command.commands lists the commands.
 
-Exit codes: 0 done; 1 the exported network computes something else, `predict` could not read some
-of the images, or `track --all` left a stage pending; 2 bad input, no memory or no disk space left,
-a file that cannot be read or written; 3 a file is damaged or does not fit the others; 75 the stage
-was stopped by a signal, or another process works on it: try again; 130 interrupted (Ctrl-C). An
-error of the user's or of the system is reported in one line, without a traceback.
+Exit codes: 0 done; 1 the exported network computes something else, no network keeps the bounds of
+`pick`, `predict` could not read some images, or `track --all` left a stage pending; 2 bad input, no
+memory or no disk space left, a file that cannot be read or written; 3 a file is damaged or does not
+fit the others; 75 the stage was stopped by a signal, or another process works on it: try again; 130
+interrupted (Ctrl-C). An error of the user's or of the system is reported in one line, without a
+traceback.
 """
 
 from __future__ import annotations
@@ -40,10 +41,16 @@ ROOM = {
     "pretrain": "lower pretrain.batch_size or data.size",
     "search_round": "lower search.batch_size, search.n_neigh or data.size, or set"
     " search.max_memory",
+    "prune_round": "lower search.batch_size, prune.n_neigh or data.size, or set search.max_memory",
     "final_train": "lower final.batch_size or data.size, or set final.use_validation to false",
     "evaluate": "lower data.size, or give fewer test images",
+    "front_evaluate": "lower data.size, or give fewer test images",
+    "measure_front": "lower data.size, or give fewer test images",
 }
-HALF = {"pretrain": "pretrain", "search_round": "search", "final_train": "final"}
+HALF = {
+    **{"pretrain": "pretrain", "search_round": "search", "prune_round": "search"},
+    "final_train": "final",
+}
 CODES = {ValueError: 2, CorruptFile: 3, Stopped: 75, Held: 75}
 
 

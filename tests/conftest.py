@@ -85,6 +85,14 @@ def tiny(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def fronted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search of two rounds that both grow the network, with a front of three."""
+    search = tree.finished(tmp_path_factory.mktemp("front") / "tiny", 2, "most_flops")
+    tree.add_front(search / "most_flops/seed_0")
+    return search / "most_flops/seed_0"
+
+
+@pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """500 pictures of four uneven classes, and one picture of a fifth class."""
     top = tmp_path_factory.mktemp("own") / "photos"

@@ -64,7 +64,7 @@ def jobs(result):
         if header := re.match(r"Job \d+: (\w+):(?:.* round (\d+) )?", line):
             name, number = header.groups()
             found.append(f"{name} {number}" if number else name)
-    return [name for name in found if name not in ("final_model", "compare", "suite")]
+    return [name for name in found if name not in ("final_model", "front", "compare", "suite")]
 
 
 def planned(folder, *arguments, **options):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def inside(work: Callable[[], object]) -> int:
         try:
             work()
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()  # pytest shows it where the test fails
         finally:
             os._exit(1)
     return child

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nasflow.stages import evaluation, selecting, training
+from nasflow.stages import evaluation, front_measures, front_plan, selecting, training
 from nasflow.stages.rounds import search_round
-from nasflow.storage.files import write_json
+from nasflow.storage.files import read_json, write_json
 from nasflow.storage.splits import write_splits
 
 SEARCH = {
@@ -84,6 +84,33 @@ def finished(experiment: Path, rounds: int = 2, algorithm: str = "nasgd") -> Pat
     )
     write_json(search / "tracking/final.json", {"schema": 1, "status": "pending", "error": None})
     return experiment
+
+
+def add_front(search: Path, count: int = 3) -> Path:
+    """Train, test and compare the networks of a front of a finished search; returns its folder."""
+    plan, data = search / "front/plan.json", search.parents[1] / "data"
+    final = {"front": count, **TRAINED}
+    given: dict[str, Any] = {"data": data, "device": "cpu", "threads": 1}
+    front_plan.select_front(
+        config=json.dumps({"final": final}),
+        pretrain=search / "pretrain/status.json",
+        search=search / "search/summary.json",
+        rounds=sorted((search / "search").glob("round_*")),
+        prune=[],
+        out=plan,
+    )
+    for row in read_json(plan)["networks"]:
+        if not row["found"]:
+            network, parent = (
+                plan.parent / f"network_{row['index']}/network",
+                search / row["source"],
+            )
+            config = json.dumps({"final": TRAINED})
+            training.final_train(config=config, parent=parent, out=network, seed=0, **given)
+            out = network.with_name("metrics.json")
+            evaluation.front_evaluate(config="{}", network=network, out=out, **given)
+    front_measures.measure_front(data=data, plan=plan, out=plan.with_name("front.json"))
+    return plan.parent
 
 
 if __name__ == "__main__":

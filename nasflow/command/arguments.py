@@ -26,6 +26,8 @@ FIRST = (
 EXITS = {
     "export": "exit codes: 0 written; 1 the written network computes something else, or --int8\n"
     "  costs more accuracy than --max-drop, and nothing is kept; 2 wrong arguments",
+    "pick": "exit codes: 0 a network was chosen; 1 no network keeps all bounds (a line on stderr\n"
+    "  names the nearest); 2 wrong arguments, or no networks there to choose from",
     "predict": "exit codes: 0 all images were predicted; 1 some could not be read (each is named\n"
     "  on stderr), the others were predicted; 2 wrong arguments, or none could be read",
 }
@@ -94,9 +96,10 @@ def overview() -> str:
     lines += ["", _examples(FIRST)]
     lines += [
         "",
-        "exit codes: 0 done; 1 an exported network computes something else, predict could not read",
-        "  some images, or track could not copy all; 2 bad input; 3 a damaged file; 75 stopped, or",
-        "  another process works on it: try again; 130 interrupted (Ctrl-C)",
+        "exit codes: 0 done; 1 an exported network computes something else, no network keeps the",
+        "  bounds of pick, predict could not read some images, or track could not copy all; 2 bad",
+        "  input; 3 a damaged file; 75 stopped, or another process works on it: try again; 130",
+        "  interrupted (Ctrl-C)",
     ]
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nasflow.command.command import COMPUTE, LOG, PEOPLE, Command, argument, stage
+from nasflow.command.pick_arguments import PICK
 
 NETWORK = argument(
     "network", type=Path, help="a checkpoint, such as results/digits/nasgd/seed_0/final/network"
@@ -110,6 +111,16 @@ COMMANDS: dict[str, Command] = {
         ),
         "nasflow.stages.pages",
         examples=(("nasflow report results/digits", "also while the search runs"),),
+    ),
+    "pick": Command(
+        "choose a network within bounds of size and speed, and print how to export it",
+        PICK,
+        "nasflow.command.pick",
+        examples=(
+            ("nasflow pick results/digits --max-flash 10k", "the most accurate one that fits"),
+            ("nasflow pick results/digits --max-latency 2 --min-accuracy 0.97", "the cheapest one"),
+            ("nasflow pick results/digits results/digits_pruned", "networks of both compete"),
+        ),
     ),
     "predict": Command(
         "print the label and the probability of images",
@@ -235,15 +246,35 @@ COMMANDS: dict[str, Command] = {
         "take the network of the last round",
         *("algorithm", "pretrain", "rounds", "plan", "out"),
     ),
+    "prune_round": stage(
+        "stages.prune_rounds",
+        "run one round behind the search, whose children are smaller",
+        *("config", "algorithm", "data", "parent", "seed", "round", "out", *COMPUTE, "ranks"),
+    ),
+    "select_front": stage(
+        "stages.front_plan",
+        "choose the networks of the front, from the smallest to the largest",
+        *("config", "pretrain", "search", "rounds", "prune", "out"),
+    ),
     "final_train": stage(
         "stages.training",
         "train the found network to convergence",
-        *("config", "data", "parent", "seed", "out", *COMPUTE),
+        *("config", "data", "parent", "front", "teacher", "seed", "out", *COMPUTE),
     ),
     "evaluate": stage(
         "stages.evaluation",
         "measure the final network on the test set, once",
         *("config", "data", "network", "search", "pretrain", "out", *COMPUTE),
+    ),
+    "front_evaluate": stage(
+        "stages.evaluation",
+        "measure another network of the front on the test set, once",
+        *("config", "data", "network", "out", *COMPUTE),
+    ),
+    "measure_front": stage(
+        "stages.front_measures",
+        "measure the latencies of the networks of the front, and compare them",
+        *("data", "plan", "out"),
     ),
     "compare": stage(
         "stages.pages",

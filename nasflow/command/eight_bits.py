@@ -24,6 +24,7 @@ from nasflow.training.batches import Split
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+PART = 256  # test images that are in memory as float32 at once
 MAX_DROP = 1.0  # percentage points of accuracy that eight bits may cost
 REMEDY = (
     "export in float32 (without --int8), train a wider network, or accept it with a larger "
@@ -169,7 +170,7 @@ def measured(model: ModelProto, tested: Split, *, uint8: bool) -> Measured:
     session, images = OnnxSession(model), tested.images.permute(0, 3, 1, 2)
     right = 0
     for part, labels in zip(
-        torch.split(images, 1000), torch.split(tested.labels, 1000), strict=True
+        torch.split(images, PART), torch.split(tested.labels, PART), strict=True
     ):
         right += int((session(_typed(part, uint8)).argmax(1) == labels).sum())
     took = session.milliseconds(_typed(images[:1], uint8))

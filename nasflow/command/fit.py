@@ -99,7 +99,8 @@ def _prepare(folder: Path, wish: Request, told: bool, elapsed: Callable[[], floa
     found = standing(folder, wish)
     if found is Standing.SAME and not told:
         return
-    gone = (lambda: 0.0) if told else elapsed  # the run that is planned only begins later
+    programs = wish.programs
+    gone = lambda: programs + (0.0 if told else elapsed())  # noqa: E731  # told: it begins later
     planned = plan(wish.chosen, folder, print, wish.own_text, gone)
     if found is not Standing.SAME:
         save(folder, wish, planned.files)

@@ -65,7 +65,7 @@ def look(path: Path) -> Json:
     if path.is_dir():
         if (path / "results").is_dir():  # a folder that init made, or a clone
             return look(path / "results")
-        folder = path.parent if path.absolute().name == "search" else path
+        folder = path.parent if path.absolute().name in ("search", "prune") else path
         if folder.absolute().name.startswith("seed_"):
             return summaries.search(folder)
         if summaries.searches(folder) or (folder / "data/data.json").is_file():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nasflow.command.terminal import (
     Cell,
     Lines,
@@ -9,6 +11,7 @@ from nasflow.command.terminal import (
     drawn,
     loss,
     mega,
+    milliseconds,
     percent,
     seconds,
     styled,
@@ -39,9 +42,10 @@ def search_lines(found: Json, all: bool) -> Lines:
     rows: list[tuple[Cell, ...]] = []
     if found["pretrain"]:
         rows.append(("g0", "pretrained", *_measures(found["pretrain"])))
-    for one in rounds:
-        last = one is rounds[-1] and not found["final"]
-        rows.append((_branch(last) + f"round {one['round']}", *_round_cells(one)))
+    named = [*(("round", one) for one in rounds), *(("prune", one) for one in found["pruned"])]
+    for kind, one in named:
+        last = one is named[-1][1] and not found["final"]
+        rows.append((_branch(last) + f"{kind} {one['round']}", *_round_cells(one)))
         rows += _child_rows(one, _rail(last)) if all else []
     if found["final"]:
         rows.append((_branch(True) + "final", "trained", *_measures(found["final"])))
@@ -55,11 +59,36 @@ def search_lines(found: Json, all: bool) -> Lines:
         if latency := latency_words(metrics):
             yield f"latency for one image on one core: {latency}"
         yield from (styled(line, OUT) for line in metrics.get("exceeded", ()))
+    if found["front"]:
+        yield ""
+        yield from front_lines(found["front"])
+
+
+def front_lines(rows: Sequence[Json]) -> Lines:
+    """The networks that were trained to the end, from the smallest to the largest.
+
+    Args:
+        rows: the facts about each network.
+    """
+    networks = f"{len(rows)} network{'s' * (len(rows) != 1)}"
+    yield styled(f"front: {networks} (`nasflow pick` chooses one)", "bold")
+    columns = ["network", " parameters", " MFLOPs", " flash int8", " RAM int8", " latency int8"]
+    cells = [
+        (
+            *(row["name"] + " (found)" * row["found"], count(row["parameters"])),
+            *(mega(row["flops"]), count(row["flash_int8"]), count(row["ram_int8"])),
+            *(milliseconds(row["latency_int8"]), percent(row["validation_accuracy"])),
+            *(percent(row["test_accuracy"]), percent(row["test_accuracy_int8"])),
+        )
+        for row in rows
+    ]
+    yield table([*columns, " validation", " test", " test int8"], cells)
 
 
 def round_lines(found: Json) -> Lines:
     """A round: why it ended, and one row for each node, the largest share first."""
-    name = f"{found['algorithm']} seed {found['seed']} round {found['round']}"
+    kind = "prune round" if found["stage"] == "prune_round" else "round"
+    name = f"{found['algorithm']} seed {found['seed']} {kind} {found['round']}"
     yield styled(f"{name}: {why(found)}, {seconds(found['seconds'])}", "bold")
     columns = ["node", "morphism", "site", " parameters", " MFLOPs", " share"]
     accurate = any(node["validation_accuracy"] is not None for node in found["nodes"])

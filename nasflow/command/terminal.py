@@ -92,6 +92,11 @@ def mega(value: int | None) -> str:
     return "-" if value is None else f"{value / 1e6:,.2f}"
 
 
+def milliseconds(value: float | None) -> str:
+    """Milliseconds as in 0.012 ms; `-` where they are not known."""
+    return "-" if value is None else f"{value:.3g} ms"
+
+
 def seconds(value: float | None) -> str:
     """Seconds as in 14 s, 3:05 or 1:02:03; `-` where they are not known."""
     if value is None:

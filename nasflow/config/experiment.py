@@ -95,6 +95,7 @@ class Experiment(Section):
             *self._problems_of_sources(),
             *self._problems_of_start(),
             *self._problems_of_lengths(),
+            *self._problems_of_front(),
             *self._problems_of_step_sizes(),
             *self._problems_of_search(),
             *self._problems_of_ablations(),
@@ -141,6 +142,15 @@ class Experiment(Section):
                 "budget: no bound is set, the search would never end; set for example budget.rounds"
             )
         return problems
+
+    def _problems_of_front(self) -> list[str]:
+        if self.final.front == 1 or not self.final.use_validation:
+            return []
+        return [
+            f"final.front: {self.final.front}; expected 1 together with final.use_validation: true,"
+            " since the validation images tell which networks are on the front; set use_validation"
+            " to false"
+        ]
 
     def _problems_of_step_sizes(self) -> list[str]:
         stages: dict[str, Training | Baselines] = {

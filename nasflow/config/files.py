@@ -88,6 +88,7 @@ def experiment(
     try:
         result = parse(Experiment, merged(config, options))
         _check_named_files(result)
+        _check_teacher(result)
     except ConfigError as error:
         names = ", ".join(printable(str(file)) for file in files)
         lines = (f"{source(line, options) or names}: {line}" for line in _lines(error))
@@ -121,6 +122,16 @@ def _check_named_files(result: Experiment) -> None:
                 f"{key}: {printable(path)}; a file that experiment {result.experiment}"
                 " writes itself; expected one of another experiment, or a copy elsewhere"
             )
+
+
+def _check_teacher(result: Experiment) -> None:
+    """Raise ConfigError where a final training shall learn from a network that is not there."""
+    final = result.final
+    if final.distillation and final.front == 1:
+        raise ConfigError(
+            f"final.distillation: {final.distillation:g}; expected 0 with final.front: 1, which has"
+            " no other network that could teach; set final.front to 2 or more"
+        )
 
 
 def problems(file: Path) -> list[str]:

@@ -23,13 +23,17 @@ from nasflow.config.kinds import (
 from nasflow.config.section import Kernel, Plain, Section, choice, key, named, one_of, over, plain
 from nasflow.config.training import Training
 
-COMPOUND_WEIGHTS = dict.fromkeys(  # morphisms of a network as a whole
-    (
-        *("deepen_stages", "add_stage", "grow", "widen_all", "widen_late"),
-        *("skip_all", "enlarge_all", "flatten_head"),
-    ),
-    1.0,
+# Morphisms of a network as a whole; those that make it smaller are drawn in prune rounds.
+GROWING = (
+    *("deepen_stages", "add_stage", "grow", "widen_all", "widen_late"),
+    *("skip_all", "enlarge_all", "flatten_head"),
 )
+SHRINKING = (
+    *("narrow_all", "narrow_late", "shallow_stages", "remove_stage", "shrink_all"),
+    "average_head",
+)
+COMPOUND_WEIGHTS = {**dict.fromkeys(GROWING, 1.0), **dict.fromkeys(SHRINKING, 0.0)}
+NEGATIVE = ("shallow", "narrow", "disconnect", "shrink_kernel", *SHRINKING)
 MORPHISM_WEIGHTS = {
     "deepen": 1.0,
     "widen": 1.0,
@@ -45,9 +49,7 @@ MORPHISM_WEIGHTS = {
     **COMPOUND_WEIGHTS,
 }
 MORPHISMS = tuple(MORPHISM_WEIGHTS)
-NEGATIVE = (  # morphisms that shrink a network, or its maps, and change its function
-    *("add_pool", "remove_pool", "shallow", "narrow", "disconnect", "shrink_kernel"),
-)
+SMALLER = ("add_pool", "remove_pool", *NEGATIVE)  # they shrink a network, or its maps
 EDGES = (*MORPHISMS, "siblings")
 EDGE_WEIGHTS = dict.fromkeys(EDGES, 1.0)
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from nasflow.deployment.onnx_model import INPUT
 from nasflow.deployment.onnx_session import single_threaded
 
-BATCH = 64  # images that are computed at once
+BATCH = 64  # images that are computed at once, at most
+MOST = 2**26  # numbers of all maps of a batch; they are kept at the same time
 VALUES = 1_000_000  # numbers of a map that are looked at, about
 # The part of the numbers of a map that lies above its range, and below it (Wu et al. 2020, arXiv
 # 2004.09602, section 4.2). A few images have far larger numbers than all others.
@@ -54,7 +55,8 @@ def map_ranges(model: onnx.ModelProto, names: Sequence[str], images: Tensor) -> 
     )
     session = single_threaded(watched)
     seen: dict[str, list[Tensor]] = {name: [] for name in names}
-    for batch in torch.split(images, BATCH):
+    once = sum(found.size for found in session.run(None, {INPUT: images[:1].numpy()}))
+    for batch in torch.split(images, max(1, min(BATCH, MOST // once))):
         for name, found in zip(names, session.run(None, {INPUT: batch.numpy()}), strict=True):
             values = torch.from_numpy(found).flatten()
             every = -(-len(values) * len(images) // (VALUES * len(batch)))

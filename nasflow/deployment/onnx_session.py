@@ -12,7 +12,7 @@ from torch import Tensor
 from nasflow.deployment.onnx_model import INPUT
 from nasflow.deployment.stopwatch import PASSES, block_seconds
 
-BATCH = 250  # images that are computed at once
+BATCH = 64  # images that are computed at once
 
 
 def single_threaded(model: ModelProto) -> onnxruntime.InferenceSession:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +92,13 @@ class Milestones:
                 yield path, ended
                 number += 1
             yield search / "final/status.json", trained
+            for path in sorted(search.glob("front/network_*/status.json")):
+                yield (
+                    path,
+                    partial(trained, of=path.parent.name.replace("_", " ") + " of the front"),
+                )
             yield search / "final/metrics.json", evaluated
+            yield search / "front/front.json", compared
 
 
 def images(record: Any) -> Milestone:
@@ -131,20 +138,29 @@ def ended(record: Any) -> Milestone:
     )
 
 
-def trained(record: Any) -> Milestone:
-    """The line about the final training."""
+def trained(record: Any, of: str = "") -> Milestone:
+    """The line about the final training; `of` names another network of the front."""
     seconds = round(record["seconds"])
-    return Milestone(
-        TRAINING,
+    words = (
         f"{record['steps']:,} steps, {record['epochs']:.1f} passes over the images, in"
-        f" {seconds // 60}:{seconds % 60:02}",
+        f" {seconds // 60}:{seconds % 60:02}"
     )
+    return Milestone(TRAINING, f"{of}: {words}" if of else words)
 
 
 def evaluated(record: Any) -> Milestone:
     """The line about the test."""
     right, count = 1.0 - record["test_error"], record["test_images"]
     return Milestone(TEST, f"{right:.2%} of {count:,} test images are named right", right)
+
+
+def compared(record: Any) -> Milestone:
+    """The line about the front."""
+    rows = record["networks"]
+    least, most = (f"{row['parameters']:,}" for row in (rows[0], rows[-1]))
+    return Milestone(
+        TEST, f"{len(rows)} networks of {least} to {most} parameters are compared in front.csv"
+    )
 
 
 def _right(record: Any) -> str:

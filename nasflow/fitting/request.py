@@ -24,6 +24,9 @@ from nasflow.storage.files import CorruptFile, read_json, write, write_json
 
 NAME = "fit.json"
 SCHEMA = 1
+# Seconds of a core that the programs of a front take beside the training: for each network but the
+# found one, and for their choice and comparison (measured on an AMD EPYC, Zen 4).
+EACH, TOGETHER = 8.0, 7.0
 BASELINE = "chain7"  # the fixed network of --with-baseline
 
 
@@ -55,6 +58,12 @@ class Request(NamedTuple):
             return ""
         said = "# Made by `nasflow fit` from its options --set. This file lies over config.yaml.\n"
         return said + yaml.safe_dump(self.own, sort_keys=False, allow_unicode=True)
+
+    @property
+    def programs(self) -> float:
+        """The seconds of the user's minutes in which the programs of a front do not train."""
+        count = front_of(self.own)
+        return self.chosen.seeds * (EACH * (count - 1) + TOGETHER) if count > 1 else 0.0
 
     def record(self) -> dict[str, Any]:
         """The wish as plain values."""
@@ -92,7 +101,7 @@ def request(photos: str, folder: Path, given: Mapping[str, Any], own: Sequence[s
         raise ValueError(
             f"--with-baseline: the same as --algorithm {BASELINE}; leave one of them out"
         )
-    return Request(found, chosen, settings(own))
+    return Request(found, chosen, with_validation(settings(own)))
 
 
 def settings(texts: Sequence[str]) -> dict[str, Any]:
@@ -121,6 +130,24 @@ def settings(texts: Sequence[str]) -> dict[str, Any]:
                 raise ValueError(f"--set: {shown(text)}; {name} was set to a value before")
         place[last] = read
     return result
+
+
+def with_validation(own: dict[str, Any]) -> dict[str, Any]:
+    """Keep the validation images out of the final training where they choose a front.
+
+    The planned configuration trains on them (`final.use_validation`).
+
+    Args:
+        own: the configuration of `--set`.
+    """
+    return own | {"final": {"use_validation": False} | own["final"]} if front_of(own) > 1 else own
+
+
+def front_of(own: dict[str, Any]) -> int:
+    """Return `final.front` of the configuration of `--set`; 1 where it has none, or no number."""
+    final = own.get("final")
+    front = final.get("front") if isinstance(final, dict) else None
+    return front if isinstance(front, int) else 1
 
 
 def standing(folder: Path, wish: Request) -> Standing:

@@ -1,4 +1,4 @@
-"""The morphism that changes what the head reads: `flatten_head`."""
+"""Morphisms that change how the head reads its map: `flatten_head` and `average_head`."""
 
 from __future__ import annotations
 
@@ -37,3 +37,26 @@ def flatten_head(network: Network, site: Site, rng: np.random.Generator) -> Netw
 
     child = Architecture(nodes, g.size)
     return transfer(network, child, {f"{g.head.id}.weight": Change(linear=spread)})
+
+
+def average_sites(g: Architecture) -> Iterator[Site]:
+    """List the head, if it has a weight for every pixel of maps of more than one."""
+    if g.head.op == "flat_head" and math.prod(g.shapes[g.head.inputs[0]][1:]) > 1:
+        yield (g.head.id,)
+
+
+def average_head(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Let a flat head read the average of each map: the inverse of `flatten_head`.
+
+    The weight of an average is the sum of the weights of its pixels, which gives the same logits
+    for maps that are constant. For others the function changes. The velocities pass through the
+    same map.
+    """
+    g = network.architecture
+    nodes = tuple(replace(n, op="head") if n == g.head else n for n in g.nodes)
+
+    def summed(weight: Tensor) -> Tensor:
+        return weight.sum((2, 3))
+
+    child = Architecture(nodes, g.size)
+    return transfer(network, child, {f"{g.head.id}.weight": Change(linear=summed)})

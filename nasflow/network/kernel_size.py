@@ -1,4 +1,4 @@
-"""Morphisms that change the size of kernels: `enlarge_kernel`, `enlarge_all`, `shrink_kernel`."""
+"""Morphisms of the size of kernels: `enlarge_kernel`, `shrink_kernel`, and those of all layers."""
 
 from __future__ import annotations
 
@@ -50,6 +50,23 @@ def enlarge_all(network: Network, site: Site, rng: np.random.Generator) -> Netwo
     (kernel,) = site
     for conv in _growing(network.architecture, kernel):
         network = change_kernel(network, (conv, kernel), rng)
+    return network
+
+
+def shrink_all_sites(g: Architecture) -> Iterator[Site]:
+    """List (new kernel,): 5 where there are kernels of 7, and 3 where there are kernels of 5."""
+    return ((kernel,) for kernel in (3, 5) if any(c.kernel == kernel + 2 for c in g.convs))
+
+
+def shrink_all(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Make all 5 x 5 kernels 3 x 3, or all 7 x 7 kernels 5 x 5: the inverse of `enlarge_all`.
+
+    The middle of each kernel stays. The function changes, unless the outer rings are zero.
+    """
+    (kernel,) = site
+    for conv in network.architecture.convs:
+        if conv.kernel == kernel + 2:
+            network = change_kernel(network, (conv.id, kernel), rng)
     return network
 
 

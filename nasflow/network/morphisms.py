@@ -15,7 +15,7 @@ kernel.
 
 from __future__ import annotations
 
-from nasflow.network import depth, heads, kernel_size, pools, skips, stages, width
+from nasflow.network import depth, heads, kernel_size, pools, removal, skips, stages, width
 from nasflow.network.depth import rectified_moments as rectified_moments
 from nasflow.network.morphism import Morphism as Morphism
 from nasflow.network.morphism import Site as Site
@@ -43,5 +43,11 @@ MORPHISMS = {
         Morphism("skip_all", True, skips.skip_all_sites, skips.skip_all),
         Morphism("enlarge_all", True, kernel_size.enlarge_all_sites, kernel_size.enlarge_all),
         Morphism("flatten_head", True, heads.flatten_sites, heads.flatten_head),
+        Morphism("narrow_all", False, width.narrow_all_sites, width.narrow_all),
+        Morphism("narrow_late", False, width.narrow_late_sites, width.narrow_late),
+        Morphism("shallow_stages", False, removal.shallow_stages_sites, removal.shallow_stages),
+        Morphism("remove_stage", False, removal.remove_stage_sites, removal.remove_stage),
+        Morphism("shrink_all", False, kernel_size.shrink_all_sites, kernel_size.shrink_all),
+        Morphism("average_head", False, heads.average_sites, heads.average_head),
     )
 }

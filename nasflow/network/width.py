@@ -1,4 +1,8 @@
-"""Morphisms that change the number of filters: `widen` (type II), `widen_all` and `narrow`."""
+"""Morphisms that change the number of filters: `widen` (type II), `narrow`, and compound ones.
+
+`widen_all`, `widen_late`, `narrow_all` and `narrow_late` change all convolutions of a network, or
+those with the smallest maps.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ from torch import Tensor
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.network.channels import resize
+from nasflow.network.importance import importance
 from nasflow.network.morphism import Site
 from nasflow.network.network import Network
 
 HALVES = (3, 4)  # the factors of `widen_all`, times two
+QUARTERS = (2, 3)  # the parts that `narrow_all` keeps, times four
+FEWEST = 4  # filters that `narrow_all` leaves at least
 
 
 def widen_sites(g: Architecture) -> Iterator[Site]:
@@ -113,3 +120,67 @@ def narrow(network: Network, site: Site, rng: np.random.Generator) -> Network:
     assert isinstance(strength, Tensor)
     best = strength.argsort(descending=True, stable=True)[: g[conv].width // factor]
     return resize(network, conv, tuple(sorted(best.tolist())), rng)
+
+
+def narrow_all_sites(g: Architecture) -> Iterator[Site]:
+    """List (part that is kept, in quarters; filters that are left at least).
+
+    The least number is FEWEST, and, where that differs, the filters of the narrowest convolution:
+    the wider ones are then narrowed down to it at most. So there is a site where no layer may have
+    fewer filters than the narrowest has now (`search.constraints.min_filters`).
+    """
+    return _narrowing(g, _groups(g))
+
+
+def narrow_all(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Keep 1/2 or 3/4 of the filters of all convolutions that may be resized; the function changes.
+
+    The filters that matter most stay, in their order (`importance`). From the image to the head,
+    one convolution follows another, so that the importance of a filter counts only the readers
+    that are left. From a width that is a multiple of 8, the number is rounded up to a multiple of
+    8, or else of 4, where that is smaller than the width, and not more than half as much again.
+    """
+    return _all_narrowed(network, _groups(network.architecture), site, rng)
+
+
+def narrow_late_sites(g: Architecture) -> Iterator[Site]:
+    """List the sites of `narrow_all`, where not all convolutions belong to the last two maps."""
+    late = _late(g)
+    return _narrowing(g, late if len(late) < len(_groups(g)) else [])
+
+
+def narrow_late(network: Network, site: Site, rng: np.random.Generator) -> Network:
+    """Narrow the convolutions of the last two map sizes only, as `narrow_all` does.
+
+    They hold most of the parameters of a network whose stages become wider.
+    """
+    return _all_narrowed(network, _late(network.architecture), site, rng)
+
+
+def _narrowing(g: Architecture, groups: list[int]) -> Iterator[Site]:
+    """List the sites at which at least one of the convolutions loses filters."""
+    narrowest = min((conv.width for conv in g.convs), default=FEWEST)
+    for quarters in QUARTERS:
+        for least in sorted({FEWEST, max(FEWEST, narrowest)}):
+            if any(_narrower(g[conv].width, quarters, least) < g[conv].width for conv in groups):
+                yield (quarters, least)
+
+
+def _narrower(width: int, quarters: int, least: int) -> int:
+    """Return how many filters of so many `narrow_all` keeps."""
+    part = -(-width * quarters // 4)
+    rounded = (-(-part // unit) * unit for unit in (8, 4) if width % 8 == 0 and part >= 2 * unit)
+    part = next((count for count in rounded if count < width), part)
+    return min(width, max(part, least))
+
+
+def _all_narrowed(
+    network: Network, convs: list[int], site: Site, rng: np.random.Generator
+) -> Network:
+    for conv in convs:
+        width = network.architecture[conv].width
+        count = _narrower(width, *site)
+        if count < width:
+            best = importance(network, conv).argsort(descending=True, stable=True)[:count]
+            network = resize(network, conv, tuple(sorted(best.tolist())), rng)
+    return network

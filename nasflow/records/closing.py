@@ -13,7 +13,7 @@ from nasflow.printable import printable
 from nasflow.records.page_file import outcome
 from nasflow.records.rivals import rivals
 from nasflow.records.summary import labelled
-from nasflow.storage.files import CorruptFile
+from nasflow.storage.files import CorruptFile, read_json
 
 
 def closing(results: Path, searches: Sequence[Path], advice: Iterable[str] = ()) -> Iterator[str]:
@@ -27,9 +27,11 @@ def closing(results: Path, searches: Sequence[Path], advice: Iterable[str] = ())
     Yields:
         Lines. The last one names the page, or the command that makes it.
     """
-    for summary in (search / "final/summary.txt" for search in searches):
+    for search in searches:
+        summary = search / "final/summary.txt"
         if summary.exists():
             yield from summary.read_text().splitlines()
+            yield from _front(search / "front/front.json")
     try:
         for rival in rivals(searches):
             yield from map(printable, labelled("verdict", rival.text))
@@ -39,3 +41,17 @@ def closing(results: Path, searches: Sequence[Path], advice: Iterable[str] = ())
     page = outcome(results / "report.html")
     if page is not None:
         yield page
+
+
+def _front(path: Path) -> Iterator[str]:
+    """Yield a line about the networks of a front; nothing where there is none."""
+    if not path.exists():
+        return
+    try:
+        rows = read_json(path)["networks"]
+    except CorruptFile as error:
+        yield printable(f"nasflow: {error}")
+        return
+    least, most = (f"{row['parameters']:,}" for row in (rows[0], rows[-1]))
+    text = f"{len(rows)} networks of {least} to {most} parameters; {path.with_name('front.csv')}"
+    yield f"  front          {text}"

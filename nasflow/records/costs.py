@@ -8,7 +8,7 @@ images, because the backward pass counts as two forward passes. Memory is an est
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,20 +69,25 @@ def costs(story: Story, images: int) -> list[Cost]:
         images: how many images the training split holds.
     """
     rows = [_training("pretraining", story.pretrain, images)] if story.pretrain else []
+    rows += _rounds("round", story.rounds, images)
+    rows += _rounds("prune round", story.pruned, images)
+    if story.final:
+        rows.append(_training("final training", story.final, images))
+    if story.metrics:
+        rows.append(_evaluation(story.metrics))
+    return rows
+
+
+def _rounds(name: str, rounds: Sequence[Round], images: int) -> Iterator[Cost]:
     before = 0.0
-    for found in story.rounds:
+    for found in rounds:
         status, totals = found.status, found.status["totals"]
         epochs = totals["network_epochs"] - before
         before = totals["network_epochs"]
         flops = sum(child.flops for child in children(found, images))
         networks = status["children"] + 1
         row = (status["seconds"], status["steps"], networks, epochs, flops)
-        rows.append(Cost(f"round {found.number}", *row))
-    if story.final:
-        rows.append(_training("final training", story.final, images))
-    if story.metrics:
-        rows.append(_evaluation(story.metrics))
-    return rows
+        yield Cost(f"{name} {found.number}", *row)
 
 
 def total(rows: list[Cost]) -> Cost:

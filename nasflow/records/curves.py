@@ -42,6 +42,10 @@ TEST = (
     *LATENCY,
 )
 EFFORT = ("steps", "epochs", "seconds", "children")
+FRONT = (
+    *("validation_accuracy", "test_accuracy", "test_accuracy_int8", "parameters", "flops"),
+    *("flash_int8", "ram_int8", "latency_int8"),
+)
 TOTAL = ("search", "final", "total")  # seconds
 
 
@@ -201,9 +205,31 @@ def of_search(search: Path) -> list[Point]:
     return points
 
 
-def rounds(search: Path) -> dict[int, Path]:
-    """Return the paths of status.json of the finished rounds, by number and in order."""
-    found = (search / "search").glob("round_*/status.json")
+def of_front(search: Path) -> list[Point]:
+    """Return the points of a front, over the number of the network; 1 is the smallest one.
+
+    Args:
+        search: the folder of the search.
+
+    Returns:
+        The points; none where the search has no front.
+    """
+    path = search / "front" / "front.json"
+    if not path.exists():
+        return []
+    time = stage_time(read_json(search / "final" / "status.json"))
+    rows = read_json(path)["networks"]
+    return [point for row in rows for point in _facts(row, FRONT, row["index"], time, "front/")]
+
+
+def rounds(search: Path, folder: str = "search") -> dict[int, Path]:
+    """Return the paths of status.json of the finished rounds, by number and in order.
+
+    Args:
+        search: the folder of the search.
+        folder: where the rounds lie in it: `search`, or `prune` for prune rounds.
+    """
+    found = (search / folder).glob("round_*/status.json")
     named = ((path.parent.name.removeprefix("round_"), path) for path in found)
     return dict(sorted((int(name), path) for name, path in named if is_number(name)))
 
@@ -216,7 +242,8 @@ def is_number(text: str) -> bool:
 def span(search: Path) -> tuple[int, int]:
     """Return when the first finished stage began and the last one ended, in ms since 1970."""
     ends = (search / stage / "status.json" for stage in ("pretrain", "final"))
-    paths = [*(path for path in ends if path.exists()), *rounds(search).values()]
+    paths = [path for path in ends if path.exists()]
+    paths += [*rounds(search).values(), *rounds(search, "prune").values()]
     times = [stage_time(read_json(path)) for path in paths]
     return min(t.at(0) for t in times), max(t.at(t.steps) for t in times)
 

@@ -7,15 +7,23 @@ started from.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 from nasflow.config.budget import Budget
 from nasflow.config.reading import parse
 from nasflow.records.curves import is_number
 from nasflow.records.findings import Findings
+from nasflow.records.front_files import check_front
 from nasflow.records.round_files import check_round
-from nasflow.records.stage_files import Centre, Json, check_network, check_table
+from nasflow.records.stage_files import (
+    Centre,
+    Json,
+    any_of,
+    check_metrics,
+    check_network,
+    check_training,
+    has_results,
+)
 from nasflow.storage.ahead import AHEAD
 from nasflow.storage.files import read_json
 
@@ -30,13 +38,16 @@ def check_search(findings: Findings, search: Path) -> None:
         search: the folder of the search, such as results/digits/nasgd/seed_0.
     """
     selected = search / "search"
-    ended = selected.is_dir() and _any(selected, "winner*", "summary.json")
+    ended = selected.is_dir() and any_of(selected, "winner*", "summary.json")
     summary = findings.read(selected / "summary.json", read_json) if ended else None
     _path(findings, search, summary, ended)
     if ended or (selected / "plan.json").exists():
         findings.read(selected / "plan.json", lambda path: parse(Budget, read_json(path), "budget"))
-    if _has_results(search / "final"):
+    _pruned(findings, search, summary)
+    if has_results(search / "final"):
         _final(findings, search / "final", summary)
+    if (search / "front").is_dir():
+        check_front(findings, search / "front", summary)
     for mirror in sorted(search.glob("tracking/*.json")):
         findings.read(mirror, read_json)
 
@@ -50,16 +61,29 @@ def _path(findings: Findings, search: Path, summary: Json | None, ended: bool) -
     count = summary.get("rounds", 0) if isinstance(summary, dict) else last
     count = min(count, last + MISSED)  # a false record may tell a billion rounds
     centre = None
-    if rounds or ended or (search / "final").is_dir() or _has_results(search / "pretrain"):
-        centre = _training(findings, search / "pretrain")
+    if rounds or ended or (search / "final").is_dir() or has_results(search / "pretrain"):
+        centre = check_training(findings, search / "pretrain")
     for number in range(1, count + 1):
         folder = search / f"search/round_{number}"
-        if number < count or summary is not None or _has_results(folder):
+        if number < count or summary is not None or has_results(folder):
             centre = check_round(findings, folder, number, centre)
     if isinstance(summary, dict):
         _winner(findings, search / "search", summary, centre)
-    for number in sorted(n for n in rounds if n > count and _has_results(rounds[n])):
+    for number in sorted(n for n in rounds if n > count and has_results(rounds[n])):
         check_round(findings, rounds[number], number, None)  # an earlier, longer search left it
+
+
+def _pruned(findings: Findings, search: Path, summary: Json | None) -> None:
+    """Check the prune rounds in their order; the first one starts from the winner of the search."""
+    places = {p.name.removeprefix("round_"): p for p in search.glob("prune/round_*")}
+    rounds = {int(n): p for n, p in places.items() if is_number(n) and has_results(p)}
+    if not rounds:
+        return
+    centre = check_network(findings, search / "search/winner", {})
+    if summary is None:
+        findings.read(search / "search/summary.json", read_json)
+    for number in range(1, min(max(rounds), len(rounds) + MISSED) + 1):
+        centre = check_round(findings, search / f"prune/round_{number}", number, centre)
 
 
 def _without_waiting(rounds: dict[int, Path]) -> dict[int, Path]:
@@ -67,32 +91,9 @@ def _without_waiting(rounds: dict[int, Path]) -> dict[int, Path]:
 
     They wait too, or are being computed, and their folders hold no results yet.
     """
-    waiting = (n for n, p in rounds.items() if (p / AHEAD).is_dir() and not _has_results(p))
+    waiting = (n for n, p in rounds.items() if (p / AHEAD).is_dir() and not has_results(p))
     first = min(waiting, default=max(rounds, default=0))
-    return {n: p for n, p in rounds.items() if n <= first or _has_results(p)}
-
-
-def _training(findings: Findings, folder: Path) -> Centre | None:
-    """Check the folder of pretraining or of the final training."""
-    path = folder / "status.json"
-    status = findings.read(path, read_json)
-    if status is None:
-        return None
-    found = check_network(findings, folder / "network", status)
-    table = check_table(findings, folder / "history.parquet", status)
-    if table is not None:
-        steps = table["step"].to_pylist()
-        last = status.get("steps") if steps else 0
-        ordered = all(a < b for a, b in pairwise(steps))
-        findings.expect(
-            folder / "history.parquet",
-            steps=(max(steps, default=0), last),
-            ordered=(ordered, True),
-        )
-    if found is None:
-        return None
-    findings.expect(path, fingerprint=(status.get("fingerprint"), found.fingerprint))
-    return found
+    return {n: p for n, p in rounds.items() if n <= first or has_results(p)}
 
 
 def _winner(findings: Findings, folder: Path, summary: Json, last: Centre | None) -> None:
@@ -109,30 +110,11 @@ def _winner(findings: Findings, folder: Path, summary: Json, last: Centre | None
 
 def _final(findings: Findings, folder: Path, summary: Json | None) -> None:
     """Check the final training, its metrics, and the files that the metrics name."""
-    centre = _training(findings, folder)
+    centre = check_training(findings, folder)
     path = folder / "metrics.json"
-    if not _any(folder, "metrics.json", "summary.txt"):
+    if not any_of(folder, "metrics.json", "summary.txt"):
         return
-    metrics = findings.read(path, read_json)
-    if metrics is None:
+    if not check_metrics(findings, path, centre):
         return
-    for name, sha256 in metrics.get("files", {"summary.txt": None}).items():
-        findings.whole(folder / name, sha256)
-    if centre:
-        findings.expect(path, fingerprint=(metrics.get("fingerprint"), centre.fingerprint))
     if summary is None:
         findings.read(folder.parent / "search/summary.json", read_json)
-
-
-def _has_results(folder: Path) -> bool:
-    """Return True when a stage has left results in its folder.
-
-    A folder with `.resume` but without status.json has none: its stage is running or was killed.
-    """
-    unfinished = (folder / ".resume").exists() and not (folder / "status.json").exists()
-    return _any(folder, "*.json", "*.parquet", "*.safetensors", "*.txt") and not unfinished
-
-
-def _any(folder: Path, *patterns: str) -> bool:
-    """Return True when the folder has an entry that fits one of the patterns."""
-    return any(True for pattern in patterns for _ in folder.glob(pattern))

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.records import curves
+from nasflow.records.front import Front, front
 from nasflow.records.offspring import offspring
 from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
@@ -80,6 +81,8 @@ class Story(NamedTuple):
         final: the training of the network that was found.
         metrics: final/metrics.json, once the test set has been evaluated.
         predictions: final/predictions.parquet; None also where an earlier nasflow made the results.
+        pruned: the finished prune rounds, in order.
+        front: the networks that were trained to the end; None where it is only the found one.
     """
 
     algorithm: str
@@ -90,6 +93,8 @@ class Story(NamedTuple):
     final: Training | None
     metrics: Json | None
     predictions: pa.Table | None
+    pruned: tuple[Round, ...] = ()
+    front: Front | None = None
 
     @property
     def name(self) -> str:
@@ -130,13 +135,17 @@ def story(results: Path, algorithm: str, seed: int) -> Story:
     summary = _json(folder / "search/summary.json")
     pretrain = _training(folder / "pretrain")
     rounds = tuple(_rounds(folder, pretrain, summary["rounds"] if summary else None))
+    pruned = tuple(_pruned(folder)) if summary else ()
     metrics = _json(folder / "final/metrics.json")
     predictions = None
     if metrics and "predictions.parquet" in metrics.get("files", {}):
         predictions = curves.table(folder / "final", metrics, "predictions.parquet")
         _check_labels(folder / "final/predictions.parquet", predictions, len(metrics["classes"]))
     final = _training(folder / "final")
-    return Story(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions)
+    own = front(folder)
+    return Story(
+        *(algorithm, seed, pretrain, rounds, summary, final, metrics, predictions, pruned, own)
+    )
 
 
 def _check_labels(path: Path, predictions: pa.Table, classes: int) -> None:
@@ -160,6 +169,22 @@ def _rounds(folder: Path, pretrain: Training | None, count: int | None) -> Itera
         if count is not None and number > count:
             return
         found = _round(path.parent, parent)
+        yield found
+        parent = found.network
+
+
+def _pruned(folder: Path) -> Iterator[Round]:
+    """Read the finished prune rounds, up to the first one that is missing.
+
+    Rounds that an earlier search left behind, which begin with another network, are left out.
+    """
+    finished = curves.rounds(folder, "prune")
+    parent = read_architecture(folder / "search/winner") if finished else None
+    for place, (number, path) in enumerate(finished.items(), 1):
+        assert parent is not None
+        found = _round(path.parent, parent)
+        if number != place or found.nodes[0]["fingerprint"] != parent.fingerprint:
+            return
         yield found
         parent = found.network
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasflow.architecture.architecture import Architecture
+from nasflow.records.front import front
 from nasflow.storage import places
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.manifest import read_architecture
@@ -44,7 +45,7 @@ def searches(folder: Path) -> list[Path]:
 
 
 def search(folder: Path) -> Json:
-    """Read one search: pretraining, rounds with their children, summary and final training.
+    """Read one search: pretraining, rounds, summary, prune rounds and final training.
 
     Args:
         folder: results/{experiment}/{algorithm}/seed_{seed}.
@@ -52,9 +53,7 @@ def search(folder: Path) -> Json:
     Returns:
         The records of each stage; None for a stage that has not ended.
     """
-    named = (path for path in folder.glob("search/round_*") if places.ROUND.fullmatch(path.name))
-    rounds = sorted(named, key=_number)
-    ended = [round_(path) for path in rounds if (path / STATUS).is_file()]
+    ended = _rounds(folder / "search")
     summary, metrics = (
         _record(folder / "search/summary.json"),
         _record(folder / "final/metrics.json"),
@@ -69,10 +68,28 @@ def search(folder: Path) -> Json:
         "seed": _number(folder),
         "pretrain": _record(folder / "pretrain" / STATUS),
         "rounds": ended,
+        "pruned": _rounds(folder / "prune"),
         "summary": summary,
         "final": _record(folder / "final" / STATUS),
         "metrics": metrics,
+        "front": _front(folder),
     }
+
+
+def _front(folder: Path) -> list[Json] | None:
+    """Return a row for each network of a front; None where the search has no front."""
+    found = front(folder)
+    if found is None:
+        return None
+    rows = (one._asdict() for one in found.networks)
+    return [{k: str(v) if isinstance(v, Path) else v for k, v in row.items()} for row in rows]
+
+
+def _rounds(folder: Path) -> list[Json]:
+    """Read the finished rounds in a folder, in order."""
+    named = (path for path in folder.glob("round_*") if places.ROUND.fullmatch(path.name))
+    ordered = sorted(named, key=_number)
+    return [round_(path) for path in ordered if (path / STATUS).is_file()]
 
 
 def round_(folder: Path) -> Json:

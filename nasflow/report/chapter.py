@@ -44,6 +44,12 @@ WORDS = {  # what each morphism does, for people
     "with weights that are learned",
     "enlarge_all": "larger kernels in all layers, whose new outer rings are zero at first",
     "flatten_head": "a last layer that reads every pixel of its maps, and no longer their average",
+    "narrow_all": "fewer filters in every layer",
+    "narrow_late": "fewer filters in the layers with the smallest maps",
+    "shallow_stages": "one layer less in every stage (layers with maps of one size)",
+    "remove_stage": "one stage less: the layers with the smallest maps are gone",
+    "shrink_all": "smaller kernels in all layers",
+    "average_head": "a last layer that reads the average of each map, and no longer every pixel",
 }
 
 

@@ -26,11 +26,12 @@ from nasflow.config.section import plain
 from nasflow.records import costs
 from nasflow.records.intervals import Interval
 from nasflow.records.rivals import Rival, compared, ended
-from nasflow.records.story import Story, searches, story
+from nasflow.records.story import Round, Story, searches, story
 from nasflow.records.timeline import timeline
 from nasflow.records.verdict import Verdict, verdict
 from nasflow.report import mistakes
 from nasflow.report.chapter import WORDS, Chapter, chapter, drawn
+from nasflow.report.front import FrontChapter, front_chapter
 from nasflow.report.parts import data_block, environment, gzipped, library, pack, source
 from nasflow.report.trust import Claim, accuracy_interval, claims
 from nasflow.storage.files import read_json
@@ -54,6 +55,8 @@ class Part(NamedTuple):
         story: the records of the search.
         claims: how far its results can be trusted.
         chapters: its rounds.
+        pruned: its prune rounds.
+        size_weight: what half the parameters are worth in them, nats; None where it is unknown.
         drawings: title, size, change and diagram of each network that the search stood on.
         costs: what each stage cost.
         total: what all stages cost together.
@@ -63,11 +66,14 @@ class Part(NamedTuple):
         pairs: the most frequent confusions.
         worst: the worst mistakes.
         thinned: True where the charts of a round leave out some steps.
+        front: the networks from small to large; None where only the found one was trained.
     """
 
     story: Story
     claims: list[Claim]
     chapters: list[Chapter]
+    pruned: list[Chapter]
+    size_weight: float | None
     drawings: list[Drawing]
     costs: list[costs.Cost]
     total: costs.Cost
@@ -77,6 +83,7 @@ class Part(NamedTuple):
     pairs: list[mistakes.Pair]
     worst: list[mistakes.Mistake]
     thinned: bool
+    front: FrontChapter | None
 
 
 def page(results: Path, config: Json | None) -> str:
@@ -130,6 +137,7 @@ def render(results: Path, stories: Sequence[Story], experiment: Experiment | Non
         machines=_machines(stories),
         sizes=sizes(results / "data"),
         parts=parts,
+        fronts=any(part.front for part in parts),
         rivals=rivals,
         verdicts=_judged(parts, rivals),
         together="together" in figures,
@@ -155,9 +163,12 @@ def _part(
 ) -> Part:
     own = experiment.variant(told.algorithm) if experiment else None
     images = sizes(results / "data")["train"]
-    nodes = sum(len(r.nodes) for s in others for r in s.rounds)
+    nodes = sum(len(r.nodes) for s in others for r in (*s.rounds, *s.pruned))
     most = max(STEPS[0], min(STEPS[1], ROWS // max(1, nodes)))
-    chapters = _chapters(told, own, most, images, nodes <= DRAWN, figures)
+    seen = (told.key, own, most, images, nodes <= DRAWN, figures)
+    chapters = _chapters(told.rounds, *seen)
+    pruning = own.model_copy(update={"search": own.prune.over(own.search)}) if own else None
+    seen = (f"{told.key}-pruned", pruning, *seen[2:])
     _search_figures(told, facts, figures)
     spent = costs.costs(told, images)
     tested, classes = told.predictions, facts["classes"]
@@ -165,6 +176,8 @@ def _part(
         told,
         claims(told, others, facts, own),
         chapters,
+        _chapters(told.pruned, *seen),
+        own.prune.size_weight if own else None,
         _drawings(told),
         spent,
         costs.total(spent),
@@ -174,6 +187,7 @@ def _part(
         mistakes.pairs(tested, classes) if tested else [],
         mistakes.worst(tested, classes, results / "data") if tested else [],
         any(len(set(r.particles["step"].to_pylist())) > most for r in told.rounds),
+        front_chapter(told.front, told.key, figures),
     )
 
 
@@ -197,19 +211,20 @@ def _judged(parts: Sequence[Part], rivals: Sequence[Rival]) -> Markup:
 
 
 def _chapters(
-    told: Story,
+    rounds: Sequence[Round],
+    key: str,
     config: Experiment | None,
     most: int,
     images: int,
     drawings: bool,
     figures: dict[str, Figure],
 ) -> list[Chapter]:
-    """Make the chapters of a search, and add their charts to `figures`."""
+    """Make the chapters of rounds, and add their charts to `figures`."""
     chapters = []
-    for found in told.rounds:
-        key = f"{told.key}-{found.number}"
+    for found in rounds:
+        own = f"{key}-{found.number}"
         made, pictures = chapter(
-            found, key, config=config, most=most, images=images, drawings=drawings
+            found, own, config=config, most=most, images=images, drawings=drawings
         )
         chapters.append(made)
         figures.update(pictures)
@@ -248,6 +263,7 @@ def _machines(stories: Sequence[Story]) -> list[tuple[list[str], Json]]:
     found: list[tuple[list[str], Json]] = []
     for told in stories:
         stages = [("pretraining", told.pretrain), *((f"round {r.number}", r) for r in told.rounds)]
+        stages += [(f"prune round {r.number}", r) for r in told.pruned]
         for name, stage in (*stages, ("final training", told.final)):
             machine = stage.status.get("machine") if stage else None
             if machine is None:

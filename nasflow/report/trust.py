@@ -229,7 +229,7 @@ def _data(facts: Json) -> Iterator[Claim]:
 
 
 def _machines(story: Story) -> Iterator[Claim]:
-    stages = [story.pretrain, *story.rounds, story.final]
+    stages = [story.pretrain, *story.rounds, *story.pruned, story.final]
     done = [stage.status for stage in stages if stage is not None]
     known = [status["machine"] for status in done if "machine" in status]
     if not done:

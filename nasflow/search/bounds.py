@@ -1,7 +1,7 @@
 """The bounds of a board (`search.constraints.max_flash`, `max_ram`, `max_latency`) in a search.
 
 No network of a search breaks a bound, from the one that it begins with to the one that it finds. A
-search whose morphisms all shrink a network (`NEGATIVE`) is the one exception. It may begin above a
+search whose morphisms all shrink a network (`SMALLER`) is the one exception. It may begin above a
 bound: each of its children then takes less than its parent of what breaks the bound, and once a
 bound is kept it is never broken again. docs/boards.md explains this rule.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.templates import TEMPLATES
 from nasflow.config.kinds import Stored
-from nasflow.config.search import NEGATIVE, Constraints, Search
+from nasflow.config.search import SMALLER, Constraints, Search
 from nasflow.deployment.flash import flash
 from nasflow.deployment.latency_table import LatencyTable
 from nasflow.deployment.ram import ram
@@ -119,7 +119,7 @@ def prunes(drawn: Mapping[str, float]) -> bool:
     Args:
         drawn: the weight of each morphism; those of weight 0 are never drawn.
     """
-    return all(name in NEGATIVE for name, weight in drawn.items() if weight > 0)
+    return all(name in SMALLER for name, weight in drawn.items() if weight > 0)
 
 
 def refuse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -14,7 +15,7 @@ from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
 from nasflow.search.bounds import affordable, prunes, quick, refuse
-from nasflow.search.neighbourhood import Child, sample
+from nasflow.search.neighbourhood import Child, legal, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
 from nasflow.training import memory
@@ -22,6 +23,11 @@ from nasflow.training.batches import varied
 
 PROPOSED = 4  # candidates for each child, with `proposal: gradient`
 PROPOSAL_BATCH = 256  # images by which they are compared
+STEEPEST = 3.0  # a step of a prune path divides the parameters by no more, if it can be avoided
+UNBOUND = {  # the bounds of an architecture, for the children of a parent that breaks one itself
+    **{"max_conv_layers": 2**31, "max_filters": 65536, "max_inputs": 64, "max_pools": 64},
+    **dict.fromkeys(("max_last_filters", "max_last_inputs", "max_parameters", "max_flops")),
+}
 
 
 def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
@@ -47,6 +53,8 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
     refuse(parent.architecture, setting.search, "g_r", setting.latency)
     if setting.portfolio:
         return portfolio(parent, setting)
+    if setting.pruning:
+        return _smaller(parent, setting)
     search = setting.search
     chosen = search.proposal == Proposal.GRADIENT
     candidates = sample(
@@ -84,6 +92,57 @@ def within_bounds(parent: Network, setting: Setting) -> Setting:
     """
     left = affordable(setting.portfolio, parent.architecture, setting.search, setting.latency)
     return setting._replace(portfolio=tuple(map(Template, left)))
+
+
+def _smaller(parent: Network, setting: Setting) -> list[Child]:
+    """Draw the children of a prune round, which have fewer parameters than their parent.
+
+    They keep at least 1 / STEEPEST of them, so that the path has networks of many sizes. Where no
+    such child is possible, smaller ones are drawn.
+
+    The parent may be larger than the bounds of a child, such as a network that was given
+    (`base.network`). Its children then need not keep them either, apart from `min_filters`, since
+    a path that has to shrink in steps could not begin otherwise. And where the memory is bounded,
+    there are only as many children as fit beside their parent.
+    """
+    g, search = parent.architecture, setting.search
+    constraints = search.constraints
+    if not legal(g, constraints):
+        fewest = min(constraints.min_filters, min(conv.width for conv in g.convs))
+        constraints = constraints.model_copy(update=UNBOUND | {"min_filters": fewest})
+    found: list[Child] = []
+    for least in (g.parameters / STEEPEST, 0.0):
+        found = found or sample(
+            parent,
+            _fitting(g, search),
+            morphisms=search.drawn,
+            constraints=constraints,
+            rng=generator("morphism", setting.seed, setting.number),
+            fits=partial(_between, least, g, setting),
+        )
+    return found
+
+
+def _between(least: float, parent: Architecture, setting: Setting, g: Architecture) -> bool:
+    """Tell whether a child has at least so many parameters, fewer than its parent, and is quick."""
+    smaller = least <= g.parameters < parent.parameters
+    return smaller and quick(g, setting.search.constraints, parent, setting.latency)
+
+
+def _fitting(g: Architecture, search: Search) -> int:
+    """Return how many children, at most as large as their parent, fit into `max_memory` with it.
+
+    Raises:
+        ValueError: if not even one does.
+    """
+    most, taken = search.max_memory, memory.megabytes(g, search.batch_size)
+    count = search.n_neigh if most is None else min(search.n_neigh, int(most / taken) - 1)
+    if count < 1:
+        raise ValueError(
+            f"search.max_memory: {most:g}; a network of a prune round takes some {taken:.1f} MB, "
+            "and its child as much; raise it, or lower batch_size"
+        )
+    return count
 
 
 def portfolio(parent: Network, setting: Setting) -> list[Child]:

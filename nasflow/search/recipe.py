@@ -9,7 +9,8 @@ from nasflow.config.base import Base
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
 from nasflow.config.data import Augment
-from nasflow.config.kinds import BASELINES, STARTS, Algorithm
+from nasflow.config.kinds import BASELINES, PARTICLES, STARTS, Algorithm
+from nasflow.config.prune import Prune
 from nasflow.config.search import Search
 from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network, at_rest
@@ -30,15 +31,21 @@ class Sections(NamedTuple):
         baselines: the section `baselines`.
         augment: the section `augment`.
         base: the section `base`, whose portfolio is that of the first round.
+        prune: the section `prune`, where the rounds are prune rounds.
     """
 
     search: Search
     baselines: Baselines
     augment: Augment
     base: Base = Base()
+    prune: Prune | None = None
 
     def of(self, algorithm: Algorithm) -> Search:
-        """Return `search`, in which the keys of `baselines` take its values for a baseline."""
+        """Return `search`, in which the keys of another section take its values.
+
+        It is `prune` in a prune round, and otherwise `baselines` for a baseline."""
+        if self.prune is not None:
+            return self.prune.over(self.search)
         return self.baselines.over(self.search) if algorithm in BASELINES else self.search
 
 
@@ -73,6 +80,7 @@ ROUNDS: dict[Algorithm, RoundFunction] = {
 # The last round of an algorithm that has only so many: the race is one round, and most_flops moves
 # as often as a search of NASGD does in six minutes.
 LAST = {Algorithm.RACE: 1, Algorithm.MOST_FLOPS: 2}
+PRUNING = 10**9  # what the number of a prune round is raised by where random numbers depend on it
 
 
 def round_function(algorithm: Algorithm) -> RoundFunction:
@@ -84,6 +92,11 @@ def round_function(algorithm: Algorithm) -> RoundFunction:
     if algorithm not in ROUNDS:
         raise ValueError(f"algorithm: {algorithm}; expected one of {', '.join(ROUNDS)}")
     return ROUNDS[algorithm]
+
+
+def pruning_algorithm(algorithm: Algorithm) -> Algorithm:
+    """Return the algorithm of the prune rounds behind the search of another: one with particles."""
+    return algorithm if algorithm in PARTICLES else Algorithm.NASGD
 
 
 def round_setting(
@@ -116,7 +129,8 @@ def round_setting(
     Returns:
         The setting, with what is left of the budget.
     """
-    search = sections.of(algorithm)
+    search, pruning = sections.of(algorithm), sections.prune is not None
+    first = begin.number == 1 and not pruning
     left = limits(budget, search, len(train), begin.k, begin.totals, begin.earlier)
     return Setting(
         algorithm,
@@ -125,14 +139,15 @@ def round_setting(
         train,
         validation,
         seed=seed,
-        number=begin.number,
+        number=begin.number + PRUNING * pruning,
         workers=workers,
         limits=left,
         ranks=ranks,
         baselines=sections.baselines,
-        portfolio=sections.base.portfolio if begin.number == 1 and algorithm in STARTS else (),
+        portfolio=sections.base.portfolio if first and algorithm in STARTS else (),
         part=sections.base.portfolio_part,
         latency=latency,
+        pruning=pruning,
     )
 
 

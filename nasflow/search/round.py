@@ -42,6 +42,8 @@ class Setting(NamedTuple):
             half.
         latency: predicts how long networks take; None where neither `max_latency` nor
             `latency_weight` is set.
+        pruning: whether it is a prune round: children are smaller than the centre, and at the end
+            the network with the lowest energy goes on.
     """
 
     algorithm: Algorithm
@@ -58,6 +60,7 @@ class Setting(NamedTuple):
     portfolio: tuple[Template, ...] = ()
     part: float = 0.5
     latency: LatencyTable | None = None
+    pruning: bool = False
 
 
 class Round(NamedTuple):

@@ -68,11 +68,16 @@ class RoundCourse:
     def begin(self, k: int, steps_per_epoch: int) -> None:
         """Set where the round begins; this must precede the first step.
 
+        A prune round is one cosine cycle: it begins with the largest step size, whatever k is.
+
         Args:
             k: the global step at which the round begins.
             steps_per_epoch: the number of steps in which every training image is seen once.
         """
-        self._first, self._cycle = k, self._setting.search.epochs_neigh * steps_per_epoch
+        search = self._setting.search
+        self._first, self._cycle = k, search.epochs_neigh * steps_per_epoch
+        if self._setting.pruning:
+            self._first, self._cycle = 0, float(search.max_steps)
 
     def tau(self, done: int) -> float:
         """Return the step size after `done` steps of the round."""
@@ -111,12 +116,14 @@ class RoundCourse:
         return True
 
     def _retire(self, number: int, V: Vector, error: Vector) -> None:
-        """Let children stop that have fallen behind for good, once the averages are filled."""
-        search = self._setting.search
+        """Let children stop that have fallen behind for good, once the averages are filled.
+
+        In a prune round the price of size counts, since it is what lets a child win."""
+        search, price = self._setting.search, self._price * self._setting.pruning
         if not search.retire or number < search.burn_in + search.window:
             return
         earlier = self.history[number // 2 - 1].V
-        late = behind(V, error, earlier, self.dropouts.out, search.retire)
+        late = behind(V + price, error, earlier + price, self.dropouts.out, search.retire)
         self.dropouts.note(number, "behind", late)
         self._live.rest(self.dropouts.out)
 
@@ -212,7 +219,8 @@ class RoundCourse:
         """Tell why the round ends after so many steps; None where it goes on.
 
         The first network of a portfolio has not earned to be the centre, so that at the end of the
-        round the one with the lowest loss goes on, whatever its lead is."""
+        round the one with the lowest loss goes on, whatever its lead is. In a prune round the same
+        holds for the loss with the price of size."""
         if self.winner is None and self._setting.portfolio:
             if self._passed(done) >= self._setting.part:
                 self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
@@ -220,6 +228,9 @@ class RoundCourse:
         if self.winner is not None:
             return RoundEnd.RECENTRED
         if done >= self._setting.search.max_steps:
+            if self._setting.pruning:
+                self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+                return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
             return RoundEnd.MAX_STEPS
         if self._setting.search.retire and self.dropouts.out[1:].all() and not self.dropouts.out[0]:
             return RoundEnd.KEPT

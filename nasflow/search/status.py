@@ -82,17 +82,20 @@ def round_totals(
     }
 
 
-def round_status(result: Round, names: Mapping[str, Fact]) -> dict[str, Fact]:
+def round_status(
+    result: Round, names: Mapping[str, Fact], stage: str = "search_round"
+) -> dict[str, Fact]:
     """Return how a round ended.
 
     Args:
         result: the round.
         names: algorithm, seed and number of the round.
+        stage: search_round, or prune_round.
     """
     g, won = result.network.architecture, result.architectures[result.winner]
     return {
         "schema": 1,
-        "stage": "search_round",
+        "stage": stage,
         **names,
         "reason": result.reason,
         "winner": result.winner,

@@ -97,6 +97,50 @@ def evaluate(
         write_json(new / out.name, metrics | {"files": files})
 
 
+def front_evaluate(
+    *,
+    config: str,
+    data: Path,
+    network: Path,
+    out: Path,
+    device: str,
+    threads: int,
+    deterministic: bool = False,
+) -> None:
+    """Look at the test set once with another network of the front, and write its metrics.
+
+    They have the names of `evaluate`, without those that tell of the search.
+
+    Args:
+        config: the section augment as JSON, and the class weights where there are any.
+        data: folder of the prepared images.
+        network: stem of the checkpoint of the trained network.
+        out: metrics.json to write; predictions.parquet is written beside it.
+        device: cpu, cuda or cuda:N.
+        threads: threads of this process.
+        deterministic: on a GPU, use only algorithms that give the same bits in each run.
+    """
+    with stage(device, deterministic) as device:
+        began = time.monotonic()
+        split, facts = read_split(data, "test", device), read_facts(data)
+        trained = read_checkpoint(network).network.to(device)
+        tested = _test(trained, split, section(Augment, sections_of(config), "augment"), threads)
+    final = read_json(network.with_name("status.json"))
+    seconds = {"final": final["seconds"], "evaluate": time.monotonic() - began}
+    metrics = {
+        "schema": 1,
+        **_tested(tested, final),
+        **size(trained.architecture),
+        "final_epochs": final["epochs"],
+        **by_class(tested.rows, facts["classes"]),
+        **described(sections_of(config)),
+        "seconds": seconds | {"total": sum(seconds.values())},
+    }
+    with beside(out.parent, out.name) as new:
+        predictions = write_table(new / "predictions.parquet", tested.rows)
+        write_json(new / out.name, metrics | {"files": {"predictions.parquet": predictions}})
+
+
 def _described(network: Network, sections: Json, data: Path) -> Json:
     """Return class weights where there are any, latencies, and the bounds that the network breaks.
 
@@ -137,10 +181,23 @@ def _seconds(before: Json, found: Json, final: Json, taken: float) -> dict[str, 
 
 
 def _metrics(tested: Tested, network: Network, found: Json, before: Json, final: Json) -> Json:
-    loss, accuracy = score(tested.rows)
     return {
         "schema": 1,
         "algorithm": found["algorithm"],
+        **_tested(tested, final),
+        "pretrained_validation_accuracy": before["validation_accuracy"],
+        **size(network.architecture),
+        **{key: found[key] for key in COUNTED},
+        "search_epochs": found["network_epochs"],
+        "pretrain_epochs": before["epochs"],
+        "final_epochs": final["epochs"],
+    }
+
+
+def _tested(tested: Tested, final: Json) -> Json:
+    """Return how good a network is on the test images, and on the validation images."""
+    loss, accuracy = score(tested.rows)
+    return {
         "test_accuracy": accuracy,
         "test_error": 1.0 - accuracy,
         "test_loss": loss,
@@ -148,10 +205,4 @@ def _metrics(tested: Tested, network: Network, found: Json, before: Json, final:
         "test_accuracy_mirrored": tested.mirrored,
         "validation_accuracy": final["validation_accuracy"],
         "validation_loss": final["validation_loss"],
-        "pretrained_validation_accuracy": before["validation_accuracy"],
-        **size(network.architecture),
-        **{key: found[key] for key in COUNTED},
-        "search_epochs": found["network_epochs"],
-        "pretrain_epochs": before["epochs"],
-        "final_epochs": final["epochs"],
     }

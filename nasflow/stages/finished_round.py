@@ -47,7 +47,13 @@ def is_finished(
 
 
 def round_made(
-    config: str, method: str, data: Path, parent: Path, seed: int, number: int
+    config: str,
+    method: str,
+    data: Path,
+    parent: Path,
+    seed: int,
+    number: int,
+    stage: str = "search_round",
 ) -> dict[str, Any]:
     """Describe what a round is made from (`nasflow.storage.made.made`).
 
@@ -58,9 +64,10 @@ def round_made(
         parent: stem of the checkpoint that the round starts from.
         seed: the seed of the search.
         number: the number of the round.
+        stage: search_round, or prune_round.
     """
     read = round_inputs(data, parent, _timed(json.loads(config)))
-    return made("search_round", config, read, algorithm=method, seed=seed, round=number)
+    return made(stage, config, read, algorithm=method, seed=seed, round=number)
 
 
 def round_inputs(data: Path, parent: Path, timed: bool) -> list[Path]:

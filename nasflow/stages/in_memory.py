@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import on_device, one_thread
 from nasflow.training.ranks import own_device
+from nasflow.training.teacher import check_fits, check_wanted
 from nasflow.training.train import Trained, TrainingJob, train
 
 
@@ -51,6 +52,7 @@ class Task(NamedTuple):
         workers: threads.
         progress: is told after each step what is done.
         latency: predicts how long networks take; None where no round needs to know it.
+        teacher: the network that teaches in the final training; None without one.
     """
 
     experiment: Experiment
@@ -59,6 +61,7 @@ class Task(NamedTuple):
     seed: int
     workers: int
     progress: Progress
+    teacher: Network | None = None
     latency: LatencyTable | None = None
 
 
@@ -69,6 +72,7 @@ def run_search(
     algorithm: str | Callable[..., Round] = "nasgd",
     seed: int = 0,
     start: Network | None = None,
+    teacher: Network | None = None,
     threads: int = 1,
     progress: Progress = lambda done, of, note: None,
     **sections: Any,
@@ -82,36 +86,51 @@ def run_search(
         algorithm: a name such as nasagd, or a function like `run_round`.
         seed: the seed of the search.
         start: replaces the base network.
+        teacher: a trained network whose probabilities the final training learns beside the labels,
+            with the weight `final.distillation`.
         threads: cores to use.
         progress: is called after every step with the steps done, the steps in all and a few words.
         sections: those of a configuration file, such as search={"n_neigh": 4}; by default the
             budget is three rounds.
 
     Raises:
-        ValueError: if a key or a value is wrong, with one line for each, or a device is missing.
+        ValueError: if a key, a value, the device or the teacher is wrong, with one line for each.
     """
     named = algorithm if isinstance(algorithm, str) else "nasgd"
-    given = {"algorithms": [named], "seeds": [seed], "budget": {"rounds": 3}, **sections}
-    experiment = parse(Experiment, given)
+    experiment = _experiment({"algorithms": [named], "seeds": [seed]} | sections, teacher)
     with one_thread(), _device(experiment) as device:
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
-        task = _timed(Task(experiment, Algorithm(named), found, seed, threads, progress))
+        task = Task(experiment, Algorithm(named), found, seed, threads, progress, teacher)
+        task = _timed(task)
         began = time.monotonic()
         first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
-        rounds, lineage, winner = [], [], base.network
         run = algorithm if callable(algorithm) else None
-        for result, status in _rounds(run, base.network, task):
-            rounds.append(result)
-            lineage.append(status)
-            winner = result.network
-        epochs = float(base.facts["epochs"] or 0.0)
-        epochs += lineage[-1]["totals"]["network_epochs"] if lineage else 0.0
-        spent = Spent(epochs, time.monotonic() - began)
+        made = list(_rounds(run, base.network, task))
+        rounds, lineage = [result for result, _ in made], [status for _, status in made]
+        winner = rounds[-1].network if rounds else base.network
+        spent = Spent(_epochs(base, lineage), time.monotonic() - began)
         final = _trained("final", experiment.final, winner, task, spent)
         seconds = time.monotonic() - began
     return Found(base.network, rounds, lineage, winner, *final, *found, experiment, seconds)
+
+
+def _experiment(sections: Mapping[str, Any], teacher: Network | None) -> Experiment:
+    """Read the configuration, and refuse what a search in memory cannot do."""
+    experiment = parse(Experiment, {"budget": {"rounds": 3}, **sections})
+    check_wanted(teacher, experiment.final)
+    if experiment.final.front > 1:
+        raise ValueError(
+            f"final.front: {experiment.final.front}; expected 1, since a search in memory trains"
+            " the found network alone; the pipeline trains a front (nasflow fit, snakemake)"
+        )
+    if experiment.prune.rounds:
+        raise ValueError(
+            f"prune.rounds: {experiment.prune.rounds}; expected 0, since a search in memory ends"
+            " with the found network; the pipeline makes prune rounds (nasflow fit, snakemake)"
+        )
+    return experiment
 
 
 @contextmanager
@@ -124,15 +143,23 @@ def _device(experiment: Experiment) -> Iterator[str]:
 
 
 def _first(task: Task, start: Network | None) -> Network:
-    """Make the network that the search begins with, where none is given, and check its bounds."""
-    first = start or _made(task)
+    """Return the network that the search begins with, and check its bounds and the teacher."""
+    first = start or _base(task)
     if rounds_wanted(task.algorithm, task.experiment.budget):
         refuse(first.architecture, task.experiment.search, table=task.latency)
+    if task.teacher is not None:
+        check_fits(task.teacher, first, "teacher")
     return first
 
 
-def _made(task: Task) -> Network:
-    """Make the network that the configuration describes."""
+def _epochs(base: Trained, lineage: list[Json]) -> float:
+    """Return the passes over the training images in pretraining and search."""
+    passes = lineage[-1]["totals"]["network_epochs"] if lineage else 0.0
+    return float(base.facts["epochs"] or 0.0) + passes
+
+
+def _base(task: Task) -> Network:
+    """Make the first network with random weights."""
     image, classes = _shape(task.images)
     return first_network(
         task.algorithm,
@@ -208,6 +235,9 @@ def _trained(
     images = len(data)
     if isinstance(section, Final) and section.use_validation:
         images += len(validation)
-    lasts = length(section, images, network.architecture.flops, spent)
-    job = TrainingJob(section, task.experiment.augment, lasts, name, task.seed, task.workers)
+    teacher = task.teacher.to(data.images.device) if task.teacher and name == "final" else None
+    more = teacher.architecture.flops if teacher else 0
+    lasts = length(section, images, network.architecture.flops, spent, more)
+    augment, workers = task.experiment.augment, task.workers
+    job = TrainingJob(section, augment, lasts, name, task.seed, workers, teacher)
     return train(network, data, validation, job, task.progress)

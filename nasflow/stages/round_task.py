@@ -12,13 +12,18 @@ from nasflow.config.budget import Budget
 from nasflow.config.compare import algorithm_of
 from nasflow.config.data import Augment
 from nasflow.config.kinds import Algorithm
+from nasflow.config.prune import Prune
 from nasflow.config.reading import parse
 from nasflow.config.search import Search
 from nasflow.config.section import Plain, plain
-from nasflow.search.recipe import Sections
+from nasflow.search.recipe import Sections, pruning_algorithm
+from nasflow.search.status import NO_TOTALS
 from nasflow.stages.finished_round import round_inputs
 from nasflow.stages.stage_inputs import described, fitting, section, sections_of
 from nasflow.storage.attempt import inputs
+from nasflow.storage.files import read_json
+
+SEARCH, PRUNE = "search_round", "prune_round"  # the stages that run a round
 
 
 class Task(NamedTuple):
@@ -33,6 +38,7 @@ class Task(NamedTuple):
         seed: the seed of the search.
         number: the number of the round, from 1.
         weights: the class weights, by the name of their key; empty where there are none.
+        stage: search_round, or prune_round.
     """
 
     method: str
@@ -43,6 +49,7 @@ class Task(NamedTuple):
     seed: int
     number: int
     weights: dict[str, Plain]
+    stage: str = SEARCH
 
     @property
     def names(self) -> dict[str, str | int]:
@@ -52,7 +59,28 @@ class Task(NamedTuple):
     @property
     def title(self) -> str:
         """The name of the round for people."""
-        return f"{self.method} seed {self.seed} round {self.number}"
+        kind = "round" if self.stage == SEARCH else "prune"
+        return f"{self.method} seed {self.seed} {kind} {self.number}"
+
+    @property
+    def of(self) -> str:
+        """How many rounds there will be, as `/12`; empty where nobody knows."""
+        prune = self.sections.prune
+        count = self.budget.rounds if prune is None else prune.rounds
+        return f"/{count}" if count else ""
+
+    def totals(self, parent: Path) -> dict[str, float]:
+        """Read what the rounds before took; prune rounds begin to count anew.
+
+        Args:
+            parent: stem of the checkpoint that the round starts from.
+
+        Raises:
+            CorruptFile: if the record beside it is missing or damaged.
+        """
+        if self.stage == PRUNE and self.number == 1:
+            return NO_TOTALS
+        return read_json(parent.with_name("status.json")).get("totals") or NO_TOTALS
 
 
 def round_task(config: str, method: str, budget: str, seed: int, number: int) -> Task:
@@ -80,6 +108,31 @@ def round_task(config: str, method: str, budget: str, seed: int, number: int) ->
     return Task(method, algorithm, sections, own, bounds, seed, number, described(raw))
 
 
+def prune_task(config: str, method: str, seed: int, number: int) -> Task:
+    """Check the sections that a prune round gets, and put its task together.
+
+    Behind the search of a baseline, which has no particles, prune rounds are those of NASGD.
+
+    Args:
+        config: the sections search, prune and augment as JSON.
+        method: an algorithm or an ablation, such as `nasgd-log`.
+        seed: the seed of the search.
+        number: the number of the round, from 1.
+
+    Raises:
+        ValueError: if a section holds an unknown key or a value that is not allowed.
+    """
+    raw, algorithm = sections_of(config), pruning_algorithm(algorithm_of(method))
+    sections = Sections(
+        section(Search, raw, "search"),
+        Baselines(),
+        section(Augment, raw, "augment"),
+        prune=section(Prune, raw, "prune"),
+    )
+    own = sections.of(algorithm)
+    return Task(method, algorithm, sections, own, Budget(), seed, number, described(raw), PRUNE)
+
+
 def fitted_task(task: Task, train: int, validation: int) -> Task:
     """Lower the batch sizes of a round to the number of images.
 
@@ -105,7 +158,8 @@ def identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
         CorruptFile: if a record of the inputs is missing.
     """
     sections: dict[str, object]
-    sections = {name: plain(part) for name, part in task.sections._asdict().items()}
+    parts = task.sections._asdict().items()
+    sections = {name: plain(part) for name, part in parts if part is not None}
     sections |= task.weights
     read = inputs(*round_inputs(data, parent, task.search.timed))
-    return {"stage": "search_round", **task.names, "config": sections, "inputs": read}
+    return {"stage": task.stage, **task.names, "config": sections, "inputs": read}

@@ -23,7 +23,7 @@ from nasflow.search.budget import cycle_steps, epoch_steps, finished, seconds_ne
 from nasflow.search.ends import RoundEnd
 from nasflow.search.recipe import LAST, Begin, entering, round_function, round_setting
 from nasflow.search.round import Round, Setting
-from nasflow.search.status import NO_TOTALS, round_status, round_totals
+from nasflow.search.status import round_status, round_totals
 from nasflow.stages.finished_round import is_finished, round_made
 from nasflow.stages.latency import table_of_experiment
 from nasflow.stages.progress import progress
@@ -110,7 +110,7 @@ def search_round(
         images = read_splits(data, device, sections_of(config))
         here = Here(config, budget, data, *images, device, threads, ranks)
         with interruption() as signals:
-            _one_round(task, parent, out, here, began, beside(out, RECORD))
+            one_round(task, parent, out, here, began, beside(out, RECORD))
             if not forced():
                 _go_on(task, out, here, rounds_per_job, signals)
 
@@ -126,7 +126,7 @@ def _is_finished(asked: dict[str, Any], ranks: Ranks) -> bool:
     return bool(ranks.agree(float(finished))[0])
 
 
-def _one_round(
+def one_round(
     task: Task,
     parent: Path,
     out: Path,
@@ -145,8 +145,8 @@ def _one_round(
         place: makes the folder to write to, and moves it where it belongs when it is complete.
     """
     train, validation, ranks = here.train, here.validation, here.ranks
-    wanted = round_made(here.config, task.method, here.data, parent, task.seed, task.number)
-    before = read_json(parent.with_name(RECORD)).get("totals") or NO_TOTALS
+    own = (task.method, here.data, parent, task.seed, task.number, task.stage)
+    wanted, before = round_made(here.config, *own), task.totals(parent)
     key = identity(task, here.data, parent)
     task = fitted_task(task, len(train), len(validation))
     with attempt(out, key, here.device, ranks) as keeper:
@@ -185,7 +185,7 @@ def _go_on(task: Task, out: Path, here: Here, rounds: int, signals: Interruption
                 return
             gc.collect()  # what is left of the networks of the round before
             place = ahead(out, json.loads(here.budget))
-            _one_round(task, parent, out, here, time.monotonic(), place)
+            one_round(task, parent, out, here, time.monotonic(), place)
         except Exception as error:
             _say_why(task, error, here.ranks)
             return
@@ -225,9 +225,8 @@ def _setting(task: Task, begin: Begin, here: Here) -> Setting:
 
 def _run(task: Task, start: Checkpoint, setting: Setting, device: str, keeper: Attempt) -> Round:
     """Run the round on the device, with a line that tells how it stands."""
-    of = f"/{task.budget.rounds}" if task.budget.rounds else ""
     network = entering(start.network, start.optimizer, task.search).to(device)
-    with progress(task.title + of, quiet=not setting.ranks.first) as show:
+    with progress(task.title + task.of, quiet=not setting.ranks.first) as show:
         return round_function(task.algorithm)(network, start.k, setting, show, keeper)
 
 
@@ -257,7 +256,7 @@ def _write(
     if task.algorithm in PARTICLES and task.budget.seconds is not None:
         networks = len(result.architectures)
         totals["needed"] = seconds_needed(task.search, networks, result.steps, taken)
-    status: dict[str, Any] = round_status(result, task.names) | {"totals": totals}
+    status: dict[str, Any] = round_status(result, task.names, task.stage) | {"totals": totals}
     status |= {"seconds": taken, "started": keeper.started, MADE: made_from}
     write_json(out / RECORD, status | {"machine": keeper.machine, "files": files})
 

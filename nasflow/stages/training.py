@@ -36,6 +36,7 @@ from nasflow.storage.manifest import paths
 from nasflow.storage.splits import read_facts, read_split
 from nasflow.storage.tables import write_table
 from nasflow.training.duration import Spent, length
+from nasflow.training.teacher import check_fits
 from nasflow.training.train import Trained, TrainingJob, train
 from nasflow.training.training_course import Row
 
@@ -54,6 +55,8 @@ class Task(NamedTuple):
         spent: what pretraining and search took of a total budget; None without such a budget.
         made: what the result is made from, as the record of the stage says it.
         deterministic: whether a GPU may use only algorithms that give the same bits in each run.
+        title: which network it is, where there are several; "" otherwise.
+        teacher: the trained network that teaches in a final training; None without one.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Task(NamedTuple):
     spent: Spent | None
     made: dict[str, Any]
     deterministic: bool
+    title: str = ""
+    teacher: Network | None = None
 
 
 def pretrain(
@@ -124,34 +129,53 @@ def final_train(
     device: str,
     threads: int,
     deterministic: bool = False,
+    front: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
-    """Train the winner to convergence from its weights.
+    """Train the winner, or another network of the front, to convergence from its weights.
 
-    Its length is what `final` sets, or what pretraining and search left of a total budget.
+    Its length is what `final` sets, or what pretraining and search left of a total budget. The
+    networks of a front share what is left. With a teacher and `final.distillation` it learns the
+    teacher's probabilities beside the labels.
 
     Args:
         config: the sections final and augment as JSON; beside them the class weights, where there
-            are any.
+            are any, and `front` with the share of the network, where several share a total.
         data: folder of the prepared images.
-        parent: stem of the checkpoint of the winner.
+        parent: stem of the checkpoint of the network.
         seed: the seed of the search.
         out: stem of the checkpoint to write.
         device: cpu, cuda or cuda:N.
         threads: threads of this process.
         deterministic: on a GPU, use only algorithms that give the same bits in each run.
+        front: plan.json of the front, where several networks share a total budget.
+        teacher: stem of the checkpoint of a trained network that teaches; None without one.
+
+    Raises:
+        ValueError: if the teacher takes other images or tells other classes than the winner.
     """
     sections = sections_of(config)
     final, augment = section(Final, sections, "final"), section(Augment, sections, "augment")
-    manifests, spent = [data / "data.json", paths(parent)[-1]], None
-    if final.total_epochs is not None or final.total_seconds is not None:
-        spent = Spent(**read_json(parent.with_name("summary.json"))["spent"])
+    read = [parent, *([teacher] if teacher else [])]
+    manifests = [data / "data.json", *(paths(stem)[-1] for stem in read)]
+    spent = _spent(final, sections, front or parent.with_name("summary.json"))
     wanted = made("final_train", config, manifests, seed=seed)
     if kept(out.with_name("status.json"), wanted):
         return
     network = read_checkpoint(parent).network
     given = (None, sections, manifests, spent, wanted, deterministic)
-    task = Task("final", network, final, augment, *given)
+    title = f" {out.parent.name}" if out.parent.parent.name == "front" else ""
+    taught = _teacher(teacher, network, final)
+    task = Task("final", network, final, augment, *given, title, taught)
     _train_stage(task, data, seed, out, device, threads)
+
+
+def _spent(final: Final, sections: dict[str, Any], record: Path) -> Spent | None:
+    """Read what was spent of a total, and the share of what is left; None without a total."""
+    if final.total_epochs is None and final.total_seconds is None:
+        return None
+    share = float(sections.get("front", {}).get("share", 1.0))
+    return Spent(**read_json(record)["spent"], share=share)
 
 
 def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, threads: int) -> None:
@@ -162,14 +186,16 @@ def _train_stage(task: Task, data: Path, seed: int, out: Path, device: str, thre
         own = fitting(task.section, task.name, images, len(validation))
         if isinstance(own, Final) and own.use_validation:
             images += len(validation)
-        lasts = length(own, images, task.network.architecture.flops, task.spent)
+        teacher = task.teacher.to(device) if task.teacher else None
+        more = teacher.architecture.flops if teacher else 0
+        lasts = length(own, images, task.network.architecture.flops, task.spent, more)
         with attempt(out.parent, _identity(task, lasts, seed), device) as keeper:
-            with progress(f"{task.name} seed {seed}") as show:
+            with progress(f"{task.name} seed {seed}{task.title}") as show:
                 trained = train(
                     task.network.to(device),
                     train_split,
                     validation,
-                    TrainingJob(own, task.augment, lasts, task.name, seed, threads),
+                    TrainingJob(own, task.augment, lasts, task.name, seed, threads, teacher),
                     show,
                     keeper,
                     elapsed=lambda: keeper.seconds,
@@ -203,6 +229,7 @@ def _write(
         **trained.facts,
         **_saved(trained.facts, seconds),
         **size(trained.network.architecture),
+        **({"teacher": task.teacher.architecture.fingerprint} if task.teacher else {}),
         "seconds": seconds,
         "started": keeper.started,
         "machine": keeper.machine,
@@ -227,6 +254,27 @@ def _saved(facts: Row, seconds: float) -> Row:
         file=sys.stderr,
     )
     return {"saved_seconds": rest}
+
+
+def _teacher(stem: Path | None, student: Network, final: Final) -> Network | None:
+    """Read the network that teaches, or say why there is none although something asks for one."""
+    if stem is None or final.distillation == 0.0:
+        if final.distillation > 0.0:
+            _say(f"final.distillation: {final.distillation:g}; without a teacher, by labels alone")
+        elif stem is not None:
+            _say(f"final.distillation: 0; --teacher {stem} is not used")
+        return None
+    found = read_checkpoint(stem).network
+    check_fits(found, student, f"--teacher: {stem}")
+    _say(
+        f"final.distillation: {final.distillation:g}; the teacher is {stem}"
+        f" ({found.architecture.parameters:,} parameters)"
+    )
+    return found
+
+
+def _say(line: str) -> None:
+    print(f"nasflow: {line}", file=sys.stderr)
 
 
 def _check_fits(network: Network, image: tuple[int, int, int], classes: int, where: str) -> None:

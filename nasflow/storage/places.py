@@ -24,7 +24,8 @@ from nasflow.storage.folders import Entry, Kind, entries
 
 NUMBER = r"(?:0|[1-9][0-9]{0,18})"
 SEED, ROUND = re.compile(f"seed_{NUMBER}"), re.compile(f"round_{NUMBER}")
-STAGES = ("pretrain", "search", "final", "tracking")
+NETWORK = re.compile("network_[1-9][0-9]?")  # of a front
+STAGES = ("pretrain", "search", "prune", "final", "front", "tracking")
 BESIDE = ("data", "comparison")
 DATA = ("data.json", "train.safetensors")  # the data of an experiment have at least one of them
 
@@ -173,8 +174,11 @@ def _search(folder: Path, result: Found) -> None:
     for path in folders(folder):
         if path.name not in STAGES and _alike(path.name, STAGES):
             result.copies.append(path)
-    for path in folders(folder / "search"):
+    for path in (*folders(folder / "search"), *folders(folder / "prune")):
         if not ROUND.fullmatch(path.name) and _alike(path.name, ("round",)):
+            result.copies.append(path)
+    for path in folders(folder / "front"):
+        if not NETWORK.fullmatch(path.name) and _alike(path.name, ("network",)):
             result.copies.append(path)
 
 

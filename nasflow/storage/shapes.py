@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from nasflow.config.kinds import Stored
 from nasflow.printable import printable, shown
+from nasflow.storage.front_shapes import Front
 from nasflow.storage.record import CorruptFile
 from nasflow.storage.values import (
     CLASSES,
@@ -28,6 +29,7 @@ from nasflow.storage.values import (
     Ended,
     Files,
     Fraction,
+    Network,
     Node,
     Number,
     Over,
@@ -38,22 +40,6 @@ from nasflow.storage.values import (
     Side,
     Text,
 )
-
-
-class Network(TypedDict, total=False):
-    """What every record about a network holds."""
-
-    __pydantic_config__ = OPEN  # type: ignore[misc]
-    fingerprint: Text
-    conv_layers: Count
-    parameters: Count
-    flops: Count
-    flash_int8: Count
-    flash_float32: Count
-    ram_int8: Count
-    ram_float32: Count
-    validation_loss: Number | None
-    validation_accuracy: Fraction | None
 
 
 class Stage(Network, total=False):
@@ -86,6 +72,7 @@ class Stage(Network, total=False):
     plateau_epoch: Positive
     saved_steps: Count
     saved_seconds: Seconds
+    teacher: Text
 
 
 class Step(Network, total=False):
@@ -251,7 +238,8 @@ class Mirror(TypedDict, total=False):
     uri: Text
 
 
-MIRROR, MANIFEST, DATA, LATENCY = "tracking", "manifest", "data.json", "latency_table"
+MIRROR, MANIFEST, DATA = "tracking", "manifest", "data.json"
+FRONT, LATENCY = "front", "latency_table"
 SHAPES: Mapping[str, Any] = {
     "status.json": Stage,
     "summary.json": Summary,
@@ -261,6 +249,7 @@ SHAPES: Mapping[str, Any] = {
     "files.json": Named,
     "sitting.json": Sitting,
     LATENCY: Latencies,
+    FRONT: Front,
     MIRROR: Mirror,
     MANIFEST: Manifest,
 }

@@ -1,4 +1,7 @@
-"""The kinds of values in the JSON records of nasflow: their types and their bounds."""
+"""The types and bounds of single values in the JSON records, and what all networks have there.
+
+Module `shapes` says which record holds which of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from nasflow.search.ends import RoundEnd, SearchEnd
 
@@ -38,3 +42,19 @@ Channels = Annotated[int, Field(ge=1, le=65_536)]
 Ended = Annotated[RoundEnd, Field(strict=False)]
 Over = Annotated[SearchEnd, Field(strict=False)]
 Counts = Annotated[list[Count], Field(max_length=LONGEST)]
+
+
+class Network(TypedDict, total=False):
+    """What every record about a network holds."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    fingerprint: Text
+    conv_layers: Count
+    parameters: Count
+    flops: Count
+    flash_int8: Count
+    flash_float32: Count
+    ram_int8: Count
+    ram_float32: Count
+    validation_loss: Number | None
+    validation_accuracy: Fraction | None

@@ -72,7 +72,7 @@ def track_round(
     """Mirror one round of a search S.
 
     Args:
-        source: the folder S/search/round_r.
+        source: the folder S/search/round_r, or S/prune/round_r.
         experiment: the name of the experiment.
         algorithm: the name of the algorithm or of the ablation.
         seed: the seed of the search.
@@ -80,7 +80,7 @@ def track_round(
         uri: the tracking URI, `sqlite:///PATH` or `http(s)://SERVER`.
 
     Returns:
-        The facts for S/tracking/round_r.json, as `track_pretrain` describes them.
+        The facts for S/tracking/round_r.json or prune_r.json, as `track_pretrain` describes them.
     """
     return track(Source(source.absolute(), experiment, algorithm, seed, round), uri)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nasflow.config.compare import algorithm_of
+from nasflow.records.front import front
+from nasflow.records.pareto import sentences
 from nasflow.search.ends import RoundEnd
 from nasflow.storage.files import read_json
 from nasflow.tracking.pictures import name_of
@@ -43,7 +45,32 @@ def of_stage(source: Source, run: str, drawn: Sequence[str]) -> str:
         run: the id of its run.
         drawn: the keys of its pictures, such as `charts/loss`, in the order to show them.
     """
-    return "\n\n".join([_sentences(source), *(_picture(source, run, key) for key in drawn)])
+    told = [_sentences(source), *(_front(source) if source.final else [])]
+    return "\n\n".join([*told, *(_picture(source, run, key) for key in drawn)])
+
+
+def _front(source: Source) -> list[str]:
+    """Return the front of the search in words and as a table; nothing where there is none."""
+    found = front(source.search)
+    if found is None:
+        return []
+    rows = [
+        f"| {one.name} | {one.parameters:,} | {_number(one.flash_int8)} | {_number(one.ram_int8)} "
+        f"| {_number(one.latency_int8, '.3g')} | {one.validation_accuracy:.4f} "
+        f"| {_number(one.test_accuracy, '.4f')} | {_number(one.test_accuracy_int8, '.4f')} |"
+        for one in found.networks
+    ]
+    head = [
+        "| network | parameters | flash int8, bytes | RAM int8, bytes | latency int8, ms "
+        "| validation accuracy | test accuracy | test accuracy int8 |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    said = "The front: networks from small to large, trained to the end. `front.csv` has all of it."
+    return [f"{said} {' '.join(sentences(found))}", "\n".join([*head, *rows])]
+
+
+def _number(value: float | None, form: str = ",") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def of_search(search: Source, experiment: str, run: str, ids: Mapping[str, str]) -> str:
@@ -97,7 +124,8 @@ def _moves(rounds: Sequence[Source], ids: Mapping[str, str]) -> list[str]:
     for stage in moved[-PICTURED:]:
         flowed = algorithm_of(stage.algorithm) in PARTICLES
         key = "charts/particle shares" if flowed else "charts/training loss"
-        lines += ["", f"Round {stage.round}, won by a child of `{stage.status['morphism']}`:", ""]
+        name = "Prune round" if stage.pruning else "Round"
+        lines += ["", f"{name} {stage.round}, won by a child of `{stage.status['morphism']}`:", ""]
         lines.append(_picture(stage, ids[stage.key], key))
     return lines
 
@@ -122,9 +150,10 @@ def _sentences(source: Source) -> str:
 
 def _winner(source: Source) -> str:
     status = source.status
+    what = "pruning" if source.pruning else "search"
     if not status["winner"]:
-        return "The search goes on with the parent."
-    return f"The search goes on with child {status['winner']} (`{status['morphism']}`)."
+        return f"The {what} goes on with the parent."
+    return f"The {what} goes on with child {status['winner']} (`{status['morphism']}`)."
 
 
 def _outcome(search: Path) -> str:
@@ -142,7 +171,8 @@ def _outcome(search: Path) -> str:
 
 def _row(stage: Source, experiment: str, run: str | None) -> str:
     status = stage.status
-    link = f"[{stage.round}](#/experiments/{experiment}/runs/{run})" if run else stage.round
+    name = f"prune {stage.round}" if stage.pruning else str(stage.round)
+    link = f"[{name}](#/experiments/{experiment}/runs/{run})" if run else name
     return (
         f"| {link} | {status['morphism'] or 'parent'} | {status['reason']} "
         f"| {status['parameters']:,} | {status['validation_accuracy']:.4f} |"

@@ -21,6 +21,7 @@ from nasflow.tracking.source import Source
 
 if TYPE_CHECKING:
     from nasflow.charts.charts import Figure
+    from nasflow.records.front import Front
 
 SHOWN = "mlflow.loggedImages"  # without this tag MLflow looks for no images
 STEPS = 120  # steps that a chart shows
@@ -39,7 +40,7 @@ def pictures(source: Source) -> dict[str, bytes]:
     """
     if source.round is not None:
         return _of_round(source.folder) | _of_network(source.folder / "winner", _before(source))
-    if source.folder.name == "final":
+    if source.final:
         first = source.search / "pretrain" / "network"
         return _of_final(source) | _of_network(source.folder / "network", first)
     return _of_training(source.folder) | _of_network(source.folder / "network", None)
@@ -123,7 +124,14 @@ def _of_final(source: Source) -> dict[str, bytes]:
         classes = [row["name"] for row in found.metrics["classes"]]
         matrix = search_charts.confusion(labels, predicted, classes)
         drawn["charts/confusion"] = _png(matrix)
-    return drawn
+    return drawn | _of_front(found.front)
+
+
+def _of_front(found: Front | None) -> dict[str, bytes]:
+    from nasflow.charts import front_charts
+
+    charts = front_charts.figures(found.networks) if found else {}
+    return {f"charts/accuracy against {cost}": _png(chart) for cost, chart in charts.items()}
 
 
 def _png(figure: Figure) -> bytes:
@@ -172,6 +180,6 @@ def _on_white(png: bytes) -> bytes:
 def _before(source: Source) -> Path:
     """Return the stem of the network that a round started from."""
     assert source.round is not None
-    number = source.round - 1
-    name = f"search/round_{number}/winner" if number else "pretrain/network"
+    number, first = source.round - 1, "search/winner" if source.pruning else "pretrain/network"
+    name = f"{source.folder.parent.name}/round_{number}/winner" if number else first
     return source.search / name

@@ -73,7 +73,7 @@ def tell(client: MlflowClient, experiment: str, run: Run, source: Source) -> boo
     for key, value in changed.items():
         client.set_tag(run.info.run_id, key, value)
     new = log_data(client, run, source) or bool(changed)
-    if source.folder.name == "final":
+    if source.final:
         new |= _share_page(client, experiment, source)
     done = (source.search / "final" / "metrics.json").exists()
     _, end = curves.span(source.search)

@@ -23,6 +23,7 @@ FILES = (
     *(f"{stem}{end}" for stem in ("network", "winner") for end in (".json", ".architecture.json")),
     *(f"{name}.parquet" for name in ("history", "predictions", "particles", "architectures")),
 )
+FRONT = ("front.json", "front.csv")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Source:
     """One finished stage of a search S = results/EXPERIMENT/ALGORITHM/seed_S.
 
     Attributes:
-        folder: S/pretrain, S/search/round_r or S/final, as an absolute path.
+        folder: S/pretrain, S/search/round_r, S/prune/round_r or S/final, as an absolute path.
         experiment: the name of the experiment.
         algorithm: the name of the algorithm or of the ablation.
         seed: the seed of the search.
@@ -42,6 +43,11 @@ class Source:
     algorithm: str
     seed: int
     round: int | None = None
+
+    @property
+    def pruning(self) -> bool:
+        """Whether the stage is a prune round."""
+        return self.round is not None and self.folder.parent.name == "prune"
 
     @property
     def search(self) -> Path:
@@ -64,9 +70,18 @@ class Source:
         return self.search.relative_to(self.results).as_posix()
 
     @property
+    def final(self) -> bool:
+        """Whether it is the final training."""
+        return self.round is None and self.folder.name == "final"
+
+    @property
     def files(self) -> list[Path]:
-        """The files that are mirrored: records and descriptions, but no weights."""
-        found = (self.folder / name for name in FILES)
+        """The files that are mirrored: records and descriptions, but no weights.
+
+        The record and the table of the front stand with the final training.
+        """
+        found = [self.folder / name for name in FILES]
+        found += [self.search / "front" / name for name in FRONT if self.final]
         return sorted(path for path in found if os.path.lexists(path))
 
     @cached_property
@@ -77,15 +92,18 @@ class Source:
 
     @property
     def title(self) -> str:
-        """The name of the run: `pretrain`, `round 03 · widen` or `final training`."""
+        """The name of the run: `pretrain`, `round 03 · widen`, `prune 01 · narrow_all`, ..."""
         if self.round is None:
-            return "final training" if self.folder.name == "final" else "pretrain"
-        return f"round {self.round:02d} · {self.status['morphism'] or 'parent'}"
+            return "final training" if self.final else "pretrain"
+        kind = "prune" if self.pruning else "round"
+        return f"{kind} {self.round:02d} · {self.status['morphism'] or 'parent'}"
 
     def points(self) -> list[curves.Point]:
         """Read the points of the stage's curves."""
-        read = curves.of_training if self.round is None else curves.of_round
-        return read(self.folder)
+        if self.round is not None:
+            return curves.of_round(self.folder)
+        front = curves.of_front(self.search) if self.final else []
+        return [*curves.of_training(self.folder), *front]
 
     def digest(self) -> str:
         """Return the sha256 over the names and contents of the files.
@@ -119,8 +137,9 @@ def found_in(search: Path, experiment: str, algorithm: str, seed: int) -> Iterat
     place = (experiment, algorithm, seed)
     if (search / "pretrain" / "status.json").exists():
         yield Source(search / "pretrain", *place)
-    for number, path in curves.rounds(search).items():
-        yield Source(path.parent, *place, number)
+    for folder in ("search", "prune"):
+        for number, path in curves.rounds(search, folder).items():
+            yield Source(path.parent, *place, number)
     if (search / "final" / "status.json").exists():
         yield Source(search / "final", *place)
 

@@ -35,6 +35,32 @@ def mean_loss(
     return total / len(labels)
 
 
+def divergence(logits: Tensor, known: Tensor, temperature: float) -> Tensor:
+    """Return the Kullback-Leibler divergence KL(q || p) of each image, nats (b,).
+
+    Here q is the softmax of `known` / temperature, and p that of `logits` / temperature.
+
+    Args:
+        logits: the outputs of the network that is trained, float32 (b, classes).
+        known: the outputs of the network that it is compared with, float32 (b, classes).
+        temperature: what both are divided by.
+    """
+    p, q = ((t / temperature).log_softmax(1) for t in (logits, known))
+    return F.kl_div(p, q, reduction="none", log_target=True).sum(1)
+
+
+def image_weights(labels: Tensor, weights: Tensor) -> Tensor:
+    """Return how much each image counts, float32 (b,): the weight of its class.
+
+    A mixed image has the mean weight of its classes.
+
+    Args:
+        labels: the classes, int64 (b,), or the probabilities of all classes, float32 (b, classes).
+        weights: the weights of the classes, float32 (classes,).
+    """
+    return labels @ weights if labels.is_floating_point() else weights[labels]
+
+
 def sums(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Return what the scores of a whole split are added up from, without waiting for a GPU.
 

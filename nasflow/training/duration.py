@@ -17,10 +17,12 @@ class Spent(NamedTuple):
     Attributes:
         epochs: passes over the training images, those of all networks added up.
         seconds: seconds of wall clock.
+        share: part of what is left that this training gets; 1 where there is no other one.
     """
 
     epochs: float
     seconds: float
+    share: float = 1.0
 
 
 class Length(NamedTuple):
@@ -35,7 +37,9 @@ class Length(NamedTuple):
     seconds: float | None
 
 
-def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None = None) -> Length:
+def length(
+    stage: Pretrain | Final, images: int, flops: int, spent: Spent | None = None, teacher: int = 0
+) -> Length:
     """Tell how long a stage trains.
 
     Args:
@@ -44,11 +48,12 @@ def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None
         images: number of training images.
         flops: FLOPs of a forward pass of the network, per image.
         spent: what pretraining and search took; needed where the section sets a total.
+        teacher: FLOPs of a forward pass of the network that teaches, per image; 0 without one.
 
     Returns:
         The steps, at least 1 unless the stage trains 0 epochs; or the seconds. A compute budget is
         divided by 3 x forward FLOPs x images per step, since the backward pass costs twice the
-        forward one.
+        forward one. A teacher adds one forward pass of its own.
 
     Raises:
         ValueError: if the section sets a total and `spent` is missing.
@@ -56,11 +61,12 @@ def length(stage: Pretrain | Final, images: int, flops: int, spent: Spent | None
     per_epoch = images // stage.batch_size
     epochs = stage.epochs
     if isinstance(stage, Final) and stage.flops is not None:
-        return Length(max(1, round(stage.flops / (3.0 * flops * stage.batch_size))), None)
+        per_image = 3.0 * flops + teacher
+        return Length(max(1, round(stage.flops / (per_image * stage.batch_size))), None)
     if isinstance(stage, Final) and spent is not None and stage.total_seconds is not None:
-        return Length(None, stage.total_seconds - spent.seconds)
+        return Length(None, spent.share * (stage.total_seconds - spent.seconds))
     if isinstance(stage, Final) and spent is not None and stage.total_epochs is not None:
-        epochs = max(1.0 / per_epoch, stage.total_epochs - spent.epochs)
+        epochs = max(1.0 / per_epoch, spent.share * (stage.total_epochs - spent.epochs))
     if epochs is None:
         raise ValueError("final.epochs: null; expected a length that does not need the search")
     return Length(max(1, round(epochs * per_epoch)) if epochs else 0, None)

@@ -13,6 +13,7 @@ from nasflow.training import optim
 from nasflow.training.class_loss import mean_loss, sums
 from nasflow.training.live_network import live, restrided
 from nasflow.training.optim import Tau, Update
+from nasflow.training.teacher import Teacher
 from nasflow.training.workers import Each
 
 Batch = tuple[Tensor, Tensor]
@@ -28,6 +29,7 @@ class Manner(NamedTuple):
         half: whether convolutions and head compute in bfloat16.
         weights: the weights of the classes in every loss, float32 (classes,) on the device of the
             network; None where all are 1.
+        teacher: whose probabilities siblings learn beside the labels; None for none.
     """
 
     update: Update
@@ -35,6 +37,7 @@ class Manner(NamedTuple):
     smoothing: float
     half: bool
     weights: Tensor | None = None
+    teacher: Teacher | None = None
 
 
 class Slope(NamedTuple):
@@ -209,7 +212,10 @@ class Sibling:
         images, labels = batch
         network = self.last._replace(buffers=buffers)
         logits = self._forward(network, images, training=True)
-        loss = mean_loss(logits, labels, self.manner.weights, self.manner.smoothing)
+        weights, teacher = self.manner.weights, self.manner.teacher
+        loss = mean_loss(logits, labels, weights, self.manner.smoothing)
+        if teacher is not None:
+            loss = teacher.blended(loss, logits, batch, weights)
         gradient = torch.autograd.grad(loss, list(network.x.values()))
         x = network.x.values()
         return loss.detach(), [restrided(t, own) for t, own in zip(gradient, x, strict=True)]

@@ -32,6 +32,7 @@ from nasflow.training.process import computing
 from nasflow.training.ranks import ALONE, Ranks
 from nasflow.training.score import Score as Score
 from nasflow.training.sibling import Batch, Manner, Sibling, named, tensors
+from nasflow.training.teacher import Teacher
 
 MEASURED = 10  # steps after which costs are seconds instead of FLOPs
 WORTH = 0.95  # siblings move if the busiest rank then has less than this fraction of its load
@@ -40,9 +41,8 @@ WORTH = 0.95  # siblings move if the busiest rank then has less than this fracti
 class Siblings:
     """Live copies of networks, to be used in a `with` statement.
 
-    While the statement lasts, torch computes on one thread and in the wanted precision; afterwards
-    the process is as it was. Every rank calls the same methods with the same arguments and gets the
-    same answers.
+    Only while the statement lasts, torch computes on one thread and in the wanted precision. Every
+    rank calls the same methods with the same arguments and gets the same answers.
 
     Validation uses running averages of x and of the BatchNorm statistics over `average` steps.
     Steps of size tau keep x in a cloud around its path. The cloud is wider the more parameters
@@ -69,6 +69,7 @@ class Siblings:
         captured: on a GPU, whether to use a CUDA graph instead of one kernel after the other.
         spare: where memory runs out in the step of a sibling, make its losses NaN and mark it in
             `starved`. Without `spare`, and in a CUDA graph always, the error is raised.
+        teacher: whose probabilities they learn beside the labels; None for none.
 
     Attributes:
         captured: whether a step is a CUDA graph, so that `launch` does not wait for it. It is the
@@ -92,17 +93,17 @@ class Siblings:
         precision: Precision = Precision.FLOAT32,
         captured: bool = True,
         spare: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
         self._ranks, self._average, self._precision = ranks, average, precision
         half = precision == Precision.BFLOAT16
-        self._manner = Manner(update, average, label_smoothing, half, class_weights)
+        self._manner = Manner(update, average, label_smoothing, half, class_weights, teacher)
         self._start, self._gains = list(networks), list(gains)
         self._measured, self._made = 0, np.zeros(len(networks), dtype=np.int64)
         self._costs = np.array([float(n.architecture.flops) for n in networks])
         self._seconds = np.zeros(len(networks))
-        self.starved = np.zeros(len(networks), dtype=bool)
+        self.starved, self._resting = np.zeros((2, len(networks)), dtype=bool)
         self._short = np.zeros(len(networks), dtype=bool)  # `starved` of steps of some siblings
-        self._resting = np.zeros(len(networks), dtype=bool)
         self._owner = spread(list(self._costs), ranks.size)
         # What a rank does together with others may not depend on which siblings it has.
         on_gpu = next(iter(networks[0].x.values())).is_cuda

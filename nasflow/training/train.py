@@ -20,6 +20,7 @@ from nasflow.training.duration import Length, Pace, Stopwatch
 from nasflow.training.loop import Progress, Step, training_loop
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper
+from nasflow.training.teacher import teacher_of
 from nasflow.training.training_course import Row, TrainingCourse
 
 
@@ -47,6 +48,7 @@ class TrainingJob(NamedTuple):
         purpose: pretrain or final; random numbers are drawn for this purpose.
         seed: the seed of the search.
         workers: threads.
+        teacher: in a final training, a trained network that teaches (`training.teacher`).
     """
 
     stage: Pretrain | Final
@@ -55,6 +57,7 @@ class TrainingJob(NamedTuple):
     purpose: str
     seed: int
     workers: int
+    teacher: Network | None = None
 
 
 def train(
@@ -127,15 +130,17 @@ def _batches(network: Network, data: Split, validation: Split, job: TrainingJob)
 
 def _siblings(network: Network, data: Split, job: TrainingJob) -> Siblings:
     stage = job.stage
+    final = stage if isinstance(stage, Final) else None
     return Siblings(
         [at_rest(network)],
         optim.make(stage),
         workers=job.workers,
         shards=stage.shards,
-        average=stage.weight_average if isinstance(stage, Final) else 1,
+        average=final.weight_average if final else 1,
         label_smoothing=stage.label_smoothing,
         class_weights=data.weights,
         precision=stage.precision,
+        teacher=teacher_of(job.teacher, final) if final else None,
     )
 
 

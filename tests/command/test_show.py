@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fronts import write_front
 from places import GOLDEN
 
 from nasflow.__main__ import main
+from nasflow.storage.files import read_json, write_json
 
 SEARCH = GOLDEN / "nasgd/seed_0"
 
@@ -56,6 +58,18 @@ def test_the_folder_around_results_will_do(say: Say, tmp_path: Path) -> None:
     assert say(tmp_path) == say(GOLDEN)
 
 
+def test_prune_rounds_stand_behind_those_of_the_search(say: Say, tmp_path: Path) -> None:
+    search = tmp_path / "results/tiny/nasgd/seed_0"
+    shutil.copytree(SEARCH, search)
+    shutil.copytree(search / "search/round_1", search / "prune/round_1")
+    status = search / "prune/round_1/status.json"
+    write_json(status, {**read_json(status), "stage": "prune_round"})
+    text = say(search)
+    assert text.index("round 1") < text.index("prune 1") < text.index("final")
+    assert "prune round 1: " in say(search / "prune/round_1")
+    assert len(json.loads(say(search, "--json"))["pruned"]) == 1
+
+
 def test_a_search_is_its_path(say: Say) -> None:
     text = say(SEARCH)
     assert text == say(SEARCH / "search")
@@ -67,6 +81,21 @@ def test_a_search_is_its_path(say: Say) -> None:
     assert children
     for node in children:
         assert node["morphism"] in whole and node["morphism"] not in text
+
+
+def test_the_front_of_a_search_is_a_table_below_it(say: Say, tmp_path: Path) -> None:
+    search = Path(shutil.copytree(SEARCH, tmp_path / "digits/nasgd/seed_0"))
+    before = say(search)
+    write_front(search)
+    assert say(search).startswith(before.rstrip()) and "front" not in before
+    front = say(search).splitlines()[-7:]
+    assert front[0] == "front: 5 networks (`nasflow pick` chooses one)"
+    assert front[3].split() == [
+        *("prune", "2", "3,100", "0.13", "3,140", "1,600", "0.018", "ms"),
+        *("93.5", "%", "86.5", "%", "86.0", "%"),
+    ]
+    assert front[-1].startswith("round 3 (found)")
+    assert len(json.loads(say(search, "--json"))["front"]) == 5
 
 
 def test_a_search_at_work_shows_what_has_ended(say: Say, tmp_path: Path) -> None:

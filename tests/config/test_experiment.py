@@ -9,9 +9,11 @@ from config_schema import SCHEMA, schema_text
 from places import ROOT
 
 from nasflow.config.experiment import Experiment
-from nasflow.config.kinds import Template
+from nasflow.config.kinds import Moves, Template
+from nasflow.config.prune import Prune
 from nasflow.config.reading import ConfigError, parse
 from nasflow.config.schema import schema
+from nasflow.config.search import NEGATIVE, SHRINKING, Search
 from nasflow.config.section import plain
 
 
@@ -105,3 +107,13 @@ def test_a_portfolio_is_a_list_of_templates() -> None:
 def test_the_default_config_is_valid_by_parser_and_by_schema() -> None:
     parse(Experiment, default_config())
     pytest.importorskip("jsonschema").validate(default_config(), schema(Experiment))
+
+
+def test_prune_rounds_have_their_own_keys_and_draw_what_makes_smaller() -> None:
+    search = parse(Search, {"n_neigh": 9, "n_morphisms": 3, "size_weight": 0.0, "window": 7})
+    own = Prune(n_neigh=2, size_weight=0.5).over(search)
+    assert (own.n_neigh, own.size_weight, own.n_morphisms, own.window) == (2, 0.5, 1, 7)
+    assert {name for name, weight in own.drawn.items() if weight} == set(SHRINKING)
+    single = Prune(moves=Moves.SINGLE).over(search)
+    assert {n for n, w in single.drawn.items() if w} == set(NEGATIVE) - set(SHRINKING)
+    assert not any(search.morphisms[name] for name in SHRINKING), "a search draws none of them"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasflow.fitting.milestones import Milestones, ended, evaluated, images, started, trained
+from nasflow.fitting.milestones import (
+    Milestones,
+    compared,
+    ended,
+    evaluated,
+    images,
+    started,
+    trained,
+)
 from nasflow.storage.files import write_json
 
 DATA = {"counts": {"train": [700, 594], "validation": [72, 72], "test": [200, 159]}}
@@ -41,6 +49,10 @@ def test_records_in_words() -> None:
     assert trained({"steps": 1274, "epochs": 57.94, "seconds": 71.2}).line == (
         "1,274 steps, 57.9 passes over the images, in 1:11"
     )
+    status = {"steps": 9, "epochs": 1.0, "seconds": 2.0}
+    assert trained(status, "network 2 of the front").line.startswith("network 2 of the front: 9 ")
+    front = compared({"networks": [{"parameters": 900}, {"parameters": 5000}]})
+    assert front.line == "2 networks of 900 to 5,000 parameters are compared in front.csv"
     tests = evaluated({"test_error": 0.0028, "test_images": 359})
     assert tests.line == "99.72% of 359 test images are named right"
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from image_files import pictures
 
-from nasflow.fitting.request import NAME, Request, Standing, request, save, settings, standing
+from nasflow.fitting.request import (
+    NAME,
+    Request,
+    Standing,
+    request,
+    save,
+    settings,
+    standing,
+    with_validation,
+)
 from nasflow.storage.files import CorruptFile
 
 NONE = ("minutes", "test", "size", "algorithm", "seeds", "device", "cores", "with_baseline")
@@ -92,3 +101,12 @@ def test_what_would_be_lost_is_refused(tmp_path: Path) -> None:
     (folder / NAME).unlink()
     with pytest.raises(ValueError, match="not made by `nasflow fit`"):
         standing(folder, asked())
+
+
+def test_the_validation_images_of_a_front_are_not_trained_on() -> None:
+    found = with_validation({"final": {"front": 5}, "seeds": [1]})
+    assert found == {"final": {"use_validation": False, "front": 5}, "seeds": [1]}
+    for own in ({}, {"final": {"front": 1}}, {"final": {"epochs": 2}}, {"final": {"front": "x"}}):
+        assert with_validation(own) == own
+    told = {"final": {"front": 5, "use_validation": True}}
+    assert with_validation(told) == told, "it is refused, with its name"

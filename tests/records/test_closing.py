@@ -27,3 +27,8 @@ def test_a_damaged_record_costs_the_comparison_alone(tiny: Path, tmp_path: Path)
     searches = [results / "nasgd/seed_0", results / "nash/seed_0"]
     lines = list(closing(results, searches, ["  MLflow         x"]))
     assert "the searches are not compared" in lines[-2] and "predictions.parquet" in lines[-2]
+
+
+def test_a_front_is_told_in_one_line(fronted: Path) -> None:
+    (line,) = [one for one in closing(fronted.parents[1], [fronted]) if one.startswith("  front ")]
+    assert line.startswith("  front          3 networks of ") and line.endswith("front/front.csv")

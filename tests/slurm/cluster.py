@@ -27,8 +27,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = "slurmctld slurmd slurm-client slurmdbd munge mariadb-server-core"  # of Debian
-PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sbatch", "sacct", "munged", "mariadb-install-db")
+# Packages of Debian, and what they bring. mariadb-install-db needs my_print_defaults.
+PACKAGES = "slurmctld slurmd slurm-client slurmdbd munge mariadb-server-core mariadb-client-core"
+PROGRAMS = "slurmctld slurmd slurmdbd sbatch sacct munged mariadb-install-db my_print_defaults"
 NODES = {f"n{i}": f"127.0.0.{i}" for i in range(1, 5)}
 NAMELESS = {"lost1": "127.0.0.5"}  # its name stands in no file /etc/hosts
 PATIENCE = 30.0  # seconds that a daemon gets to answer, on a machine with other work
@@ -103,7 +104,7 @@ def missing() -> str:
     """Return in one line why no cluster can start here, or "" where one can."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "needs Linux and root"
-    if lacking := [name for name in PROGRAMS if _program(name) is None]:
+    if lacking := [name for name in PROGRAMS.split() if _program(name) is None]:
         return f"needs Slurm: {', '.join(lacking)} not found; apt-get install {PACKAGES}"
     tried = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True)
     return f"needs namespaces: {tried.stderr.strip()}" if tried.returncode else ""
@@ -199,7 +200,9 @@ class Cluster:
         small = ("--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--debug-no-sync")
         install = [str(_program("mariadb-install-db")), "--no-defaults", data, own, *small]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        subprocess.run(install, check=True, capture_output=True)
+        done = subprocess.run(install, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"mariadb-install-db ends with {done.returncode}\n{done.stderr}")
         place = f"{self.folder}/database.socket"
         listen = ("--skip-networking", f"--socket={place}", f"--pid-file={self.folder}/db.pid")
         self._run("mariadbd", "--no-defaults", data, own, *small, *listen)

@@ -15,7 +15,7 @@ from undetermined import undetermined
 import nasflow
 from nasflow.architecture.templates import TEMPLATES
 from nasflow.stages import rounds, training
-from nasflow.storage.checkpoint import read_checkpoint
+from nasflow.storage.checkpoint import read_checkpoint, write_checkpoint
 from nasflow.storage.splits import write_splits
 
 SECTIONS = {
@@ -38,11 +38,17 @@ def images(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
     tmp_path: Path, algorithm: str, weighted: bool
 ) -> None:
-    """The pipeline gives classes names; in memory the text of a label is the name of its class."""
-    sections = SECTIONS | {"baselines": {"epochs_neigh": 1.0}}
+    """The pipeline gives classes names; in memory the text of a label is the name of its class.
+
+    With class weights there is a teacher, too."""
+    final = TRAINED | ({"distillation": 0.5} if weighted else {})
+    sections = SECTIONS | {"baselines": {"epochs_neigh": 1.0}, "final": final}
+    g = nasflow.chain((8,), 3, (1, 8, 8), 3)
+    teacher = nasflow.initialise(g, np.random.default_rng(0)) if weighted else None
     data = {"class_weights": {1: 9.0}} if weighted else {}
     beside = {"class_weights": {"b": 9.0}} if weighted else {}
-    found = nasflow.run_search(*images(80), algorithm=algorithm, seed=3, data=data, **sections)
+    more = {"algorithm": algorithm, "seed": 3, "data": data, "teacher": teacher}
+    found = nasflow.run_search(*images(80), **more, **sections)
     assert (found.train.weights is not None) == weighted
     arrays = {
         name: (split.images.numpy(), split.labels.numpy())
@@ -71,7 +77,10 @@ def test_a_search_in_memory_gives_bit_for_bit_what_the_pipeline_gives(
         parent = search / "winner"
     (tmp_path / "summary.json").write_text("{}")
     config = json.dumps({k: sections[k] for k in ("final", "augment")} | beside)
-    training.final_train(config=config, parent=parent, out=tmp_path / "final/network", **given)
+    if teacher is not None:
+        write_checkpoint(tmp_path / "teacher", teacher, 0, "sgd")
+    given |= {"parent": parent, "teacher": tmp_path / "teacher" if teacher else None}
+    training.final_train(config=config, out=tmp_path / "final/network", **given)
     for here, there in ((found.winner, parent), (found.network, tmp_path / "final/network")):
         kept = read_checkpoint(there).network
         assert here.architecture == kept.architecture
@@ -117,6 +126,11 @@ def test_what_a_search_does_not_take_is_said_in_one_line() -> None:
         nasflow.run_search(images(80)[0], [0, 1, 2])
     with pytest.raises(ValueError, match=r"class_weights\.3: unknown class; .* '0', '1', '2'$"):
         nasflow.run_search(*images(80), data={"class_weights": {3: 2.0}})
+    teacher = nasflow.initialise(nasflow.chain((4,), 3, (3, 8, 8), 3), np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^final\.distillation: 0; expected more than 0, .*$"):
+        nasflow.run_search(*images(80), teacher=teacher)
+    with pytest.raises(ValueError, match=r"^teacher takes .* \(\(3, 8, 8\), 3\); the network .*$"):
+        nasflow.run_search(*images(80), teacher=teacher, final={"distillation": 0.5})
     with pytest.raises(ValueError, match=r"n_neigbours: unknown key; did you mean 'n_neigh'"):
         nasflow.run_search(*images(80), search={"n_neigbours": 3})
 

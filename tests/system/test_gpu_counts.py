@@ -17,7 +17,9 @@ from pretended_gpu import Machine
 
 from nasflow.training import optim
 from nasflow.training.batches import Split
+from nasflow.training.live_network import live
 from nasflow.training.siblings import Siblings
+from nasflow.training.teacher import Teacher
 
 HEAVY = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
 
@@ -90,6 +92,26 @@ def test_waits_and_copies_do_not_grow_with_the_siblings() -> None:
     assert found[0]["launch"] <= 8, (
         "four parts of the batches, tau, the rate, the graph, the losses"
     )
+
+
+def test_a_teacher_adds_operations_to_the_graph_and_neither_waits_nor_copies_nor_launches() -> None:
+    found, captured = [], []
+    for taught in (False, True):
+        with Machine() as gpu:
+            own = live(network(1, 1).to("cuda"))
+            teacher = Teacher(own, 0.5, 2.0) if taught else None
+            start = [network(0, 0).to("cuda")]
+            with Siblings(start, HEAVY, average=4, shards=2, teacher=teacher) as siblings:
+                siblings.step([batch(0)], None, 0.1)
+                new = batch(2)
+                with gpu.counting() as counted:
+                    siblings.step([new], None, 0.1)
+        found.append(counted)
+        captured.append(gpu.captured[0])
+    assert found[0] == found[1]
+    assert found[1]["wait"] == 1, "for the loss"
+    # Two parts; each needs the operations of the teacher and, forward and backward, of the loss.
+    assert captured[0] < captured[1] <= captured[0] + 2 * 60
 
 
 # What is done once in a round, or in some steps of a training, for two networks of three

@@ -34,9 +34,11 @@ def pretrain(here: Path, out: Path, device: str, algorithm: str = "nasgd") -> No
 
 def final(here: Path, out: Path, device: str) -> None:
     own = small.TRAINED | {"shards": 1, "use_validation": True, "weight_average": 3, "cutout": 2}
+    own |= {"distillation": 0.5, "temperature": 2.0}
     config = json.dumps({"final": own, "augment": CHANGES, "class_weights": {"b": 3.0}})
     parent = here / "pretrain/network"
-    training.final_train(config=config, parent=parent, out=out / "network", **given(here, device))
+    more = {"teacher": parent, **given(here, device)}
+    training.final_train(config=config, parent=parent, out=out / "network", **more)
 
 
 def nasgd(here: Path, out: Path, device: str) -> None:

@@ -21,8 +21,10 @@ from nasflow.network.network import Network
 from nasflow.search.neighbourhood import sample
 from nasflow.training import optim
 from nasflow.training.batches import Batches, Split
+from nasflow.training.live_network import live
 from nasflow.training.sibling import Batch
 from nasflow.training.siblings import Siblings
+from nasflow.training.teacher import Teacher
 
 HEAVY = optim.heavy_ball(friction=1.0, weight_decay=1e-3)
 NESTEROV = optim.nesterov(momentum=0.9, weight_decay=1e-3)
@@ -42,17 +44,23 @@ MANNERS: dict[str, tuple[optim.Update, dict[str, Any]]] = {
         {"precision": "tf32", "gains": 0.7, "class_weights": WEIGHTS, "label_smoothing": 0.1},
     ),
     "muon, bfloat16, averages": (MUON, {"precision": "bfloat16", "average": 4}),
+    "muon, bfloat16, teacher, class weights": (
+        MUON,
+        {"precision": "bfloat16", "teacher": 0.7, "class_weights": WEIGHTS},
+    ),
 }
 
 
 def options(networks: list[Network], given: dict[str, Any]) -> dict[str, Any]:
-    """Put class weights on the device, and give each network factors for its gradients."""
+    """Put weights and teacher on the device, and give each network factors for its gradients."""
     found = dict(given)
     if "class_weights" in found:
         found["class_weights"] = torch.tensor(found["class_weights"], device="cuda")
     if "gains" in found:
         rate = found["gains"]
         found["gains"] = [{k: rate**i for i, k in enumerate(n.x)} for n in networks]
+    if "teacher" in found:
+        found["teacher"] = Teacher(live(network(5, 1).to("cuda")), found["teacher"], 2.0)
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mirrored import write_search
 
-from nasflow.tracking import source
+from nasflow.tracking import pictures, source
 
 
 def test_a_title_and_the_files_name_the_stage(tmp_path: Path) -> None:
@@ -21,6 +21,18 @@ def test_a_title_and_the_files_name_the_stage(tmp_path: Path) -> None:
     names = {path.name for path in found[2].files}
     assert not names & {"tracking.json", "network.safetensors"}
     assert {"metrics.json", "history.parquet", "summary.txt", "network.json"} <= names
+
+
+def test_prune_rounds_stand_behind_the_rounds_of_the_search(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "results", rounds=1)
+    shutil.copytree(search / "search/round_1", search / "prune/round_1")
+    found = list(source.found(tmp_path / "results"))
+    names = [one.folder.relative_to(search).as_posix() for one in found]
+    assert names == ["pretrain", "search/round_1", "prune/round_1", "final"]
+    assert found[2].title == found[1].title.replace("round 01", "prune 01")
+    assert found[2].search == search and found[2].pruning and not found[1].pruning
+    assert pictures._before(found[2]) == search / "search/winner"
+    assert pictures._before(found[1]) == search / "pretrain/network"
 
 
 def test_linked_searches_are_mirrored_and_copies_are_not(tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ def test_a_compute_budget_counts_three_forward_passes_for_each_image() -> None:
     assert length(final, 200, 10**9) == Length(1, None)
 
 
+def test_a_compute_budget_pays_for_the_forward_pass_of_a_teacher() -> None:
+    stage = Final(epochs=None, flops=6e9, batch_size=10)
+    assert length(stage, 100, 10**6).steps == 200
+    assert length(stage, 100, 10**6, teacher=3 * 10**6).steps == 100
+
+
 def test_the_final_training_has_what_is_left_of_a_total() -> None:
     final = Final(epochs=None, total_epochs=50.0, batch_size=64)
     assert length(final, 192, 1, Spent(10.0, 0.0)) == Length(120, None)  # 40 epochs of 3 steps

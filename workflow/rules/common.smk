@@ -33,8 +33,10 @@ from nasflow.config.compare import FILES as COMPARISON
 from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.data import of_images, of_losses
+from nasflow.config.experiment import LENGTHS
 from nasflow.config.files import CHECKPOINT
 from nasflow.config.kinds import BASELINES
+from nasflow.config.newer import told, told_of_training
 from nasflow.config.reading import ConfigError
 from nasflow.config.search import of_board
 from nasflow.config.section import plain
@@ -77,6 +79,12 @@ NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
 COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
 LATENCIES = f"{RESULTS}/latency/table.json"
 PLAN = f"{SEARCH}/search/plan.json"
+ALL_PRUNED = expand(
+    f"{SEARCH}/prune/round_{{round}}/status.json",
+    algorithm=EXPERIMENT.algorithms,
+    seed=EXPERIMENT.seeds,
+    round=range(1, EXPERIMENT.prune.rounds + 1),
+)
 PAGE = f"{RESULTS}/report.html"
 START = multiext(EXPERIMENT.base.network, *CHECKPOINT) if EXPERIMENT.base.network else []
 SETS = EXPERIMENT.suite.sets
@@ -91,6 +99,7 @@ wildcard_constraints:
     algorithm="|".join(NAMES),
     seed="0|[1-9][0-9]{0,18}",
     round="[1-9][0-9]{0,8}",
+    number="[1-9][0-9]?",
 
 
 # "$python" is the interpreter that runs Snakemake, even where its environment is not activated;
@@ -123,7 +132,7 @@ def text(value):
 
 def section(name):
     """One section of the configuration, as a parameter."""
-    return text(plain(getattr(EXPERIMENT, name)))
+    return text(told(getattr(EXPERIMENT, name)))
 
 
 def pictures(wildcards):
@@ -150,7 +159,7 @@ def images_section():
 
 def sections(*names):
     """Several sections of the configuration, and class weights where there are any."""
-    found = {name: plain(getattr(EXPERIMENT, name)) for name in names}
+    found = {name: told(getattr(EXPERIMENT, name)) for name in names}
     return text(found | of_losses(EXPERIMENT.data))
 
 
@@ -160,7 +169,7 @@ def described():
     The keys that say where and how it runs are left out, because they change no result.
     """
     skipped = ("device", "deterministic", "threads", "rounds_per_job", "suite", "tracking")
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     return text({name: value for name, value in whole.items() if name not in skipped})
 
 
@@ -170,7 +179,7 @@ def search_sections(wildcards):
     names = ["search", "augment", "base"]
     if algorithm_of(wildcards.algorithm) in BASELINES:
         names.append("baselines")
-    found = {name: plain(getattr(own, name)) for name in names}
+    found = {name: told(getattr(own, name)) for name in names}
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
 
@@ -262,6 +271,54 @@ def tracked(wildcards):
     return expand(mirrors, **wildcards) + files
 
 
+def prune_rounds(wildcards):
+    """The status.json of each prune round of a search, from the first to the last.
+
+    There are always `prune.rounds` of them: a round whose parent cannot shrink hands it on.
+    """
+    numbers = range(1, EXPERIMENT.prune.rounds + 1)
+    files = [f"{SEARCH}/prune/round_{number}/status.json" for number in numbers]
+    return expand(files, **wildcards)
+
+
+def prune_parent(wildcards):
+    """The network that a prune round starts from: that of the round before, or of the search."""
+    before = int(wildcards.round) - 1
+    name = f"prune/round_{before}/winner" if before else "search/winner"
+    return expand(f"{SEARCH}/{name}{{end}}", **wildcards, end=CHECKPOINT)
+
+
+def prune_before(wildcards):
+    """The record of the prune round before, which counts the seconds and steps so far."""
+    before = int(wildcards.round) - 1
+    return expand(f"{SEARCH}/prune/round_{before}/status.json", **wildcards) if before else []
+
+
+def prune_sections(wildcards):
+    """The sections that decide a prune round; an ablation replaces some of their keys.
+
+    The number of rounds is left out: more of them change none of those that exist.
+    """
+    own = EXPERIMENT.variant(wildcards.algorithm)
+    found = {name: told(getattr(own, name)) for name in ("search", "prune", "augment")}
+    found["prune"].pop("rounds", None)
+    return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
+
+
+def tracked_pruned(wildcards):
+    """The mirrors of the prune rounds."""
+    numbers = range(1, EXPERIMENT.prune.rounds + 1)
+    return expand([f"{SEARCH}/tracking/prune_{number}.json" for number in numbers], **wildcards)
+
+
+def tracked_before_pruned(wildcards):
+    """The mirrors that must be finished before the mirror of a prune round may start."""
+    before = int(wildcards.round) - 1
+    if not before:
+        return tracked(wildcards)
+    return expand(f"{SEARCH}/tracking/prune_{before}.json", **wildcards)
+
+
 def tracked_before(wildcards):
     """The mirror that must be finished before the mirror of a round may start."""
     before = int(wildcards.round) - 1
@@ -281,7 +338,7 @@ def finished_page(wildcards):
 
 def suite_config(sets):
     """The whole configuration with these sets, without the keys that change no result of a suite."""
-    whole = plain(EXPERIMENT)
+    whole = told(EXPERIMENT)
     whole["suite"]["sets"] = {name: SETS[name] for name in sets}
     skipped = ("threads", "rounds_per_job", "tracking")
     kept = {name: value for name, value in whole.items() if name not in skipped}

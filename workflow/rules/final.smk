@@ -6,6 +6,8 @@ rule final_train:
         data=rules.prepare.output.data,
         parent=rules.select_winner.output.winner,
         summary=ancient(rules.select_winner.output.summary),
+        plan=ancient(front_plan),
+        teacher=front_teacher,
     output:
         network=multiext(f"{SEARCH}/final/network", *CHECKPOINT),
         history=f"{SEARCH}/final/history.parquet",
@@ -22,19 +24,17 @@ rule final_train:
         gpu=GPU,
         launcher="",
     params:
-        config=sections("final", "augment"),
+        config=final_sections,
         version=VERSIONS["final_train"],
         data=subpath(input.data, parent=True),
         parent=lambda wildcards, input: stem(input.parent),
         out=lambda wildcards, output: stem(output.network),
+        teacher=of_teacher,
     message:
         "final_train: train the network that {wildcards.algorithm} found with seed {wildcards.seed}"
         " to convergence"
     shell:
-        "launcher={resources.launcher:q}; "
-        'exec $launcher "$python" -m nasflow final_train --config {params.config:q} --data {params.data:q}'
-        " --parent {params.parent:q} --seed {wildcards.seed:q} --out {params.out:q} --log {log:q}"
-        " --device {resources.device:q} --threads {threads:q}"
+        TRAIN
 
 
 rule evaluate:

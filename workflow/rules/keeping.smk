@@ -91,12 +91,19 @@ def _why(name, output, wildcards):
     if missing:
         found = not BEGUN and _was_there(name, output, wildcards)
         return f"{os.path.basename(missing[0])} is missing" if found else ""
-    if name not in MADE_FROM:
+    if name not in MADE_FROM or not _is_planned(name, wildcards):
         return ""
     config, inputs, record = MADE_FROM[name]
     inputs = [Path(file) for file in inputs(wildcards)]
     record = next(file for file in output if os.path.basename(file) == record)
-    return differs(Path(record), made(name, config(wildcards), inputs))
+    stage = "final_train" if name == "front_train" else name
+    return differs(Path(record), made(stage, config(wildcards), inputs))
+
+
+def _is_planned(name, wildcards):
+    """Return False for a network of a front as long as no plan says what its training depends on."""
+    needs_plan = name == "front_train" or (name == "final_train" and (SHARED or TEACHES))
+    return not needs_plan or front_row(wildcards) is not None
 
 
 def _was_there(name, output, wildcards):
@@ -110,6 +117,10 @@ def _was_there(name, output, wildcards):
     searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "search_round":
         return int(wildcards.round) <= max(map(_rounds_made, searches))
+    if name == "prune_round":
+        return int(wildcards.round) < max(map(_prunes_made, searches))
+    if name in OF_A_FRONT:
+        return any(wildcards.number in _networks_made(one) for one in searches)
     return any(os.path.exists(f"{one}/{file}") for one in searches for file in LATER[name])
 
 
@@ -121,6 +132,25 @@ def _rounds_made(search):
         return 0
 
 
+def _prunes_made(search):
+    """Return the number of the last prune round that a search has a record of; 0 for none."""
+    found = Path(search).glob("prune/round_*/status.json")
+    names = (path.parent.name.removeprefix("round_") for path in found)
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+OF_A_FRONT = ("front_train", "front_evaluate")
+
+
+def _networks_made(search):
+    """Return the numbers of the networks that a finished front has beside the found one."""
+    try:
+        rows = json.loads(Path(f"{search}/front/front.json").read_text())["networks"]
+        return [str(row["index"]) for row in rows if not row["found"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+
+
 # What a later stage has written, which shows that a stage was finished once.
 LATER = {
     "prepare": ("pretrain/status.json", "search/summary.json", "final/status.json"),
@@ -129,6 +159,8 @@ LATER = {
     "select_winner": ("final/status.json",),
     "final_train": ("final/metrics.json",),
     "evaluate": (),
+    "select_front": ("front/front.json",),
+    "measure_front": (),
 }
 
 
@@ -148,9 +180,17 @@ def _table_inputs(wildcards):
     return [*filter(None, [EXPERIMENT.search.constraints.latency_table])]
 
 
+def _prune_inputs(wildcards):
+    """The records of what a prune round reads: the images, its parent, and a table of latencies."""
+    return [f"{RESULTS}/data/data.json", prune_parent(wildcards)[-1], *latencies(wildcards)]
+
+
 def _final_inputs(wildcards):
-    """The records of what the final training reads: the images and the winner of the search."""
-    return [f"{RESULTS}/data/data.json", *expand(f"{SEARCH}/search/winner.json", **wildcards)]
+    """The records of what a final training reads: the images, its network, and its teacher."""
+    parent = expand(f"{SEARCH}/search/winner.json", **wildcards)
+    if "number" in wildcards.keys():
+        parent = front_parent(wildcards)[-1:]
+    return [f"{RESULTS}/data/data.json", *parent, *front_teacher(wildcards)[-1:]]
 
 
 # For each stage that says what it was made from: its part of the configuration, the records that
@@ -164,5 +204,8 @@ MADE_FROM = {
         "table.json",
     ),
     "search_round": (search_sections, _round_inputs, "status.json"),
-    "final_train": (sections("final", "augment"), _final_inputs, "status.json"),
+    "prune_round": (prune_sections, _prune_inputs, "status.json"),
+    "final_train": (final_sections, _final_inputs, "status.json"),
+    "front_train": (final_sections, _final_inputs, "status.json"),
+    "select_front": (front_sections, path_winners, "plan.json"),
 }

@@ -9,6 +9,8 @@ rule report:
         data=rules.prepare.output.data,
         metrics=[f"{search}/final/metrics.json" for search in SEARCHES],
         predictions=[f"{search}/final/predictions.parquet" for search in SEARCHES],
+        pruned=ALL_PRUNED,
+        fronts=FRONTS if FRONT else [],
     output:
         page=report(
             PAGE,

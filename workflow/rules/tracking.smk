@@ -61,6 +61,37 @@ rule track_round:
         " --out {output.mirror:q} --log {log:q}"
 
 
+rule track_prune:
+    input:
+        status=rules.prune_round.output.status,
+        winner=rules.prune_round.output.winner,
+        particles=rules.prune_round.output.particles,
+        architectures=rules.prune_round.output.architectures,
+        before=tracked_before_pruned,
+    output:
+        mirror=f"{SEARCH}/tracking/prune_{{round}}.json",
+    log:
+        f"{SEARCH}/logs/track_prune_{{round}}.log",
+    benchmark:
+        f"{SEARCH}/benchmarks/track_prune_{{round}}.tsv"
+    conda:
+        "../envs/nasflow.yaml"
+    threads: 0
+    params:
+        uri=tracking_uri,
+        version=VERSIONS["track"],
+        source=subpath(input.status, parent=True),
+        experiment=EXPERIMENT.experiment,
+    message:
+        "track_prune: copy prune round {wildcards.round}"
+        " of {wildcards.algorithm} with seed {wildcards.seed} to MLflow"
+    shell:
+        'exec nice -n 19 "$python" -m nasflow track --kind round --source {params.source:q}'
+        " --experiment {params.experiment:q} --algorithm {wildcards.algorithm:q}"
+        " --seed {wildcards.seed:q} --round {wildcards.round:q} --uri {params.uri:q}"
+        " --out {output.mirror:q} --log {log:q}"
+
+
 rule track_final:
     input:
         metrics=rules.evaluate.output.metrics,
@@ -69,6 +100,8 @@ rule track_final:
         history=rules.final_train.output.history,
         status=rules.final_train.output.status,
         rounds=tracked,
+        pruned=tracked_pruned,
+        front=finished_front,
         page=finished_page,
     output:
         mirror=f"{SEARCH}/tracking/final.json",
