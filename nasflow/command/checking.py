@@ -14,7 +14,7 @@ from nasflow.config.kinds import Source
 from nasflow.config.reading import ConfigError
 from nasflow.data.first_network import check_bounds
 from nasflow.data.listing import listing
-from nasflow.data.prepared import check_pools, lowered, problems
+from nasflow.data.prepared import check_pools, lowered, problems, without_runtime
 from nasflow.data.rehearsal import check_sizes, rehearse
 from nasflow.planning.survey import KNOWN, counted
 from nasflow.printable import printable
@@ -49,6 +49,8 @@ def _of_pictures(experiment: Experiment) -> list[str]:
     Pictures may be deleted once they are prepared. Then the prepared images are looked at.
     """
     data, folder = experiment.data, Path("results") / experiment.experiment / "data"
+    if lines := without_runtime(experiment, folder):
+        raise ValueError("\n".join(lines))
     if experiment.suite.sets:
         return []  # the sets have sections `data` of their own
     if data.source not in OWN:

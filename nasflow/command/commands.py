@@ -177,6 +177,27 @@ COMMANDS: dict[str, Command] = {
             (f"nasflow export {FOUND}/final/network --to onnx --int8 --out small.onnx", ""),
         ),
     ),
+    "latency": Command(
+        "measure how long networks take on this machine, for search.constraints.max_latency",
+        (
+            argument("--out", type=Path, required=True, help="the table to write, a JSON file"),
+            argument(
+                "--precision", choices=("int8", "float32"), help="number format (default: int8)"
+            ),
+            argument("--channels", type=int, help="channels of an image (default: 3)"),
+            argument("--size", type=int, help="pixels per side of an image (default: 32)"),
+            argument(
+                "--data", type=Path, help="folder of prepared images, in the place of the two"
+            ),
+            argument("--table", type=Path, help="check and copy this table, and measure nothing"),
+            LOG,
+        ),
+        "nasflow.stages.latency",
+        examples=(
+            ("nasflow latency --out board.json --channels 1 --size 8", "in a minute"),
+            ("nasflow latency --out laptop.json --data results/digits/data", ""),
+        ),
+    ),
     "verify": Command(
         "check every file under a folder of results",
         (

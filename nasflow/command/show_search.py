@@ -18,6 +18,7 @@ from nasflow.command.terminal import (
     table,
 )
 from nasflow.deployment.figures import words
+from nasflow.deployment.latency_words import latency_words
 from nasflow.records.summaries import Json
 from nasflow.records.summary import ended
 from nasflow.search.ends import RoundEnd
@@ -55,6 +56,8 @@ def search_lines(found: Json, all: bool) -> Lines:
         yield f"test error {error} on {metrics['test_images']:,} images"
         if taken := words(metrics):
             yield taken
+        if latency := latency_words(metrics):
+            yield f"latency for one image on one core: {latency}"
         yield from (styled(line, OUT) for line in metrics.get("exceeded", ()))
     if found["front"]:
         yield ""

@@ -188,11 +188,17 @@ class Experiment(Section):
     def _problems_of_ablations(self) -> list[str]:
         problems = []
         for name in compare.names(self.compare):
+            where = f"compare.ablations.{name.partition('-')[2]}"
             try:
-                self.variant(name)
+                search = self.variant(name).search
             except ConfigError as error:
-                where = f"compare.ablations.{name.partition('-')[2]}"
                 problems += [f"{where}.{line}" for line in str(error).splitlines()]
+                continue
+            if search.timed and search.table_of_latencies != self.search.table_of_latencies:
+                problems.append(
+                    f"{where}.search.constraints: expected the precision and the latency_table of "
+                    "the experiment, which has one table of latencies"
+                )
         return problems
 
     def _problems_of_sets(self) -> list[str]:

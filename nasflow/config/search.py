@@ -90,7 +90,7 @@ def of_board(constraints: Constraints) -> dict[str, Plain]:
     Args:
         constraints: the section `search.constraints`.
     """
-    found = {name: plain(constraints)[name] for name in ("max_flash", "max_ram")}
+    found = {name: plain(constraints)[name] for name in ("max_flash", "max_ram", "max_latency")}
     if all(bound is None for bound in found.values()):
         return {}
     return {"constraints": {**found, "precision": plain(constraints)["precision"]}}
@@ -247,3 +247,13 @@ class Search(Training):
         """The weights of the morphisms that `moves` allows: compound ones only, or all others."""
         compound = self.moves == Moves.COMPOUND
         return {m: w for m, w in self.morphisms.items() if (m in COMPOUND_WEIGHTS) == compound}
+
+    @property
+    def timed(self) -> bool:
+        """Whether rounds need a table of latencies."""
+        return self.constraints.max_latency is not None or self.latency_weight > 0.0
+
+    @property
+    def table_of_latencies(self) -> tuple[Stored, str | None]:
+        """What decides which table of latencies rounds read: its precision, and its file."""
+        return self.constraints.precision, self.constraints.latency_table

@@ -12,6 +12,7 @@ VERSIONS = {
     "prepare": 2,
     "pretrain": 7,
     "plan": 1,
+    "latency_table": 1,
     "search_round": 10,
     "select_winner": 3,
     "prune_round": 1,

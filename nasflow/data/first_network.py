@@ -10,13 +10,16 @@ from nasflow.config.compare import algorithm_of
 from nasflow.config.compare import names as ablations
 from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm, Head
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.search.bounds import affordable, prunes, refuse
 from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile
 from nasflow.storage.manifest import read_architecture
 
 
-def check_bounds(experiment: Experiment, image: Image, classes: int) -> None:
+def check_bounds(
+    experiment: Experiment, image: Image, classes: int, table: LatencyTable | None = None
+) -> None:
     """Check that every search begins with a network that keeps the bounds of the board.
 
     Fixed networks, and others that nobody searches for, are not looked at: the summary tells what
@@ -26,6 +29,7 @@ def check_bounds(experiment: Experiment, image: Image, classes: int) -> None:
         experiment: the configuration.
         image: (channels, height, width) of the images.
         classes: number of classes.
+        table: the table of latencies; without one, `max_latency` is not looked at.
 
     Raises:
         ValueError: if a network to begin with breaks a bound, with one line for each bound, or if
@@ -35,19 +39,21 @@ def check_bounds(experiment: Experiment, image: Image, classes: int) -> None:
     for name in (*experiment.algorithms, *ablations(experiment.compare)):
         own = experiment.variant(name)
         constraints = own.search.constraints
-        bounded = constraints.max_flash is not None or constraints.max_ram is not None
+        bounds = constraints.max_flash, constraints.max_ram, constraints.max_latency
+        bounded = any(bound is not None for bound in bounds)
         if not bounded or prunes(own.search.drawn) or not rounds_wanted(name, own.budget):
             continue
         try:
             g, called = _first(own, image, classes)
-            refuse(g, own.search, called)
+            refuse(g, own.search, called, table)
         except CorruptFile:  # the stage that needs the checkpoint reports it
             continue
         except ValueError as error:
             wrong |= dict.fromkeys(str(error).split("\n"))
             continue
         given = own.base.portfolio
-        if algorithm_of(name) == Algorithm.RACE and len(affordable(given, g, own.search)) < 2:
+        left = affordable(given, g, own.search, table)
+        if algorithm_of(name) == Algorithm.RACE and len(left) < 2:
             wrong[
                 f"base.portfolio: {', '.join(given)}; race expects two networks or more that keep "
                 "the bounds in search.constraints"

@@ -19,9 +19,12 @@ from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import FIXED
 from nasflow.data.first_network import check_bounds
 from nasflow.data.listing import listing
+from nasflow.deployment.latency_table import LatencyTable, table_of
+from nasflow.deployment.runtime import check_runtime
 from nasflow.search.budget import rounds_wanted
 from nasflow.storage.files import CorruptFile, read_json
 from nasflow.storage.made import recorded
+from nasflow.storage.shapes import LATENCY
 
 WHOLE = "NASFLOW_EXPERIMENT"  # the workflow gives its stages the whole configuration there, as JSON
 
@@ -37,6 +40,8 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
     Returns:
         One line for each problem.
     """
+    if lines := without_runtime(experiment, folder):
+        return lines
     record = folder / "data.json"
     if not record.is_file():
         return _unknown_before(experiment)
@@ -48,11 +53,28 @@ def problems(experiment: Experiment, folder: Path) -> list[str]:
         return list(_gone(before, now, record))
     try:
         facts = read_json(record)
-        check_prepared(experiment, facts)
+        check_prepared(experiment, facts, _latencies(experiment, folder))
     except (CorruptFile, LookupError):  # a stage that needs the record reports it
         return []
     except ValueError as error:
         return str(error).split("\n")
+    return []
+
+
+def without_runtime(experiment: Experiment, folder: Path) -> list[str]:
+    """List what latency cannot be measured without, where no table is given or there.
+
+    The arguments are those of `problems`.
+    """
+    named = [*experiment.algorithms, *ablations(experiment.compare)]
+    if experiment.search.constraints.latency_table or (folder.parent / "latency").is_dir():
+        return []
+    if not any(experiment.variant(name).search.timed for name in named):
+        return []
+    try:
+        check_runtime("search.constraints.max_latency, search.latency_weight")
+    except ValueError as error:
+        return [f"{error}, or set search.constraints.latency_table"]
     return []
 
 
@@ -65,12 +87,24 @@ def _unknown_before(experiment: Experiment) -> list[str]:
     return rehearsal.unknown_classes(experiment.data)
 
 
-def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
+def _latencies(experiment: Experiment, folder: Path) -> LatencyTable | None:
+    """Return the table of latencies beside the images, where there is one that will be kept."""
+    file = folder.parent / "latency/table.json"
+    if not file.is_file():
+        return None
+    table = table_of(read_json(file, LATENCY))
+    return table if table.precision == experiment.search.constraints.precision else None
+
+
+def check_prepared(
+    experiment: Experiment, facts: Mapping[str, Any], table: LatencyTable | None = None
+) -> None:
     """Compare a configuration with the facts about the prepared images.
 
     Args:
         experiment: the configuration.
         facts: the content of data.json.
+        table: the table of latencies, where there is one already.
 
     Raises:
         ValueError: if the images do not allow what it asks for, with one line for each problem.
@@ -82,7 +116,7 @@ def check_prepared(experiment: Experiment, facts: Mapping[str, Any]) -> None:
     check_pools(experiment, min(facts["height"], facts["width"]))
     lowered(experiment, train, validation)
     image = facts["channels"], facts["height"], facts["width"]
-    check_bounds(experiment, image, len(facts["classes"]))
+    check_bounds(experiment, image, len(facts["classes"]), table)
 
 
 def check_pools(experiment: Experiment, side: int) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Callable
 
 import onnxruntime
 import torch
@@ -11,9 +10,9 @@ from onnx import ModelProto
 from torch import Tensor
 
 from nasflow.deployment.onnx_model import INPUT
+from nasflow.deployment.stopwatch import PASSES, block_seconds
 
 BATCH = 64  # images that are computed at once
-BLOCKS, BLOCK_SECONDS = 7, 0.02  # measured blocks of runs, and the least length of each
 
 
 def single_threaded(model: ModelProto) -> onnxruntime.InferenceSession:
@@ -56,34 +55,22 @@ class OnnxSession:
         return torch.cat(parts)
 
     def milliseconds(self, image: Tensor) -> float:
-        """Measure the latency: the median over blocks of runs with a single image.
+        """Measure how long one image takes on one core (module `stopwatch`).
 
         Args:
             image: (1, channels, height, width).
+        """
+        run = self.runner(image)
+        return 1e3 * min(block_seconds(run) for _ in range(PASSES))
 
-        Returns:
-            Milliseconds for one image on one core.
+    def runner(self, image: Tensor) -> Callable[[], object]:
+        """Return a function that computes the output of one image, for a measurement.
+
+        Args:
+            image: (1, channels, height, width).
         """
         feed, session = {INPUT: image.numpy()}, self._session
-        took = _seconds(lambda: session.run(None, feed))  # the first runs allocate
-        runs = max(1, round(BLOCK_SECONDS / max(took, 1e-7)))
-        blocks = []
-        for _ in range(BLOCKS):
-            began = time.perf_counter()
-            for _ in range(runs):
-                session.run(None, feed)
-            blocks.append((time.perf_counter() - began) / runs)
-        return 1e3 * statistics.median(blocks)
+        return lambda: session.run(None, feed)
 
     def _run(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self._session.run(None, {INPUT: images.numpy()})[0])
-
-
-def _seconds(run: object) -> float:
-    """Return the shortest of a few runs."""
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        run()  # type: ignore[operator]
-        times.append(time.perf_counter() - began)
-    return min(times)

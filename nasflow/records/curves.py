@@ -36,7 +36,11 @@ NAMED = 5  # morphisms in the name of a sibling, at most: MLflow has room for sh
 ROUND = {"tau": "tau", "weight": "entropy_weight"}
 TRAINING = ("train_loss", "validation_loss", "validation_accuracy", "tau")
 NETWORK = ("validation_accuracy", "validation_loss", "parameters", "flops", "conv_layers", *NAMES)
-TEST = ("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy")
+LATENCY = ("latency_float32", "latency_int8")  # milliseconds for one image on one core
+TEST = (
+    *("test_accuracy", "test_error", "test_loss", "test_accuracy_mirrored", "balanced_accuracy"),
+    *LATENCY,
+)
 EFFORT = ("steps", "epochs", "seconds", "children")
 FRONT = (
     *("validation_accuracy", "test_accuracy", "test_accuracy_int8", "parameters", "flops"),

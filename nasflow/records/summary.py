@@ -9,6 +9,7 @@ from typing import Any
 from nasflow.architecture.architecture import Architecture
 from nasflow.data import inventory
 from nasflow.deployment.figures import words
+from nasflow.deployment.latency_words import latency_words
 from nasflow.records.class_accuracy import worst
 from nasflow.search.ends import SearchEnd
 
@@ -101,6 +102,8 @@ def _deployment_lines(metrics: dict[str, Any]) -> list[str]:
     """Say what the network takes where it is used, and which bounds of the board it breaks."""
     taken = words(metrics)
     lines = [f"  deployment     {taken}"] if taken else []
+    if latency := latency_words(metrics):
+        lines += labelled("latency", f"{latency}, for one image on one core")
     for broken in metrics.get("exceeded", ()):
         lines += labelled("! TOO LARGE", f"{broken}: it does not fit the board")
     return lines

@@ -26,6 +26,7 @@ from nasflow.storage.files import MIRRORED, read_json, read_page
 from nasflow.storage.folders import Kind, below
 from nasflow.storage.made import MADE_DATA
 from nasflow.storage.places import Found, found, tell
+from nasflow.storage.shapes import LATENCY
 from nasflow.storage.splits import SPLITS, read_split
 
 
@@ -83,6 +84,8 @@ def _check(results: Path, place: Found) -> Findings:
         _data(findings, experiment / "data")
         if (experiment / "comparison").is_dir():
             _named(findings, experiment / "comparison", COMPARISON)
+        if os.path.lexists(experiment / "latency/table.json"):
+            findings.read(experiment / "latency/table.json", lambda path: read_json(path, LATENCY))
         _report(findings, experiment / "report.html")
     for search in place.searches:
         check_search(findings, search)

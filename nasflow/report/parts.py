@@ -120,7 +120,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (percent, whole, short, duration, signed, rough, figures, size)
+    filters = (percent, whole, short, duration, signed, rough, figures, size, milliseconds)
     found.filters.update({function.__name__: function for function in filters})
     return found
 
@@ -146,6 +146,11 @@ def short(value: float) -> str:
 def size(count: float) -> str:
     """Write a number of bytes in kB or MB."""
     return kilobytes(count).replace(" ", SPACE)
+
+
+def milliseconds(value: float) -> str:
+    """Write a time in milliseconds, such as `0.31 ms`."""
+    return f"{value:.3g}{SPACE}ms"
 
 
 def duration(seconds: float) -> str:

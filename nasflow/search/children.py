@@ -14,7 +14,7 @@ from nasflow.network.base import template_network
 from nasflow.network.network import Network, forward, initialise
 from nasflow.network.whitening import IMAGES as WHITENING
 from nasflow.randomness import generator
-from nasflow.search.bounds import affordable, refuse
+from nasflow.search.bounds import affordable, prunes, quick, refuse
 from nasflow.search.neighbourhood import Child, legal, sample
 from nasflow.search.proposal import steepest
 from nasflow.search.round import Setting
@@ -46,9 +46,11 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
 
     Raises:
         ValueError: if the centre alone takes more than its part of `max_memory`, or breaks a bound
-            of the board that no child could keep.
+            of the board that no child could keep, or if a bound on latency has no table.
     """
-    refuse(parent.architecture, setting.search, "g_r")
+    if setting.search.constraints.max_latency is not None and setting.latency is None:
+        raise ValueError("search.constraints.max_latency: the round got no table of latencies")
+    refuse(parent.architecture, setting.search, "g_r", setting.latency)
     if setting.portfolio:
         return portfolio(parent, setting)
     if setting.pruning:
@@ -62,7 +64,7 @@ def propose(parent: Network, k: int, setting: Setting) -> list[Child]:
         morphisms=search.drawn,
         constraints=search.constraints,
         rng=generator("morphism", setting.seed, setting.number),
-        fits=_fits(parent, search),
+        fits=_fits(parent, setting),
     )
     if not chosen:
         return candidates
@@ -88,7 +90,7 @@ def within_bounds(parent: Network, setting: Setting) -> Setting:
         parent: the centre of the round, which is the first network of the portfolio.
         setting: everything else that makes the round.
     """
-    left = affordable(setting.portfolio, parent.architecture, setting.search)
+    left = affordable(setting.portfolio, parent.architecture, setting.search, setting.latency)
     return setting._replace(portfolio=tuple(map(Template, left)))
 
 
@@ -116,13 +118,15 @@ def _smaller(parent: Network, setting: Setting) -> list[Child]:
             morphisms=search.drawn,
             constraints=constraints,
             rng=generator("morphism", setting.seed, setting.number),
-            fits=partial(_between, least, g.parameters),
+            fits=partial(_between, least, g, setting),
         )
     return found
 
 
-def _between(least: float, below: int, g: Architecture) -> bool:
-    return least <= g.parameters < below
+def _between(least: float, parent: Architecture, setting: Setting, g: Architecture) -> bool:
+    """Tell whether a child has at least so many parameters, fewer than its parent, and is quick."""
+    smaller = least <= g.parameters < parent.parameters
+    return smaller and quick(g, setting.search.constraints, parent, setting.latency)
 
 
 def _fitting(g: Architecture, search: Search) -> int:
@@ -157,7 +161,14 @@ def portfolio(parent: Network, setting: Setting) -> list[Child]:
     ]
 
 
-def _fits(parent: Network, search: Search) -> Callable[[Architecture], bool]:
+def _fits(parent: Network, setting: Setting) -> Callable[[Architecture], bool]:
+    """Return a test whether a network keeps the bounds on memory and on latency."""
+    search, above = setting.search, parent.architecture
+    small, allowed = _within_memory(parent, search), above if prunes(search.drawn) else None
+    return lambda g: small(g) and quick(g, search.constraints, allowed, setting.latency)
+
+
+def _within_memory(parent: Network, search: Search) -> Callable[[Architecture], bool]:
     """Return a test whether a network takes at most its part of `max_memory`.
 
     The part is the same for the centre and for each of n_neigh children. Raises ValueError where

@@ -98,6 +98,8 @@ def draw_children(
     """
     keys = {"constraints": constraints, "morphisms": morphisms or {}, "moves": moves}
     search = parse(Search, keys)
+    if search.constraints.max_latency is not None:
+        raise ValueError("max_latency: expected None; only a search reads a table of latencies")
     return sample(
         network,
         count,

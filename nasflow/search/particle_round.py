@@ -14,6 +14,7 @@ import numpy as np
 
 from nasflow.config.data import Augment
 from nasflow.config.kinds import Equal, OnOutOfMemory, Validation
+from nasflow.deployment.ram import ram
 from nasflow.network.network import Network
 from nasflow.particles import particles
 from nasflow.particles.flow import Vector
@@ -140,10 +141,28 @@ def stopped(
 
 
 def _price(networks: Sequence[Network], setting: Setting) -> Vector:
-    """Return what the parameters of each network cost against those of the centre, nats (m,)."""
-    sizes = np.array([n.architecture.parameters for n in networks])
-    price: Vector = setting.search.size_weight * np.log2(sizes / sizes[0])
+    """Return what each network costs more than the centre, nats (m,).
+
+    Each doubling of its parameters, of the memory for its maps and of its latency costs the weight
+    that the configuration gives it."""
+    search, table = setting.search, setting.latency
+    graphs = [network.architecture for network in networks]
+    price = _doublings([g.parameters for g in graphs]) * search.size_weight
+    if search.ram_weight:
+        price += (
+            _doublings([ram(g, search.constraints.precision) for g in graphs]) * search.ram_weight
+        )
+    if search.latency_weight:
+        if table is None:
+            raise ValueError("search.latency_weight: the round got no table of latencies")
+        price += _doublings([table.milliseconds(g) for g in graphs]) * search.latency_weight
     return price
+
+
+def _doublings(costs: Sequence[float]) -> Vector:
+    """Return how many times each cost is twice that of the first one, (m,)."""
+    found: Vector = np.log2(np.array(costs) / costs[0])
+    return found
 
 
 def _flow(

@@ -36,7 +36,8 @@ def race(
         ValueError: if the portfolio has fewer than two networks within the bounds of the board, or
             its first network is above one.
     """
-    refuse(parent.architecture, setting.search, "the first network of base.portfolio")
+    first = "the first network of base.portfolio"
+    refuse(parent.architecture, setting.search, first, setting.latency)
     given = ", ".join(setting.portfolio) or "empty"
     setting = within_bounds(parent, setting)
     if len(setting.portfolio) < 2:

@@ -12,6 +12,7 @@ from nasflow.config.data import Augment
 from nasflow.config.kinds import BASELINES, PARTICLES, STARTS, Algorithm
 from nasflow.config.prune import Prune
 from nasflow.config.search import Search
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network, at_rest
 from nasflow.search import baselines
 from nasflow.search.budget import limits
@@ -109,6 +110,7 @@ def round_setting(
     seed: int,
     workers: int,
     ranks: Ranks = ALONE,
+    latency: LatencyTable | None = None,
 ) -> Setting:
     """Put together what makes a round.
 
@@ -122,6 +124,7 @@ def round_setting(
         seed: the seed of the search.
         workers: threads of this process.
         ranks: the processes that share the round.
+        latency: predicts how long networks take; None where no round needs to know it.
 
     Returns:
         The setting, with what is left of the budget.
@@ -143,6 +146,7 @@ def round_setting(
         baselines=sections.baselines,
         portfolio=sections.base.portfolio if first and algorithm in STARTS else (),
         part=sections.base.portfolio_part,
+        latency=latency,
         pruning=pruning,
     )
 

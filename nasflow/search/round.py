@@ -8,6 +8,7 @@ from nasflow.config.baselines import Baselines
 from nasflow.config.data import Augment
 from nasflow.config.kinds import Algorithm, Template
 from nasflow.config.search import Search
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network
 from nasflow.search.budget import Limits
 from nasflow.search.ends import RoundEnd
@@ -39,6 +40,8 @@ class Setting(NamedTuple):
             morphisms.
         part: the part of `limits` that the round of a portfolio takes; particles move in its second
             half.
+        latency: predicts how long networks take; None where neither `max_latency` nor
+            `latency_weight` is set.
         pruning: whether it is a prune round: children are smaller than the centre, and at the end
             the network with the lowest energy goes on.
     """
@@ -56,6 +59,7 @@ class Setting(NamedTuple):
     baselines: Baselines = Baselines()
     portfolio: tuple[Template, ...] = ()
     part: float = 0.5
+    latency: LatencyTable | None = None
     pruning: bool = False
 
 

@@ -17,6 +17,7 @@ from nasflow.records.summary import summary_text
 from nasflow.records.verdict import verdict
 from nasflow.search.bounds import exceeded
 from nasflow.search.status import size
+from nasflow.stages.latency import fits, table_beside, winner_latency
 from nasflow.stages.stage_inputs import described, section, sections_of, stage
 from nasflow.storage.checkpoint import read_checkpoint
 from nasflow.storage.files import read_json, write, write_json
@@ -82,7 +83,7 @@ def evaluate(
     metrics = {
         **_metrics(tested, trained, found, before, final),
         **by_class(tested.rows, facts["classes"]),
-        **_described(trained, sections_of(config)),
+        **_described(trained, sections_of(config), data),
         "seconds": _seconds(before, found, final, taken),
         "verdict": verdict(found, before, final, sizes(data)["validation"]).entry(),
     }
@@ -140,19 +141,21 @@ def front_evaluate(
         write_json(new / out.name, metrics | {"files": {"predictions.parquet": predictions}})
 
 
-def _described(network: Network, sections: Json) -> Json:
-    """Return class weights where there are any, and the bounds of a board that the network breaks.
+def _described(network: Network, sections: Json, data: Path) -> Json:
+    """Return class weights where there are any, latencies, and the bounds that the network breaks.
 
     Each of these bounds is printed, too.
     """
-    bounds = section(Constraints, sections, "constraints")
+    bounds, table = section(Constraints, sections, "constraints"), table_beside(data)
+    own = table if fits(table, bounds) else None
     told = [
         f"search.constraints.{e.key} is {e.bound}, and the network takes {e.takes}"
-        for e in exceeded(network.architecture, bounds)
+        for e in exceeded(network.architecture, bounds, own)
     ]
     for line in told:
         print(f"nasflow: {line}; it does not fit the board", file=sys.stderr)
-    return described(sections) | ({"exceeded": told} if told else {})
+    found = described(sections) | winner_latency(network.to("cpu"), table)
+    return found | ({"exceeded": told} if told else {})
 
 
 def _seen(final: Json) -> bool:

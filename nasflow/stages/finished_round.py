@@ -66,10 +66,28 @@ def round_made(
         number: the number of the round.
         stage: search_round, or prune_round.
     """
-    read = round_inputs(data, parent)
+    read = round_inputs(data, parent, _timed(json.loads(config)))
     return made(stage, config, read, algorithm=method, seed=seed, round=number)
 
 
-def round_inputs(data: Path, parent: Path) -> list[Path]:
-    """Return the records that hold the sha256 of what a round reads."""
-    return [data / "data.json", paths(parent)[-1]]
+def round_inputs(data: Path, parent: Path, timed: bool) -> list[Path]:
+    """Return the records that hold the sha256 of what a round reads.
+
+    Args:
+        data: folder of the prepared images.
+        parent: stem of the checkpoint that the round starts from.
+        timed: whether the round reads the table of latencies.
+    """
+    return [data / "data.json", paths(parent)[-1], *([latency_file(data)] if timed else [])]
+
+
+def latency_file(data: Path) -> Path:
+    """Return the place of an experiment's table of latencies, beside its prepared images."""
+    return data.absolute().parent / "latency/table.json"
+
+
+def _timed(sections: dict[str, Any]) -> bool:
+    """Return what `Search.timed` is, without the libraries that check a configuration."""
+    search = sections.get("search") or {}
+    bound = (search.get("constraints") or {}).get("max_latency")
+    return bound is not None or (search.get("latency_weight") or 0.0) > 0.0

@@ -21,6 +21,7 @@ from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import PARTICLES, Algorithm
 from nasflow.config.reading import parse
 from nasflow.config.training import Final, Pretrain
+from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.base import first_network
 from nasflow.network.network import Network
 from nasflow.network.whitening import IMAGES
@@ -31,6 +32,7 @@ from nasflow.search.round import Round
 from nasflow.search.status import NO_TOTALS, round_status, round_totals
 from nasflow.stages.arrays import Images, split_arrays
 from nasflow.stages.found import Found, Json
+from nasflow.stages.latency import given_table
 from nasflow.training.duration import Spent, length
 from nasflow.training.loop import Progress
 from nasflow.training.process import on_device, one_thread
@@ -49,6 +51,7 @@ class Task(NamedTuple):
         seed: the seed of the search.
         workers: threads.
         progress: is told after each step what is done.
+        latency: predicts how long networks take; None where no round needs to know it.
         teacher: the network that teaches in the final training; None without one.
     """
 
@@ -58,7 +61,8 @@ class Task(NamedTuple):
     seed: int
     workers: int
     progress: Progress
-    teacher: Network | None
+    teacher: Network | None = None
+    latency: LatencyTable | None = None
 
 
 def run_search(
@@ -98,6 +102,7 @@ def run_search(
         found = split_arrays(images, labels, experiment.model_copy(update={"device": device}))
         experiment, _ = fitted_experiment(experiment, len(found.train), len(found.validation))
         task = Task(experiment, Algorithm(named), found, seed, threads, progress, teacher)
+        task = _timed(task)
         began = time.monotonic()
         first = _first(task, start).to(device)
         base = _trained("pretrain", experiment.pretrain, first, task)
@@ -141,7 +146,7 @@ def _first(task: Task, start: Network | None) -> Network:
     """Return the network that the search begins with, and check its bounds and the teacher."""
     first = start or _base(task)
     if rounds_wanted(task.algorithm, task.experiment.budget):
-        refuse(first.architecture, task.experiment.search)
+        refuse(first.architecture, task.experiment.search, table=task.latency)
     if task.teacher is not None:
         check_fits(task.teacher, first, "teacher")
     return first
@@ -155,16 +160,26 @@ def _epochs(base: Trained, lineage: list[Json]) -> float:
 
 def _base(task: Task) -> Network:
     """Make the first network with random weights."""
-    train, classes = task.images.train, len(task.images.facts["classes"])
-    _, height, width, channels = train.images.shape
+    image, classes = _shape(task.images)
     return first_network(
         task.algorithm,
         task.experiment.base,
-        (channels, height, width),
+        image,
         classes,
         task.seed,
-        train.chunk(0, IMAGES)[0].cpu(),
+        task.images.train.chunk(0, IMAGES)[0].cpu(),
     )
+
+
+def _timed(task: Task) -> Task:
+    """Return the task with the table of latencies that its rounds need."""
+    return task._replace(latency=given_table(task.experiment.search, *_shape(task.images)))
+
+
+def _shape(images: Images) -> tuple[tuple[int, int, int], int]:
+    """Return (channels, height, width) of an image, and the number of classes."""
+    _, height, width, channels = images.train.images.shape
+    return (channels, height, width), len(images.facts["classes"])
 
 
 def _rounds(
@@ -191,6 +206,7 @@ def _rounds(
             task.images.validation,
             seed=task.seed,
             workers=task.workers,
+            latency=task.latency,
         )
         result = (run or round_function(task.algorithm))(network, k, setting, task.progress)
         last = number == LAST.get(task.algorithm)

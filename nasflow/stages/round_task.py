@@ -161,5 +161,5 @@ def identity(task: Task, data: Path, parent: Path) -> dict[str, object]:
     parts = task.sections._asdict().items()
     sections = {name: plain(part) for name, part in parts if part is not None}
     sections |= task.weights
-    read = inputs(*round_inputs(data, parent))
+    read = inputs(*round_inputs(data, parent, task.search.timed))
     return {"stage": task.stage, **task.names, "config": sections, "inputs": read}

@@ -25,6 +25,7 @@ from nasflow.search.recipe import LAST, Begin, entering, round_function, round_s
 from nasflow.search.round import Round, Setting
 from nasflow.search.status import round_status, round_totals
 from nasflow.stages.finished_round import is_finished, round_made
+from nasflow.stages.latency import table_of_experiment
 from nasflow.stages.progress import progress
 from nasflow.stages.round_task import Task, fitted_task, identity, round_task
 from nasflow.stages.stage_inputs import read_splits, sections_of, stage
@@ -151,7 +152,7 @@ def one_round(
     with attempt(out, key, here.device, ranks) as keeper:
         start = read_checkpoint(parent)
         begin = Begin(task.number, start.k, before, keeper.earlier)
-        setting = _setting(task, begin, train, validation, here.threads, ranks)
+        setting = _setting(task, begin, here)
         left_out = list(_left_out(start, setting))
         result = _run(task, start, setting, here.device, keeper)
         if ranks.first:
@@ -207,19 +208,18 @@ def _say_why(task: Task, error: Exception, ranks: Ranks) -> None:
         print(printable(line), file=sys.stderr)
 
 
-def _setting(
-    task: Task, begin: Begin, train: Split, validation: Split, threads: int, ranks: Ranks
-) -> Setting:
+def _setting(task: Task, begin: Begin, here: Here) -> Setting:
     return round_setting(
         task.algorithm,
         task.sections,
         task.budget,
         begin,
-        train,
-        validation,
+        here.train,
+        here.validation,
         seed=task.seed,
-        workers=max(1, threads // ranks.here),
-        ranks=ranks,
+        workers=max(1, here.threads // here.ranks.here),
+        ranks=here.ranks,
+        latency=table_of_experiment(task.search, here.data),
     )
 
 
@@ -264,7 +264,7 @@ def _write(
 def _left_out(start: Checkpoint, setting: Setting) -> Iterator[str]:
     """Yield a line for each network of the portfolio that breaks a bound of the board."""
     g = start.network.architecture
-    for name, broken in too_large(setting.portfolio, g, setting.search):
+    for name, broken in too_large(setting.portfolio, g, setting.search, setting.latency):
         yield (
             f"base.portfolio: {name} takes "
             + " and ".join(f"{e.takes}; search.constraints.{e.key} is {e.bound}" for e in broken)

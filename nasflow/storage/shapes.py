@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from nasflow.config.kinds import Stored
 from nasflow.printable import printable, shown
 from nasflow.storage.front_shapes import Front
 from nasflow.storage.record import CorruptFile
@@ -147,6 +148,9 @@ class Metrics(Network, total=False):
     balanced_accuracy: Fraction
     class_weights: Text | dict[Text, Number]
     classes: Annotated[list[Class], Field(max_length=CLASSES)]
+    latency_float32: Positive | None
+    latency_int8: Positive | None
+    latency_predicted: dict[Text, Positive]
     seconds: dict[Text, Seconds]
     verdict: Judged
     exceeded: Annotated[list[Text], Field(max_length=100)]
@@ -200,6 +204,28 @@ class Sitting(TypedDict, total=False):
     runs: Annotated[list[dict[Text, Number | Text | None]], Field(max_length=LONGEST)]
 
 
+class Checked(TypedDict, total=False):
+    """How well a table of latencies predicts."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    networks: Count
+    median: Positive
+    ninth: Positive
+    within: Fraction
+
+
+class Latencies(TypedDict, total=False):
+    """latency/table.json, or a table of another machine."""
+
+    __pydantic_config__ = OPEN  # type: ignore[misc]
+    precision: Annotated[Stored, Field(strict=False)]
+    image: Annotated[list[Channels], Field(min_length=3, max_length=3)]
+    block: Annotated[int, Field(ge=1, le=1024)]
+    milliseconds: Annotated[dict[Text, Positive], Field(max_length=1000)]
+    check: Checked
+    files: Files
+
+
 class Mirror(TypedDict, total=False):
     """tracking/*.json of a search."""
 
@@ -212,7 +238,8 @@ class Mirror(TypedDict, total=False):
     uri: Text
 
 
-MIRROR, MANIFEST, DATA, FRONT = "tracking", "manifest", "data.json", "front"
+MIRROR, MANIFEST, DATA = "tracking", "manifest", "data.json"
+FRONT, LATENCY = "front", "latency_table"
 SHAPES: Mapping[str, Any] = {
     "status.json": Stage,
     "summary.json": Summary,
@@ -221,6 +248,7 @@ SHAPES: Mapping[str, Any] = {
     "images.json": Images,
     "files.json": Named,
     "sitting.json": Sitting,
+    LATENCY: Latencies,
     FRONT: Front,
     MIRROR: Mirror,
     MANIFEST: Manifest,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasflow.data.image_facts import facts_of
 from nasflow.deployment.figures import words
+from nasflow.deployment.latency_words import latency_words
 from nasflow.storage.files import read_json
 from nasflow.tracking.source import Source
 
@@ -165,6 +166,11 @@ def _description(source: Source) -> str:
             f"parameters, {found['flops']:,} FLOPs per image.",
             "",
             *([f"Where it is used it takes {taken}.", ""] if (taken := words(found)) else []),
+            *(
+                [f"One image on one core takes {time}.", ""]
+                if (time := latency_words(found))
+                else []
+            ),
             "The model takes images as float32 (n, channels, height, width) with values from 0 to "
             "1. It normalises them itself, and returns probabilities (n, classes).",
             "",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timed
 from places import TESTS
 from tree import finished
 
@@ -184,6 +185,15 @@ def test_results_of_older_versions_can_still_be_read(schema: str) -> None:
     assert table.schema.equals(SCHEMAS["architectures.parquet"])
     assert table["died_at"].null_count == len(table)
     assert len(read_split(golden / "data", "train", "cpu")) == 40
+
+
+def test_a_table_of_latencies_is_looked_at(tmp_path: Path) -> None:
+    golden = shutil.copytree(GOLDEN / SCHEMAS_OF_OLD[-1], tmp_path / "golden")
+    table = timed.table_at(golden / "latency/table.json")
+    found = check(golden)
+    assert not found.broken and table in found.seen
+    table.write_text(table.read_text().replace("0.001", "0.002"))
+    assert list(check(golden).broken) == [str(table)]
 
 
 @pytest.mark.parametrize("algorithm", ["nasagd", "nash", "halving", "random"])

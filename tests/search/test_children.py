@@ -5,16 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import portfolios
+import pytest
+import timed
 import torch
 from quick import base_network, setting_of
 from rounds import run
 
-from nasflow.config.kinds import Template
+import nasflow
+from nasflow.architecture.templates import TEMPLATES
+from nasflow.config.kinds import Algorithm, Template
 from nasflow.config.search import COMPOUND_WEIGHTS
 from nasflow.network.base import template_network
 from nasflow.network.morphisms import MORPHISMS
 from nasflow.network.network import initialise
-from nasflow.search.children import propose, starts
+from nasflow.search.children import propose, starts, within_bounds
 from nasflow.storage.tables import read_table
 
 
@@ -73,3 +78,57 @@ def test_a_portfolio_makes_one_child_of_each_further_template() -> None:
 def test_a_portfolio_of_one_network_has_no_children() -> None:
     setting = setting_of(4)._replace(portfolio=(Template.CHAIN6,))
     assert propose(base_network(), 0, setting) == []
+
+
+LOOSE = {"max_conv_layers": 30, "max_filters": 64}
+
+
+@pytest.mark.parametrize("n_morphisms", [1, 2])
+@pytest.mark.parametrize("room", [1.02, 1.1, 1.5])
+def test_no_child_takes_longer_than_the_bound(room: float, n_morphisms: int) -> None:
+    own, g = timed.table(), base_network().architecture
+    bound = room * own.milliseconds(g)
+    loose = setting_of(constraints=LOOSE, n_neigh=8, n_morphisms=n_morphisms)
+    tight = setting_of(
+        constraints=LOOSE | {"max_latency": bound}, n_neigh=8, n_morphisms=n_morphisms
+    )
+    free, kept = (
+        propose(base_network(), 0, setting._replace(latency=own)) for setting in (loose, tight)
+    )
+    times = [[own.milliseconds(c.network.architecture) for c in drawn] for drawn in (free, kept)]
+    assert max(times[0]) > 1.1 * own.milliseconds(g), "some children are slower"
+    assert max(times[1], default=0.0) <= bound
+
+
+def test_a_centre_above_the_bound_is_refused_unless_the_search_shrinks_it() -> None:
+    own = timed.table()
+    bound = {"constraints": {"max_latency": 0.5 * own.milliseconds(base_network().architecture)}}
+    setting = setting_of(**bound)._replace(latency=own)
+    with pytest.raises(ValueError, match=r"max_latency: .*; g_r takes .* ms for one image"):
+        propose(base_network(), 0, setting)
+    shrink = dict.fromkeys(MORPHISMS, 0.0) | {"narrow": 1.0, "shallow": 1.0}
+    pruned = propose(base_network(), 0, setting_of(morphisms=shrink, **bound)._replace(latency=own))
+    first = own.milliseconds(base_network().architecture)
+    assert pruned
+    assert all(own.milliseconds(child.network.architecture) < first for child in pruned)
+
+
+def test_a_bound_on_latency_needs_a_table() -> None:
+    with pytest.raises(ValueError, match="max_latency: the round got no table"):
+        propose(base_network(), 0, setting_of(constraints={"max_latency": 1.0}))
+    with pytest.raises(ValueError, match="max_latency: expected None"):
+        nasflow.draw_children(base_network(), 2, max_latency=1.0)
+
+
+def test_networks_of_a_portfolio_above_the_bound_are_left_out() -> None:
+    setting = portfolios.setting(Algorithm.NASGD)
+    parent = portfolios.parent(setting)
+    g = parent.architecture
+    own = timed.table(g.shapes[g.image.id])
+    bounds = setting.search.constraints.model_copy(update={"max_latency": own.milliseconds(g)})
+    search = setting.search.model_copy(update={"constraints": bounds})
+    left = within_bounds(parent, setting._replace(search=search, latency=own)).portfolio
+    made = {name: TEMPLATES[name](timed.IMAGE, g.head.width) for name in setting.portfolio}
+    quick = tuple(n for n, other in made.items() if own.milliseconds(other) <= own.milliseconds(g))
+    assert 0 < len(quick) < len(setting.portfolio)
+    assert left == (quick if len(quick) > 1 else ())

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import portfolios
 import pytest
+import timed
 import torch
 from quick import base_network, setting_of
 from rounds import BUDGET, TABLES, run
 
 from nasflow.config.budget import Budget
-from nasflow.config.kinds import Algorithm
+from nasflow.config.kinds import Algorithm, Stored
 from nasflow.config.reading import parse
 from nasflow.config.search import MORPHISMS, Search
+from nasflow.deployment.ram import ram
 from nasflow.particles import flow
 from nasflow.records.offspring import offspring
 from nasflow.search.budget import Limits, finished
+from nasflow.search.children import propose
 from nasflow.search.ends import RoundEnd
 from nasflow.search.particle_round import run_round
 from nasflow.search.round import Round, Setting
@@ -123,6 +126,29 @@ def test_half_the_parameters_are_worth_size_weight(folder: Path) -> None:
     np.testing.assert_allclose(price[0], 0.0, atol=1e-9)
     np.testing.assert_allclose(price[1], 0.5 * np.log2(size / size[0]), atol=1e-9)
     assert json.loads((paid / "status.json").read_text())["reason"] == "recentred"
+
+
+@pytest.mark.parametrize("weights", [(0.0, 0.3, 0.0), (0.0, 0.0, 0.7), (0.2, 0.3, 0.7)])
+def test_half_the_memory_and_half_the_latency_are_worth_their_weights(
+    weights: tuple[float, float, float],
+) -> None:
+    names = ("size_weight", "ram_weight", "latency_weight")
+    own = timed.table()
+    prices: dict[str, Any] = dict(zip(names, weights, strict=True))
+    setting = _nasgd(limits=Limits(network_steps=18.0), **prices)._replace(latency=own)
+    found = run_round(base_network(), 0, setting, lambda *_: None)
+    children = [child.network.architecture for child in propose(base_network(), 0, setting)]
+    graphs = [base_network().architecture, *children]
+    costs = [[g.parameters, ram(g, Stored.INT8), own.milliseconds(g)] for g in graphs]
+    expected = np.log2(np.array(costs) / costs[0]) @ weights
+    price = [row["price"] for row in found.particles[: len(graphs)]]
+    np.testing.assert_allclose(price, expected, atol=1e-12)
+    assert expected.any()
+
+
+def test_a_price_of_latency_needs_a_table() -> None:
+    with pytest.raises(ValueError, match="latency_weight: the round got no table"):
+        run_round(base_network(), 0, _nasgd(latency_weight=0.1), lambda *_: None)
 
 
 def test_a_round_in_which_nothing_can_lead_ends(folder: Path) -> None:

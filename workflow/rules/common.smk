@@ -77,6 +77,7 @@ SEARCH = f"{RESULTS}/{{algorithm}}/seed_{{seed}}"
 SEARCHES = expand(SEARCH, algorithm=EXPERIMENT.algorithms, seed=EXPERIMENT.seeds)
 NAMES = [*EXPERIMENT.algorithms, *ablations(EXPERIMENT.compare)]
 COMPARED = expand(SEARCH, algorithm=NAMES, seed=EXPERIMENT.seeds)
+LATENCIES = f"{RESULTS}/latency/table.json"
 PLAN = f"{SEARCH}/search/plan.json"
 ALL_PRUNED = expand(
     f"{SEARCH}/prune/round_{{round}}/status.json",
@@ -209,6 +210,17 @@ def parent(wildcards):
 def parent_status(wildcards):
     """The status.json of the stage that `parent` names."""
     return str(Path(parent(wildcards)[0]).with_name("status.json"))
+
+
+def given_table(wildcards):
+    """The option for a table of another machine; a function, because its name may hold braces."""
+    file = EXPERIMENT.search.constraints.latency_table
+    return ["--table", file] if file else []
+
+
+def latencies(wildcards):
+    """The table of latencies, where the rounds of a search need one."""
+    return [LATENCIES] if EXPERIMENT.variant(wildcards.algorithm).search.timed else []
 
 
 def rounds(wildcards):

@@ -112,6 +112,8 @@ def _was_there(name, output, wildcards):
         return False  # what is missing cannot be made again
     if any(map(os.path.lexists, output)):
         return True
+    if name == "latency_table":
+        return False  # a finished search may have got its first bound since
     searches = SEARCHES if name == "prepare" else expand(SEARCH, **wildcards)
     if name == "search_round":
         return int(wildcards.round) <= max(map(_rounds_made, searches))
@@ -169,13 +171,18 @@ def _pretrain_inputs(wildcards):
 
 
 def _round_inputs(wildcards):
-    """The records of what a round reads: the images and its parent."""
-    return [f"{RESULTS}/data/data.json", parent(wildcards)[-1]]
+    """The records of what a round reads: the images, its parent, and a table of latencies."""
+    return [f"{RESULTS}/data/data.json", parent(wildcards)[-1], *latencies(wildcards)]
+
+
+def _table_inputs(wildcards):
+    """The table of another machine, where the configuration names one."""
+    return [*filter(None, [EXPERIMENT.search.constraints.latency_table])]
 
 
 def _prune_inputs(wildcards):
-    """The records of what a prune round reads: the images and its parent."""
-    return [f"{RESULTS}/data/data.json", prune_parent(wildcards)[-1]]
+    """The records of what a prune round reads: the images, its parent, and a table of latencies."""
+    return [f"{RESULTS}/data/data.json", prune_parent(wildcards)[-1], *latencies(wildcards)]
 
 
 def _final_inputs(wildcards):
@@ -191,6 +198,11 @@ def _final_inputs(wildcards):
 MADE_FROM = {
     "prepare": (images_section(), lambda wildcards: [], "data.json"),
     "pretrain": (sections("base", "pretrain", "augment"), _pretrain_inputs, "status.json"),
+    "latency_table": (
+        text({"precision": EXPERIMENT.search.constraints.precision.value}),
+        _table_inputs,
+        "table.json",
+    ),
     "search_round": (search_sections, _round_inputs, "status.json"),
     "prune_round": (prune_sections, _prune_inputs, "status.json"),
     "final_train": (final_sections, _final_inputs, "status.json"),

@@ -6,6 +6,7 @@ rule prune_round:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
+        latencies=latencies,
         parent=prune_parent,
         status=ancient(prune_before),
     output:

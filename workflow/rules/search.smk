@@ -4,6 +4,7 @@ rule pretrain:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
+        latencies=ancient(latencies),  # measured before anything is trained
         start=START,
     output:
         network=multiext(f"{SEARCH}/pretrain/network", *CHECKPOINT),
@@ -57,6 +58,36 @@ rule plan:
         " --log {log:q}"
 
 
+# The times of operations decide which children are drawn, so they are measured once, while nothing
+# else of the experiment runs (hence all cores), and every round reads the same file. The stage takes
+# nothing from the images but their shape and the number of classes: where other images have the same,
+# it keeps the table.
+rule latency_table:
+    input:
+        again("latency_table"),
+        data=rules.prepare.output.data,
+        table=EXPERIMENT.search.constraints.latency_table or [],
+    output:
+        table=LATENCIES,
+    log:
+        f"{RESULTS}/logs/latency_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/latency_table.tsv"
+    conda:
+        "../envs/nasflow.yaml"
+    threads: workflow.cores or EXPERIMENT.threads
+    params:
+        precision=EXPERIMENT.search.constraints.precision.value,
+        version=VERSIONS["latency_table"],
+        data=subpath(input.data, parent=True),
+        table=given_table,
+    message:
+        "latency_table: measure how long the operations of networks take on this machine"
+    shell:
+        'exec "$python" -m nasflow latency --precision {params.precision:q} --data {params.data:q}'
+        " {params.table:q} --out {output.table:q} --log {log:q}"
+
+
 # The budget is a resource, because a changed resource makes nothing run again: a larger budget adds
 # rounds and changes none of those that exist. It was an input once, ancient(plan.json), and that did
 # harm: where the budget and the search section changed together, Snakemake 9.27 left the old rounds as
@@ -67,6 +98,7 @@ checkpoint search_round:
         train=rules.prepare.output.train,
         validation=rules.prepare.output.validation,
         data=rules.prepare.output.data,
+        latencies=latencies,
         parent=parent,
         status=ancient(parent_status),
     output:
