@@ -80,14 +80,25 @@ def write_onnx(module: Deployable, facts: dict[str, Any], to: Path, like: Tensor
         raise ValueError(
             f"--to onnx: {', '.join(missing)} not installed; pip install {' '.join(missing)}"
         )
+    return write_message(message(module, facts, uint8=like.dtype == torch.uint8), to)
+
+
+def message(module: Deployable, facts: dict[str, Any], *, uint8: bool) -> ModelProto:
+    """Make the message of ONNX that an export writes.
+
+    Args:
+        module: the network with its normalisation.
+        facts: the content of images.json, which stands in the metadata.
+        uint8: whether the network takes uint8, and not float32.
+    """
     import onnx
 
     from nasflow.deployment.onnx_model import onnx_model
 
-    model = onnx_model(module, integers=like.dtype == torch.uint8)
+    model = onnx_model(module, integers=uint8)
     text = json.dumps(facts, separators=(",", ":"))
     onnx.helper.set_model_props(model, {NAME: text})
-    return write_message(model, to)
+    return model
 
 
 def write_message(model: ModelProto, to: Path) -> str:

@@ -44,7 +44,7 @@ def pick(
 
     Args:
         folders: experiments, searches, or folders of them.
-        precision: the number format in which latency, flash and RAM are meant.
+        precision: the number format in which latency, flash, RAM and accuracy are meant.
         max_latency: milliseconds for one image, at most.
         max_flash: bytes of the weights, at most.
         max_ram: bytes of the maps of one image, at most.
@@ -137,7 +137,7 @@ def _table(there: Pool, choice: Pick, stored: Stored) -> RenderableType:
         flash, ram, latency = (_cost(one, name, stored) for name in STORED)
         cells = (
             *("*" if mine else "", there.names[one.folder], count(one.parameters)),
-            *(mega(one.flops), flash, ram, latency, percent(one.validation_accuracy, 2)),
+            *(mega(one.flops), flash, ram, latency, percent(one.accuracy(stored), 2)),
             ", ".join(found.what for found in broken),
         )
         style = "bold green" if mine else "dim" if broken else ""
@@ -175,12 +175,11 @@ def _tested(there: Pool, chosen: Network, stored: Stored) -> Iterator[str]:
     if said:
         on = f" on {images:,} images" if images else ""
         yield f"test accuracy: {', '.join(said)}{on}; the test images took no part in the choice"
-    lost = stored is Stored.INT8 and exact is not None and rounded is not None
-    if lost and exact - rounded > LOSS:  # type: ignore[operator]
-        yield (
-            f"eight bits cost it {100 * (exact - rounded):.1f} points; "  # type: ignore[operator]
-            "the choice went by validation accuracy in float32"
-        )
+    if stored is Stored.INT8 and chosen.validation_accuracy_int8 is None:
+        yield "the choice went by validation accuracy in float32; that in int8 was not measured"
+    elif chosen.validation_accuracy - chosen.accuracy(stored) > LOSS:
+        lost = 100.0 * (chosen.validation_accuracy - chosen.accuracy(stored))
+        yield f"eight bits cost it {lost:.1f} points of validation accuracy"
 
 
 def _missed(there: Pool, choice: Pick) -> str:

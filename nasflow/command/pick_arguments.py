@@ -25,7 +25,7 @@ PICK = (
         "--precision",
         choices=("int8", "float32"),
         default="int8",
-        help="number format of latency, flash and RAM (default: int8)",
+        help="number format of latency, flash, RAM and accuracy (default: int8)",
     ),
     argument("--json", action="store_true", help="print JSON, for programs"),
 )

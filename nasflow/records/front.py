@@ -30,6 +30,7 @@ TABLE = "front.csv"
 MEASURED = (
     *("flash_int8", "flash_float32", "ram_int8", "ram_float32", "latency_int8", "latency_float32"),
     *("file_int8", "file_float32", "test_accuracy", "test_accuracy_int8"),
+    "validation_accuracy_int8",
 )
 
 
@@ -43,7 +44,7 @@ class Network(NamedTuple):
         name: its name in the front, such as `prune 2`.
         source: where the search got it, such as `prune/round_2/winner`.
         found: whether it is the network that the search ended with.
-        validation_accuracy: between 0 and 1, in float32; all choices go by it.
+        validation_accuracy: between 0 and 1, in float32.
         parameters: how many numbers it learned.
         flops: FLOPs for one image.
         flash_int8: bytes of its weights in eight bits, BatchNorm folded into the convolutions.
@@ -56,6 +57,7 @@ class Network(NamedTuple):
         file_float32: the same in float32.
         test_accuracy: between 0 and 1, in float32; no choice goes by it.
         test_accuracy_int8: the same of the ONNX file in eight bits.
+        validation_accuracy_int8: validation accuracy of the ONNX file in eight bits.
     """
 
     search: Path
@@ -77,6 +79,15 @@ class Network(NamedTuple):
     file_float32: int | None
     test_accuracy: float | None
     test_accuracy_int8: float | None
+    validation_accuracy_int8: float | None = None
+
+    def accuracy(self, stored: Stored) -> float:
+        """Return the validation accuracy in a number format, by which `nasflow pick` chooses.
+
+        Where it was not measured in int8, it is that in float32.
+        """
+        small = self.validation_accuracy_int8
+        return small if stored is Stored.INT8 and small is not None else self.validation_accuracy
 
     def cost(self, name: str, stored: Stored) -> float | None:
         """Return a cost by its key in COSTS, in the given number format."""

@@ -33,16 +33,17 @@ def pareto(networks: Sequence[Network], cost: str, stored: Stored = Stored.INT8)
     return [one for _, _, one in sorted(pairs, key=lambda pair: pair[:2])]
 
 
-def most_accurate(networks: Sequence[Network], stored: Stored = Stored.INT8) -> Network:
-    """Return the network with the highest validation accuracy; of several the smallest."""
-    best = max(one.validation_accuracy for one in networks)
-    return min((one for one in networks if one.validation_accuracy == best), key=_order(stored))
+def most_accurate(networks: Sequence[Network], stored: Stored = Stored.FLOAT32) -> Network:
+    """Return the network with the highest validation accuracy in a number format; of several the
+    smallest."""
+    best = max(one.accuracy(stored) for one in networks)
+    return min((one for one in networks if one.accuracy(stored) == best), key=_order(stored))
 
 
-def nearly_best(networks: Sequence[Network], stored: Stored = Stored.INT8) -> Network:
+def nearly_best(networks: Sequence[Network], stored: Stored = Stored.FLOAT32) -> Network:
     """Return the smallest network within one point of the highest validation accuracy."""
-    least = max(one.validation_accuracy for one in networks) - POINT
-    near = [one for one in networks if one.validation_accuracy >= least - 1e-9]
+    least = max(one.accuracy(stored) for one in networks) - POINT
+    near = [one for one in networks if one.accuracy(stored) >= least - 1e-9]
     return min(near, key=_order(stored))
 
 

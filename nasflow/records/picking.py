@@ -26,7 +26,7 @@ class Bounds(NamedTuple):
         parameters: parameters, at most.
         flops: FLOPs for one image, at most.
         accuracy: validation accuracy between 0 and 1, at least.
-        stored: the number format in which latency, flash and RAM are meant.
+        stored: the number format in which latency, flash, RAM and the accuracy are meant.
     """
 
     latency: float | None = None
@@ -105,7 +105,7 @@ def breaks(network: Network, bounds: Bounds) -> tuple[Break, ...]:
         elif most is not None and value is not None and value > most:
             text = f"{word} {amount(name, value)} above {amount(name, most)}"
             found.append(Break(word, text, value / most - 1.0))
-    accuracy = network.validation_accuracy
+    accuracy = network.accuracy(bounds.stored)
     if bounds.accuracy is not None and accuracy < bounds.accuracy:
         text = f"validation accuracy {accuracy:.2%} below {bounds.accuracy:.2%}"
         found.append(Break("accuracy", text, bounds.accuracy / max(accuracy, 1e-9) - 1.0))

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from nasflow.command.eight_bits import Samples, eight_bits, measured
+from nasflow.command.formats import ONNX, message
+from nasflow.command.standalone_pictures import FILTER
 from nasflow.data.calibration import calibration
+from nasflow.data.image_facts import image_facts
 from nasflow.deployment.deployable import Deployable
 from nasflow.search.front import on_front
 from nasflow.storage.checkpoint import read_checkpoint
@@ -24,13 +26,15 @@ from nasflow.storage.files import CorruptFile, read_json, write, write_json
 from nasflow.storage.made import beside
 from nasflow.storage.splits import read_facts, read_split, sizes
 from nasflow.storage.surroundings import surroundings
+from nasflow.training.batches import Split
 from nasflow.training.process import one_thread
 
 Json = dict[str, Any]
 TABLE = "front.csv"
 COSTS = ("parameters", "flops", "flash_int8", "ram_int8", "latency_int8")
 MEASURED = (
-    *("test_accuracy_int8", "latency_float32", "latency_int8", "file_float32", "file_int8"),
+    *("validation_accuracy_int8", "test_accuracy_int8"),
+    *("latency_float32", "latency_int8", "file_float32", "file_int8"),
 )
 TOLD = ("validation_accuracy", "validation_loss", "test_accuracy", "final_epochs")
 
@@ -94,7 +98,7 @@ def _row(row: Json, search: Path) -> Json:
 def _measured(data: Path, stems: Sequence[Path]) -> list[Json]:
     """Measure networks, one after the other; what cannot be measured here is None."""
     nothing: Json = dict.fromkeys(MEASURED)
-    if missing := [name for name in ("onnx", "onnxruntime") if not importlib.util.find_spec(name)]:
+    if missing := [name for name in ONNX if not importlib.util.find_spec(name)]:
         print(
             f"nasflow: front: {' and '.join(missing)} not installed; latencies, files and accuracy "
             f"in int8 are left out; pip install {' '.join(missing)}",
@@ -102,36 +106,32 @@ def _measured(data: Path, stems: Sequence[Path]) -> list[Json]:
         )
         return [nothing for _ in stems]
     with one_thread():
-        facts, images = read_facts(data), calibration(data)
-        test = read_split(data, "test", "cpu")
-        pictures = test.images.permute(0, 3, 1, 2).contiguous()
+        facts = image_facts(read_facts(data))
+        validation, test = (read_split(data, name, "cpu") for name in ("validation", "test"))
+        samples = Samples(calibration(data), test, "test")
         networks = (Deployable(read_checkpoint(stem).network, facts) for stem in stems)
-        return [_of_network(network, images, pictures, test.labels) for network in networks]
+        return [_of_network(network, facts, samples, validation) for network in networks]
 
 
-def _of_network(module: Deployable, images: Tensor, test: Tensor, labels: Tensor) -> Json:
-    """Measure one network in onnxruntime.
+def _of_network(module: Deployable, facts: Json, samples: Samples, validation: Split) -> Json:
+    """Measure the files that `nasflow export --to onnx` writes of a network, with and without
+    `--int8`.
 
     Args:
         module: the trained network.
-        images: calibration images, uint8 (n, channels, height, width).
-        test: the test images, of the same type.
-        labels: their classes, (n,).
+        facts: the content of images.json.
+        samples: the images for calibration, and the test images.
+        validation: the validation images.
     """
-    from nasflow.deployment.int8 import quantised
-    from nasflow.deployment.onnx_model import onnx_model
-    from nasflow.deployment.onnx_session import OnnxSession
-
-    plain = onnx_model(module, integers=True)
-    small = quantised(plain, images)
-    whole, integer = OnnxSession(plain), OnnxSession(small)
-    right = integer(test).argmax(1) == labels
+    plain = message(module, facts | {"resize": FILTER}, uint8=False)
+    done = eight_bits(plain, samples, uint8=False)
     return {
-        "test_accuracy_int8": float(right.double().mean()),
-        "latency_float32": whole.milliseconds(test[:1]),
-        "latency_int8": integer.milliseconds(test[:1]),
-        "file_float32": plain.ByteSize(),
-        "file_int8": small.ByteSize(),
+        "validation_accuracy_int8": measured(done.model, validation, uint8=False).accuracy,
+        "test_accuracy_int8": done.int8.accuracy,
+        "latency_float32": done.float32.milliseconds,
+        "latency_int8": done.int8.milliseconds,
+        "file_float32": done.float32.size,
+        "file_int8": done.int8.size,
     }
 
 

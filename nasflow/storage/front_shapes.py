@@ -34,6 +34,7 @@ class Row(Network, total=False):
     folder: Annotated[str, Field(pattern=r"^(final|front/network_[1-9][0-9]?)$")]
     test_accuracy: Fraction
     test_accuracy_int8: Fraction | None
+    validation_accuracy_int8: Fraction | None
     latency_float32: Positive | None
     latency_int8: Positive | None
     file_float32: Count | None

@@ -89,9 +89,23 @@ def test_where_no_network_fits_one_line_names_the_nearest(run: Run, search: Path
 
 
 def test_a_loss_by_eight_bits_is_told(run: Run, tmp_path: Path) -> None:
-    search = write_front(tmp_path / "digits/nasgd/seed_0", test_accuracy_int8=0.5)
-    assert "eight bits cost it 33.0 points" in run(search)[0]
+    search = write_front(tmp_path / "digits/nasgd/seed_0", validation_accuracy_int8=0.5)
+    assert "eight bits cost it 37.0 points of validation accuracy" in run(search)[0]
     assert "eight bits" not in run(search, "--precision", "float32")[0]
+    search = write_front(tmp_path / "digits/nasgd/seed_0", validation_accuracy_int8=None)
+    assert "that in int8 was not measured" in run(search)[0]
+
+
+def test_in_int8_the_accuracy_in_int8_decides(run: Run, tmp_path: Path) -> None:
+    search = write_front(tmp_path / "digits/nasgd/seed_0")
+    record = json.loads((search / "front/front.json").read_text())
+    for row in record["networks"]:
+        row["validation_accuracy_int8"] = 0.99 if row["name"] == "round 2" else 0.9
+    record.pop("seal", None)
+    write_json(search / "front/front.json", record)
+    assert "chosen: nasgd/seed_0 round 2" in run(search)[0]
+    assert "chosen: nasgd/seed_0 round 3" in run(search, "--precision", "float32")[0]
+    assert "chosen: nasgd/seed_0 round 2" in run(search, "--min-accuracy", "0.95")[0]
     search = write_front(tmp_path / "digits/nasgd/seed_0", test_accuracy_int8=None)
     assert "93.00% in float32 on 400 images" in run(search, "--max-flash", "2k")[0]
 

@@ -84,5 +84,8 @@ def test_equal_accuracies_are_settled_by_the_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stored", Stored)
 def test_without_flash_parameters_tell_the_size(tmp_path: Path, stored: Stored) -> None:
     none = {"flash_int8": None, "flash_float32": None}
-    bare = [one._replace(**none, validation_accuracy=0.9) for one in networks(tmp_path)]
+    bare = [
+        one._replace(**none, validation_accuracy=0.9, validation_accuracy_int8=0.9)
+        for one in networks(tmp_path)
+    ]
     assert most_accurate(bare, stored).name == "base"
