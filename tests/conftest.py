@@ -41,6 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # configuration. Without a cluster this may take 10 s; with an empty file the answer comes at once.
 os.environ.setdefault("SLURM_CONF", os.devnull)
 torch.set_num_threads(1)  # small operations on two threads are many times slower
+# The first backward pass of a process decides whether autograd starts threads, after which no fork
+# can compute gradients. It does where torch.export has run before, which makes torch count a GPU.
+# Some tests fork, so that the first pass comes here.
+torch.ones(1, requires_grad=True).sum().backward()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts programs in the background so, and the processes of the tests would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
