@@ -29,13 +29,15 @@ def shallow_stages_sites(g: Architecture) -> Iterator[Site]:
 def shallow_stages(network: Network, site: Site, rng: np.random.Generator) -> Network:
     """Remove one convolution of every stage that has more than one: the inverse of `deepen_stages`.
 
-    A convolution can go if `shallow` can remove it. Of several, the one goes that changes its input
-    least (`_change`). What read its output reads its input, and a skip past it goes with it. The
-    function changes, unless all of them are identities.
+    A convolution can go if `shallow` can remove it. Of several, the last one goes, since
+    `deepen_stages` puts new ones at the end of a stage. The weights do not decide it, so that the
+    records of a round lead to the same architecture. What read the output of the convolution reads
+    its input, and a skip past it goes with it. The function changes, unless all of them are
+    identities.
     """
     g = network.architecture
     for convs in _spare(g):
-        network = _without(network, min(convs, key=lambda conv: _change(network, conv)))
+        network = _without(network, convs[-1])
     return network
 
 
@@ -44,21 +46,6 @@ def _spare(g: Architecture) -> list[list[int]]:
     removable = {conv for (conv,) in shallow_sites(g)}
     found = [[c.id for c in stage if c.id in removable] for stage in g.stages if len(stage) > 1]
     return [convs for convs in found if convs]
-
-
-def _change(network: Network, conv: int) -> float:
-    """Measure how far a convolution is from the identity: 0 for the identity, 1 without relation.
-
-    It is 1 minus the cosine between the filters, times the signs of their scales, and the Dirac
-    kernels. Where an add mixes the output with the input, the mean share of the output counts in.
-    """
-    g, weight = network.architecture, network.x[f"{conv}.weight"]
-    scale = network.x[f"{conv}.scale"]
-    middle = (g[conv].kernel - 1) // 2
-    straight = (weight[:, :, middle, middle].diagonal() * scale.sign()).sum()
-    length = weight.norm() * len(scale) ** 0.5
-    far = 1.0 - float(straight / length.clamp_min(1e-12))
-    return far * float(np.prod([network.x[f"{j}.mix"].abs().mean() for j in _past(g, conv)]))
 
 
 def _past(g: Architecture, conv: int) -> list[int]:

@@ -10,7 +10,8 @@ from nasflow.report import trust
 class _Story:
     """The part of a story that claims look at."""
 
-    algorithm, summary, predictions, rounds, pretrain, final = "nasgd", {}, object(), (), None, None
+    algorithm, summary, predictions, pretrain, final = "nasgd", {}, object(), None, None
+    rounds = pruned = ()
 
     def __init__(self, error: float | None) -> None:
         self.metrics: Any = error and {

@@ -18,7 +18,7 @@ from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.templates import stack
 from nasflow.config.kinds import Algorithm, Stored, Template
 from nasflow.config.reading import parse
-from nasflow.config.search import COMPOUND_WEIGHTS, MORPHISMS, NEGATIVE, Constraints, Search
+from nasflow.config.search import COMPOUND_WEIGHTS, MORPHISMS, SMALLER, Constraints, Search
 from nasflow.deployment.flash import flash
 from nasflow.deployment.ram import ram
 from nasflow.network.morphisms import MORPHISMS as KNOWN
@@ -120,8 +120,8 @@ def test_pruning_round_by_round_arrives_below_the_bounds_and_stays_there() -> No
     assert not path[0] and path[-1] and path == sorted(path)
 
 
-def test_negative_morphisms_are_those_that_do_not_preserve_the_function() -> None:
-    assert set(NEGATIVE) == {name for name, kind in KNOWN.items() if not kind.preserves}
+def test_morphisms_that_shrink_are_those_that_do_not_preserve_the_function() -> None:
+    assert set(SMALLER) == {name for name, kind in KNOWN.items() if not kind.preserves}
     assert prunes(SHRINKING) and not prunes(EQUAL) and not prunes(COMPOUND)
     only = dict.fromkeys(MORPHISMS, 0.0) | {"narrow": 1.0}
     assert prunes(parse(Search, {"morphisms": only}).drawn)

@@ -75,7 +75,7 @@ rule latency_table:
         f"{RESULTS}/benchmarks/latency_table.tsv"
     conda:
         "../envs/nasflow.yaml"
-    threads: workflow.cores or EXPERIMENT.threads
+    threads: workflow.resource_settings.cores or EXPERIMENT.threads
     params:
         precision=EXPERIMENT.search.constraints.precision.value,
         version=VERSIONS["latency_table"],
