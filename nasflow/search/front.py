@@ -14,11 +14,11 @@ SMALL = 0.1  # part of the largest network's FLOPs that every network is counted
 Best = tuple[float, tuple[int, ...]]  # the sum of squared gaps, and the networks that have it
 
 
-def spread(flops: Sequence[float], found: int, count: int) -> list[int]:
+def spread(flops: Sequence[float], found: int, count: int, least: int = 0) -> list[int]:
     """Choose networks whose FLOPs are spread evenly on a logarithmic scale.
 
-    The found network is always chosen, and so are the smallest and the largest one. Of all choices
-    that have these three, the one is taken whose gaps between neighbours, in the logarithm of the
+    The found network is always chosen, and so are those with fewest and with most FLOPs; of four or
+    more networks, the one with fewest parameters is another. Of all choices that have these, the one is taken whose gaps between neighbours, in the logarithm of the
     FLOPs, have the smallest sum of squares: equal gaps would have the smallest sum of all. Where
     two choices are equal, the smaller networks are taken. With a count of 2 there is room for
     one network beside the found one: the smallest or the largest, whichever is further away.
@@ -27,6 +27,7 @@ def spread(flops: Sequence[float], found: int, count: int) -> list[int]:
         flops: the FLOPs of different networks, from the smallest to the largest.
         found: the position of the found network.
         count: the number of networks that are wanted, 1 or more.
+        least: the position of the network with fewest parameters.
 
     Returns:
         Their positions in rising order; all of them where there are no more than `count`.
@@ -40,7 +41,7 @@ def spread(flops: Sequence[float], found: int, count: int) -> list[int]:
     if count == 2 and 0 < found < last:
         low = place[found] - place[0] >= place[last] - place[found]
         return [0, found] if low else [found, last]
-    forced = {0, found, last}
+    forced = {0, found, last, *([least] if count > 3 else [])}
     best: dict[int, Best] = {0: (0.0, (0,))}  # by the last network that is chosen
     for _ in range(count - 1):
         longer: dict[int, Best] = {}

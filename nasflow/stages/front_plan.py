@@ -53,7 +53,7 @@ def select_front(
 ) -> None:
     """Choose the networks that are trained to the end, and write what part of the time each gets.
 
-    Different networks are told apart by their fingerprints. `nasflow.search.front` has the rules:
+    Different networks differ in FLOPs or in parameters. `nasflow.search.front` has the rules:
     `spread` says which networks are chosen, and `shares` how they share the time.
 
     Args:
@@ -71,7 +71,8 @@ def select_front(
     found = candidates[len(rounds)]
     different = _different(candidates, found, section(Constraints, sections, "constraints"))
     flops = [one.g.flops for one in different]
-    chosen = [different[i] for i in spread(flops, different.index(found), final.front)]
+    least = min(range(len(different)), key=lambda i: different[i].g.parameters)
+    chosen = [different[i] for i in spread(flops, different.index(found), final.front, least)]
     if len(chosen) < final.front:
         print(
             f"nasflow: final.front: {final.front}; search and pruning have {len(chosen)} different"
@@ -107,13 +108,19 @@ def _different(
 ) -> list[Candidate]:
     """Keep the last candidate of each architecture that keeps the bounds, and the found network.
 
+    Architectures with the same FLOPs and the same number of parameters count as one, because a
+    choice between them is none between costs.
+
     Returns:
         Different networks, from the smallest to the largest by FLOPs, then by parameters.
     """
-    kept = {one.g.fingerprint: one for one in candidates if legal(one.g, bounds)}
-    kept[found.g.fingerprint] = found
-    order = lambda one: (one.g.flops, one.g.parameters, one.g.fingerprint)  # noqa: E731
-    return sorted(kept.values(), key=order)
+    kept = {_costs(one): one for one in candidates if legal(one.g, bounds)}
+    kept[_costs(found)] = found
+    return sorted(kept.values(), key=_costs)
+
+
+def _costs(one: Candidate) -> tuple[int, int]:
+    return one.g.flops, one.g.parameters
 
 
 def _rows(

@@ -26,11 +26,13 @@ def test_the_found_the_smallest_and_the_largest_network_are_always_chosen() -> N
     for flops in lists(60):
         for count in range(1, len(flops) + 2):
             found = int(RNG.integers(len(flops)))
-            chosen = spread(flops, found, count)
+            least = int(RNG.integers(len(flops)))
+            chosen = spread(flops, found, count, least)
             assert chosen == sorted(set(chosen)) and len(chosen) == min(count, len(flops))
             assert found in chosen
             if count > 2:
                 assert {0, len(flops) - 1} <= set(chosen)
+            assert least in chosen or count < 4
 
 
 def test_no_other_choice_is_spread_more_evenly() -> None:
