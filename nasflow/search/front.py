@@ -18,10 +18,11 @@ def spread(flops: Sequence[float], found: int, count: int, least: int = 0) -> li
     """Choose networks whose FLOPs are spread evenly on a logarithmic scale.
 
     The found network is always chosen, and so are those with fewest and with most FLOPs; of four or
-    more networks, the one with fewest parameters is another. Of all choices that have these, the one is taken whose gaps between neighbours, in the logarithm of the
-    FLOPs, have the smallest sum of squares: equal gaps would have the smallest sum of all. Where
-    two choices are equal, the smaller networks are taken. With a count of 2 there is room for
-    one network beside the found one: the smallest or the largest, whichever is further away.
+    more networks, the one with fewest parameters is another. Of all choices that have these, the
+    one is taken whose gaps between neighbours, in the logarithm of the FLOPs, have the smallest sum
+    of squares: equal gaps would have the smallest sum of all. Where two choices are equal, the
+    smaller networks are taken. With a count of 2 there is room for one network beside the found
+    one: the smallest or the largest, whichever is further away.
 
     Args:
         flops: the FLOPs of different networks, from the smallest to the largest.
