@@ -18,7 +18,7 @@ from nasflow.config.budget import Budget
 from nasflow.config.compare import Compare
 from nasflow.config.data import Augment, Data
 from nasflow.config.kinds import Algorithm, Source
-from nasflow.config.prune import Prune
+from nasflow.config.prune import PART, Prune
 from nasflow.config.reading import ConfigError, parse
 from nasflow.config.search import Search
 from nasflow.config.section import Section, different, key, plain
@@ -76,6 +76,18 @@ class Experiment(Section):
             before: Section = getattr(self, section)
             changed[section] = parse(type(before), compare.merged(plain(before), options), section)
         return self.model_copy(update=changed)
+
+    @property
+    def prune_seconds(self) -> float | None:
+        """The seconds of one prune round at most; None without a bound.
+
+        With `final.total_seconds` all prune rounds together get a part (`prune.PART`) of what the
+        budget of the search leaves, where `prune.seconds` says nothing else.
+        """
+        total, rounds = self.final.total_seconds, self.prune.rounds
+        if self.prune.seconds is not None or total is None or not rounds:
+            return self.prune.seconds
+        return max(PART * (total - (self.budget.seconds or 0.0)), 1.0) / rounds
 
     def of_set(self, name: str, length: Length) -> Experiment:
         """Return the experiment that has the runs of one set of the suite at equal seconds.

@@ -6,6 +6,7 @@ from nasflow.config.kinds import Moves, Proposal, Weights
 from nasflow.config.search import MORPHISMS, NEGATIVE, Search
 from nasflow.config.section import Section, choice, key
 
+PART = 0.3  # of the seconds that are left, which all prune rounds take together
 FALL = 50.0  # a prune round ends with a step size that is lower by this factor, at least
 
 
@@ -23,6 +24,12 @@ class Prune(Section):
     )
     max_steps: int = key(
         200, "steps of a round, in which the step size falls once", low=1, high=10**8
+    )
+    seconds: float | None = key(
+        None,
+        "seconds of wall clock of one round; null: no bound, but with final.total_seconds all "
+        "rounds together get 30 % of what the budget leaves",
+        above=0.0,
     )
     size_weight: float = key(0.1, "nats that half the parameters are worth", low=0.0, high=10.0)
 

@@ -58,6 +58,10 @@ class Average:
         self._mass = a * self._mass + b
         self._mass_square = a * a * self._mass_square + b * b
 
+    def hasten(self) -> None:
+        """Let the averages begin anew with the next step, unless `burn_in` steps are over."""
+        self._burn_in = min(self._burn_in, self._steps)
+
     def state(self) -> dict[str, np.ndarray]:
         """Return all that the averages consist of, for `restore`."""
         return {name: np.array(value) for name, value in vars(self).items()}

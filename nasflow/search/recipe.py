@@ -132,6 +132,8 @@ def round_setting(
     search, pruning = sections.of(algorithm), sections.prune is not None
     first = begin.number == 1 and not pruning
     left = limits(budget, search, len(train), begin.k, begin.totals, begin.earlier)
+    if sections.prune is not None and sections.prune.seconds is not None:
+        left = left._replace(seconds=sections.prune.seconds - begin.earlier)
     return Setting(
         algorithm,
         search,

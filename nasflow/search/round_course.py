@@ -82,6 +82,8 @@ class RoundCourse:
     def tau(self, done: int) -> float:
         """Return the step size after `done` steps of the round."""
         search = self._setting.search
+        if self._setting.pruning:  # its end may be one of seconds
+            done = min(round(self._passed(done) * search.max_steps), search.max_steps - 1)
         return sgdr(self._first + done, self._cycle, search.lambda_start, search.lambda_final)
 
     def record(self, step: Step, spent: float) -> bool:
@@ -101,6 +103,8 @@ class RoundCourse:
             self.winner, self.reason = None, RoundEnd.DIVERGED
             return False
         losses = dropouts.filled(step.validation_loss)
+        if self._setting.pruning and spent >= 0.5:
+            self._average.hasten()
         self._average.update(losses)
         V = dropouts.filled(self._average.V)
         error = np.where(dropouts.out, 0.0, self._average.standard_error)
@@ -207,7 +211,9 @@ class RoundCourse:
 
         Networks that morphisms made are alike at first, and warmup_steps lets their averages fill.
         Those of a portfolio begin with random weights, and train for half of the round first."""
-        if number <= self._setting.search.warmup_steps:
+        search = self._setting.search
+        passed = self._passed(number) * search.max_steps if self._setting.pruning else number
+        if passed <= search.warmup_steps:
             return True
         return bool(self._setting.portfolio) and self._passed(number) < 0.5 * self._setting.part
 
@@ -227,10 +233,10 @@ class RoundCourse:
                 return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
         if self.winner is not None:
             return RoundEnd.RECENTRED
+        if self._setting.pruning and self._passed(done) >= 1.0:
+            self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+            return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
         if done >= self._setting.search.max_steps:
-            if self._setting.pruning:
-                self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
-                return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
             return RoundEnd.MAX_STEPS
         if self._setting.search.retire and self.dropouts.out[1:].all() and not self.dropouts.out[0]:
             return RoundEnd.KEPT

@@ -14,8 +14,10 @@ from nasflow.config.base import Base
 from nasflow.config.baselines import Baselines
 from nasflow.config.budget import Budget
 from nasflow.config.data import Augment
+from nasflow.config.experiment import Experiment
 from nasflow.config.kinds import Algorithm
 from nasflow.config.prune import Prune
+from nasflow.config.reading import parse
 from nasflow.config.search import SHRINKING, Search
 from nasflow.records.findings import Findings
 from nasflow.records.round_files import check_round
@@ -164,3 +166,27 @@ def test_behind_a_baseline_the_particles_of_nasgd_decide(folder: Path) -> None:
     prune_rounds.prune_round(**given)
     table = read_table(folder / "nash/round_1/particles.parquet")
     assert table["count"].null_count == 0 and len(table)
+
+
+def test_a_round_of_seconds_lets_the_step_size_fall_and_decides_in_time(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "round_1"
+    status = pruned(folder, out, seconds=0.5, max_steps=10**6, size_weight=5.0)
+    assert status["reason"] == "recentred" and 8 < status["steps"] < 10**4
+    table = read_table(out / "particles.parquet").to_pydict()
+    assert table["tau"][-1] < 0.2 * table["tau"][0]  # particles move in the last quarter
+    moved = [count for node, count in zip(table["node"], table["particles"], strict=True) if node]
+    assert not any(moved[: len(moved) // 2]) and any(moved)
+
+
+def test_with_seconds_for_everything_prune_rounds_share_a_part_of_them() -> None:
+    def seconds(**sections: Any) -> float | None:
+        sections["budget"] = {"rounds": 2} | sections.get("budget", {})
+        return parse(Experiment, sections).prune_seconds
+
+    total = {"epochs": None, "total_seconds": 300.0}
+    assert seconds(prune={"rounds": 4}) is None
+    assert seconds(prune={"rounds": 4}, final=total, budget={"seconds": 100.0}) == 15.0
+    assert seconds(prune={"rounds": 4, "seconds": 2.0}, final=total) == 2.0
+    assert seconds(final=total) is None

@@ -302,6 +302,7 @@ def prune_sections(wildcards):
     own = EXPERIMENT.variant(wildcards.algorithm)
     found = {name: told(getattr(own, name)) for name in ("search", "prune", "augment")}
     found["prune"].pop("rounds", None)
+    found["prune"] |= {"seconds": own.prune_seconds} if own.prune_seconds else {}
     return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
 
 
