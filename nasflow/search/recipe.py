@@ -15,7 +15,7 @@ from nasflow.config.search import Search
 from nasflow.deployment.latency_table import LatencyTable
 from nasflow.network.network import Network, at_rest
 from nasflow.search import baselines
-from nasflow.search.budget import limits
+from nasflow.search.budget import Limits, limits
 from nasflow.search.particle_round import run_round
 from nasflow.search.race import race
 from nasflow.search.round import RoundFunction, Setting
@@ -131,9 +131,6 @@ def round_setting(
     """
     search, pruning = sections.of(algorithm), sections.prune is not None
     first = begin.number == 1 and not pruning
-    left = limits(budget, search, len(train), begin.k, begin.totals, begin.earlier)
-    if sections.prune is not None and sections.prune.seconds is not None:
-        left = left._replace(seconds=sections.prune.seconds - begin.earlier)
     return Setting(
         algorithm,
         search,
@@ -143,7 +140,7 @@ def round_setting(
         seed=seed,
         number=begin.number + PRUNING * pruning,
         workers=workers,
-        limits=left,
+        limits=_limits(sections, search, budget, begin, len(train)),
         ranks=ranks,
         baselines=sections.baselines,
         portfolio=sections.base.portfolio if first and algorithm in STARTS else (),
@@ -151,6 +148,16 @@ def round_setting(
         latency=latency,
         pruning=pruning,
     )
+
+
+def _limits(
+    sections: Sections, search: Search, budget: Budget, begin: Begin, images: int
+) -> Limits:
+    """Return what the budget of the search leaves, or the seconds of a prune round."""
+    left = limits(budget, search, images, begin.k, begin.totals, begin.earlier)
+    if sections.prune is not None and sections.prune.seconds is not None:
+        return left._replace(seconds=sections.prune.seconds - begin.earlier)
+    return left
 
 
 def entering(network: Network, optimizer: str, search: Search) -> Network:
