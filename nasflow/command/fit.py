@@ -19,7 +19,7 @@ from nasflow.config import files as config_file
 from nasflow.fitting.display import Display, clock, display, since
 from nasflow.fitting.milestones import Milestones
 from nasflow.fitting.pipeline import Pipeline
-from nasflow.fitting.request import Request, Standing, request, save, standing
+from nasflow.fitting.request import Request, Standing, front_of, request, save, standing
 from nasflow.planning.choices import named
 from nasflow.planning.plan import CONFIG, plan
 from nasflow.planning.sizing import mirrored
@@ -101,7 +101,8 @@ def _prepare(folder: Path, wish: Request, told: bool, elapsed: Callable[[], floa
         return
     programs = wish.programs
     gone = lambda: programs + (0.0 if told else elapsed())  # noqa: E731  # told: it begins later
-    planned = plan(wish.chosen, folder, print, wish.own_text, gone)
+    front = front_of(wish.own)
+    planned = plan(wish.chosen, folder, print, wish.own_text, gone, front=front)
     if found is not Standing.SAME:
         save(folder, wish, planned.files)
     files = [folder / name for name in (CONFIG, "own.yaml") if name in planned.files]

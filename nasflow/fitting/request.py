@@ -25,8 +25,9 @@ from nasflow.storage.files import CorruptFile, read_json, write, write_json
 NAME = "fit.json"
 SCHEMA = 1
 # Seconds of a core that the programs of a front take beside the training: for each network but the
-# found one, and for their choice and comparison (measured on an AMD EPYC, Zen 4).
-EACH, TOGETHER = 8.0, 7.0
+# found one, and for their choice and comparison; and those that a prune round takes beside its
+# training (measured on an AMD EPYC, Zen 4).
+EACH, TOGETHER, PRUNED = 8.0, 7.0, 5.0
 BASELINE = "chain7"  # the fixed network of --with-baseline
 
 
@@ -61,9 +62,11 @@ class Request(NamedTuple):
 
     @property
     def programs(self) -> float:
-        """The seconds of the user's minutes in which the programs of a front do not train."""
-        count = front_of(self.own)
-        return self.chosen.seeds * (EACH * (count - 1) + TOGETHER) if count > 1 else 0.0
+        """The seconds of the user's minutes in which the programs of a front and of prune rounds do
+        not train."""
+        count, rounds = front_of(self.own), _number(self.own, "prune", "rounds", 0)
+        front = EACH * (count - 1) + TOGETHER if count > 1 else 0.0
+        return self.chosen.seeds * (front + PRUNED * rounds)
 
     def record(self) -> dict[str, Any]:
         """The wish as plain values."""
@@ -145,9 +148,14 @@ def with_validation(own: dict[str, Any]) -> dict[str, Any]:
 
 def front_of(own: dict[str, Any]) -> int:
     """Return `final.front` of the configuration of `--set`; 1 where it has none, or no number."""
-    final = own.get("final")
-    front = final.get("front") if isinstance(final, dict) else None
-    return front if isinstance(front, int) else 1
+    return _number(own, "final", "front", 1)
+
+
+def _number(own: dict[str, Any], section: str, name: str, default: int) -> int:
+    """Return a number of the configuration of `--set`, or the default of its key."""
+    found = own.get(section)
+    number = found.get(name) if isinstance(found, dict) else None
+    return number if isinstance(number, int) else default
 
 
 def standing(folder: Path, wish: Request) -> Standing:

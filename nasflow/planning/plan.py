@@ -49,7 +49,13 @@ class Plan(NamedTuple):
 
 
 def plan(
-    chosen: Choice, folder: Path, say: Say, own: str = "", elapsed: Elapsed = lambda: 0.0
+    chosen: Choice,
+    folder: Path,
+    say: Say,
+    own: str = "",
+    elapsed: Elapsed = lambda: 0.0,
+    *,
+    front: int = 1,
 ) -> Plan:
     """Look at the images, measure the machine, and write the texts of the files.
 
@@ -59,6 +65,9 @@ def plan(
         say: is called with each line for the user, as soon as it is known.
         own: the text of own.yaml, a configuration that lies over the planned one, or nothing.
         elapsed: tells the seconds of the user's minutes that are gone already.
+        front: the networks that are tested at the end. Those of a front are tested in float32 and
+            in int8, on one core. They are smaller than the found one, so that one of them takes
+            about as long as the test of that one (CIFAR-10, six networks: 91 s instead of 16).
 
     Raises:
         ValueError: if there is no usable image, or nasflow has no workflow.
@@ -74,7 +83,7 @@ def plan(
         say(line)
     readme = readme_text(chosen, folder, WORKFLOW, _programs())
     texts = {
-        CONFIG: _config(chosen, shaped, found, say, elapsed),
+        CONFIG: _config(chosen, shaped, found, say, elapsed, front),
         "Snakefile": snakefile_text(WORKFLOW),
         "profiles/default/profile.yaml": profile_text(own=bool(own)),
         "README.md": readme,
@@ -108,7 +117,9 @@ def told(found: Survey, shaped: Shape) -> list[str]:
     return lines
 
 
-def _config(chosen: Choice, shaped: Shape, found: Survey, say: Say, elapsed: Elapsed) -> str:
+def _config(
+    chosen: Choice, shaped: Shape, found: Survey, say: Say, elapsed: Elapsed, front: int
+) -> str:
     """The text of config.yaml, with lengths that fit the time."""
     allowed = changes(chosen, shaped.size, shaped.shift)
     precision, speed = measured(chosen, shaped, len(found.classes), say)
@@ -116,7 +127,7 @@ def _config(chosen: Choice, shaped: Shape, found: Survey, say: Say, elapsed: Ela
     if reading > 60.0 * SLOW * chosen.minutes:
         say(f"reading the images takes about {reading / 60:.1f} of the {chosen.minutes:g} minutes")
     tests = found.test or round(0.25 * (shaped.train + shaped.validation))
-    testing = TESTED * tests / (speed * shaped.train)
+    testing = front * TESTED * tests / (speed * shaped.train)
     total = training_seconds(chosen, elapsed() + reading + chosen.waves * testing)
     sized = lengths(total, speed * total)
     if chosen.device == "cpu":

@@ -110,3 +110,13 @@ def test_the_validation_images_of_a_front_are_not_trained_on() -> None:
         assert with_validation(own) == own
     told = {"final": {"front": 5, "use_validation": True}}
     assert with_validation(told) == told, "it is refused, with its name"
+
+
+def test_a_front_and_prune_rounds_take_seconds_beside_the_training() -> None:
+    def seconds(*own: str, **given: Any) -> float:
+        return asked(own=own, **given).programs
+
+    front, pruned = ("final.front=4",), ("prune.rounds=3",)
+    assert seconds() == seconds("final.front=1") == 0.0
+    assert seconds(*front, *pruned) == seconds(*front) + seconds(*pruned) > seconds(*front) > 0.0
+    assert seconds(*front, seeds=2) == 2.0 * seconds(*front)
