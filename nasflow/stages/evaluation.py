@@ -72,11 +72,11 @@ def evaluate(
         threads: threads of this process.
         deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
+    began = time.monotonic()
     with stage(device, deterministic) as device:
-        began = time.monotonic()
-        split, facts = read_split(data, "test", device), read_facts(data)
         trained = read_checkpoint(network).network.to(device)
-        tested = _test(trained, split, section(Augment, sections_of(config), "augment"), threads)
+        tested = _tested_on(data, trained, sections_of(config), device, threads)
+    facts = read_facts(data)
     sources = (search, pretrain, network.with_name("status.json"))
     found, before, final = (read_json(source) for source in sources)
     taken = time.monotonic() - began
@@ -120,11 +120,11 @@ def front_evaluate(
         threads: threads of this process.
         deterministic: on a GPU, use only algorithms that give the same bits in each run.
     """
+    began = time.monotonic()
     with stage(device, deterministic) as device:
-        began = time.monotonic()
-        split, facts = read_split(data, "test", device), read_facts(data)
         trained = read_checkpoint(network).network.to(device)
-        tested = _test(trained, split, section(Augment, sections_of(config), "augment"), threads)
+        tested = _tested_on(data, trained, sections_of(config), device, threads)
+    facts = read_facts(data)
     final = read_json(network.with_name("status.json"))
     seconds = {"final": final["seconds"], "evaluate": time.monotonic() - began}
     metrics = {
@@ -161,6 +161,12 @@ def _described(network: Network, sections: Json, data: Path) -> Json:
 def _seen(final: Json) -> bool:
     """Whether the final training used the validation images, as its status.json says."""
     return bool(final.get(MADE, {}).get("config", {}).get("final", {}).get("use_validation"))
+
+
+def _tested_on(data: Path, network: Network, sections: Json, device: str, threads: int) -> Tested:
+    """Look at the test images of a folder, mirrored too where training images are."""
+    augment = section(Augment, sections, "augment")
+    return _test(network, read_split(data, "test", device), augment, threads)
 
 
 def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tested:

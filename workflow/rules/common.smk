@@ -271,55 +271,6 @@ def tracked(wildcards):
     return expand(mirrors, **wildcards) + files
 
 
-def prune_rounds(wildcards):
-    """The status.json of each prune round of a search, from the first to the last.
-
-    There are always `prune.rounds` of them: a round whose parent cannot shrink hands it on.
-    """
-    numbers = range(1, EXPERIMENT.prune.rounds + 1)
-    files = [f"{SEARCH}/prune/round_{number}/status.json" for number in numbers]
-    return expand(files, **wildcards)
-
-
-def prune_parent(wildcards):
-    """The network that a prune round starts from: that of the round before, or of the search."""
-    before = int(wildcards.round) - 1
-    name = f"prune/round_{before}/winner" if before else "search/winner"
-    return expand(f"{SEARCH}/{name}{{end}}", **wildcards, end=CHECKPOINT)
-
-
-def prune_before(wildcards):
-    """The record of the prune round before, which counts the seconds and steps so far."""
-    before = int(wildcards.round) - 1
-    return expand(f"{SEARCH}/prune/round_{before}/status.json", **wildcards) if before else []
-
-
-def prune_sections(wildcards):
-    """The sections that decide a prune round; an ablation replaces some of their keys.
-
-    The number of rounds is left out: more of them change none of those that exist.
-    """
-    own = EXPERIMENT.variant(wildcards.algorithm)
-    found = {name: told(getattr(own, name)) for name in ("search", "prune", "augment")}
-    found["prune"].pop("rounds", None)
-    found["prune"] |= {"seconds": own.prune_seconds} if own.prune_seconds else {}
-    return json.dumps(found | of_losses(EXPERIMENT.data), sort_keys=True)
-
-
-def tracked_pruned(wildcards):
-    """The mirrors of the prune rounds."""
-    numbers = range(1, EXPERIMENT.prune.rounds + 1)
-    return expand([f"{SEARCH}/tracking/prune_{number}.json" for number in numbers], **wildcards)
-
-
-def tracked_before_pruned(wildcards):
-    """The mirrors that must be finished before the mirror of a prune round may start."""
-    before = int(wildcards.round) - 1
-    if not before:
-        return tracked(wildcards)
-    return expand(f"{SEARCH}/tracking/prune_{before}.json", **wildcards)
-
-
 def tracked_before(wildcards):
     """The mirror that must be finished before the mirror of a round may start."""
     before = int(wildcards.round) - 1
@@ -335,40 +286,3 @@ def finished_page(wildcards):
     """
     last = expand(SEARCH, **wildcards) == SEARCHES[-1:]
     return PAGE if last else []
-
-
-def suite_config(sets):
-    """The whole configuration with these sets, without the keys that change no result of a suite."""
-    whole = told(EXPERIMENT)
-    whole["suite"]["sets"] = {name: SETS[name] for name in sets}
-    skipped = ("threads", "rounds_per_job", "tracking")
-    kept = {name: value for name, value in whole.items() if name not in skipped}
-    return json.dumps(kept, sort_keys=True)
-
-
-def set_config(wildcards):
-    """The configuration with one set only: what changes another set does not concern it."""
-    return suite_config([wildcards.set])
-
-
-def sittings(wildcards):
-    """The record of each set, in the order of the configuration."""
-    if not SETS:
-        raise WorkflowError("suite.sets: {}; name at least one data set, as in config/suite.yaml")
-    return [f"{RESULTS}/{name}/sitting.json" for name in SETS]
-
-
-# Works around a fault of Snakemake, seen in 9.27.1. While jobs wait for a core, each pass of the
-# scheduler's loop starts a timer of one timespan of --max-jobs-per-timespan (default: 100/1s),
-# which starts another pass; the end of a job starts a pass too, so that the timers add up. After
-# 140 jobs they took 15 % of a core from searches that are compared by wall clock. To reproduce: 40
-# jobs of `sleep 0.1` and 3 jobs of `sleep 8` with --cores 1 --verbose; the lines "Ready jobs" grow
-# to 29 per second. (https://github.com/snakemake/snakemake/pull/3744 describes the same passes.)
-# No setting avoids it: null in a profile means the default, "100/0s" would leave no pause between
-# passes, and after a longer timespan Snakemake waits at its end for the last timer (three jobs of
-# 0.3 s take 17 s with 100000/15s, 3 s with the default).
-def wake_when_jobs_end():
-    """Remove the limit on job starts, unless it is lower than Snakemake's default."""
-    limit = getattr(workflow.scheduling_settings, "max_jobs_per_timespan", None)
-    if limit and limit.max_jobs >= 100 * limit.timespan:
-        workflow.scheduler.job_rate_limiter = None
