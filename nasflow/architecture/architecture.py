@@ -114,8 +114,8 @@ class Architecture:
 
     @cached_property
     def pooled(self) -> dict[int, int]:
-        """The id of the pool, by the id of each convolution with ReLU that only a pool reads."""
-        readers = {conv.id: self.consumers(conv.id) for conv in self.convs if not conv.smooth}
+        """The id of the pool, by the id of each convolution that only a pool reads."""
+        readers = {conv.id: self.consumers(conv.id) for conv in self.convs}
         return {c: r[0].id for c, r in readers.items() if len(r) == 1 and r[0].op == "pool"}
 
     def ancestors(self, identity: int) -> frozenset[int]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 7,
+    "pretrain": 8,
     "plan": 1,
     "latency_table": 1,
-    "search_round": 10,
+    "search_round": 11,
     "select_winner": 3,
-    "prune_round": 1,
+    "prune_round": 2,
     "select_front": 1,
-    "final_train": 7,
+    "final_train": 8,
     "evaluate": 7,
     "front_evaluate": 1,
     "measure_front": 1,

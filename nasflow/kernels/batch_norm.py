@@ -1,8 +1,8 @@
 """BatchNorm + activation (+ max pooling) of a convolution's output, in two implementations.
 
 `plain` consists of torch's own operations and runs everywhere. `activated` uses the kernels of
-`batch_norm_kernels` (ReLU) and `smooth_kernels` (GELU) on a CPU, in float32 and bfloat16; they give
-the same numbers up to rounding. With bfloat16 the maps are bfloat16 in both implementations. All
+`batch_norm_kernels` (ReLU), `smooth_kernels` (GELU) and `smooth_pool_kernels` (GELU and a pool) on
+a CPU, in float32 and bfloat16; they give the same numbers up to rounding. With bfloat16 the maps are bfloat16 in both implementations. All
 tensors of the BatchNorm, the moments and the sums are float32.
 """
 
@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasflow.kernels import batch_norm_kernels as kernels
-from nasflow.kernels import smooth_kernels
+from nasflow.kernels import batch_norm_kernels, smooth_kernels, smooth_pool_kernels
 from nasflow.kernels.maps import KERNELS_TAKE, channels_last, numbers
 
 EPSILON = 1e-5
@@ -47,7 +46,7 @@ def activated(z: Tensor, norm: Norm, *, training: bool, pool: bool, smooth: bool
         norm: the tensors of the BatchNorm.
         training: True normalises by the moments of the batch, and moves the running statistics
             towards them at the rate MOMENTUM, in place. False normalises by the running statistics.
-        pool: whether a 2 x 2 max pool follows; not together with `smooth`.
+        pool: whether a 2 x 2 max pool follows.
         smooth: True for GELU (its tanh form), False for ReLU.
 
     Returns:
@@ -97,15 +96,23 @@ class _Fused(torch.autograd.Function):
         y, last = z.new_empty(n, *size, channels), channels_last(z)
         rule = (training, pool, MOMENTUM, EPSILON)
         learned, running = (scale.numpy(), shift.numpy()), (mean.numpy(), variance.numpy())
-        forward = smooth_kernels.forward if smooth else kernels.forward
-        kept = forward(numbers(last), learned, running, rule, numbers(y))
-        ctx.kept = (last, kept, rule, smooth)
+        best = (numbers(torch.empty_like(y)),) if smooth and pool else ()
+        forward = _kernels(smooth, pool).forward
+        kept = forward(numbers(last), learned, running, rule, numbers(y), *best)
+        ctx.kept = (last, kept, rule, best, smooth)
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        z, kept, rule, smooth = ctx.kept
+        z, kept, rule, best, smooth = ctx.kept
         del ctx.kept  # torch would keep this until the whole backward pass is done
-        backward = smooth_kernels.backward if smooth else kernels.backward
-        learned = backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule)
+        backward = _kernels(smooth, rule[1]).backward
+        learned = backward(numbers(channels_last(gradients[0])), numbers(z), kept, rule, *best)
         return (z.permute(0, 3, 1, 2), *map(torch.from_numpy, learned), *(None,) * 5)
+
+
+def _kernels(smooth: bool, pool: bool) -> Any:
+    """Return the module whose `forward` and `backward` compute an activation."""
+    if not smooth:
+        return batch_norm_kernels
+    return smooth_pool_kernels if pool else smooth_kernels

@@ -1,7 +1,7 @@
 """BatchNorm and GELU of the output of a convolution, fused, forward and backward.
 
-These kernels do for GELU what `batch_norm_kernels` does for ReLU; no pool is fused with them, since
-GELU is not monotone. y = gelu(u) with u = a z + b and gelu(u) = u (1 + tanh(v)) / 2, where
+These kernels do for GELU what `batch_norm_kernels` does for ReLU; where a pool follows, those of
+`smooth_pool_kernels` do. y = gelu(u) with u = a z + b and gelu(u) = u (1 + tanh(v)) / 2, where
 v = sqrt(2 / pi) (u + 0.044715 u^3) (Hendrycks & Gimpel 2016, arXiv 1606.08415).
 
 tanh is a fraction of two polynomials (see `hyperbolic`), because a call of the exponential function
@@ -68,10 +68,15 @@ def activate(z: Map, a: Channels, b: Channels, y: Map) -> None:
 
 
 @compiled
-def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide, Wide]:
-    """Sum g' and g' (z - mean) over all pixels, (C,) float64 each, where g' = g slope(a z + b)."""
+def sums(
+    g: Map, z: Map, a: Channels, b: Channels, mean: Channels, behind: Map
+) -> tuple[Wide, Wide]:
+    """Sum g' and g' (z - mean) over all pixels, (C,) float64 each, where g' = g slope(a z + b).
+
+    g' is also written to `behind`, float32, because a slope costs more than to read it again.
+    """
     channels = z.shape[3]
-    x, y = rows_of(z), rows_of(g)
+    x, y, out = rows_of(z), rows_of(g), rows_of(behind)
     rows, length = x.shape
     scale, shift, average = tile(a, length), tile(b, length), tile(mean, length)
     total, product = np.zeros(length, np.float32), np.zeros(length, np.float32)
@@ -79,23 +84,21 @@ def sums(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple[Wide
         for c in range(length):
             p = widen(x[r, c])
             u = widen(y[r, c]) * slope(p * scale[c] + shift[c])
+            out[r, c] = u
             total[c] += u
             product[c] += u * (p - average[c])
     return fold(total, channels), fold(product, channels)
 
 
 @compiled
-def gradient(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
-    """Replace z by k0 g' + k1 z + k2."""
-    x, y = rows_of(z), rows_of(g)
+def gradient(behind: Map, z: Map, k: Three) -> None:
+    """Replace z by k0 g' + k1 z + k2, with g' as `sums` wrote it."""
+    x, y = rows_of(z), rows_of(behind)
     rows, length = x.shape
-    scale, shift = tile(a, length), tile(b, length)
     k0, k1, k2 = tile(k[0], length), tile(k[1], length), tile(k[2], length)
     for r in range(rows):
         for c in range(length):
-            p = widen(x[r, c])
-            u = widen(y[r, c]) * slope(p * scale[c] + shift[c])
-            x[r, c] = narrow(u * k0[c] + p * k1[c] + k2[c], x)
+            x[r, c] = narrow(y[r, c] * k0[c] + widen(x[r, c]) * k1[c] + k2[c], x)
 
 
 @compiled
@@ -110,6 +113,7 @@ def forward(z: Map, learned: Pair, running: Pair, rule: Rule, y: Map) -> Kept:
 def backward(g: Map, z: Map, kept: Kept, rule: Rule) -> Pair:
     """Replace z by its gradient; the arguments and results are those of the kernel for ReLU."""
     a, b, mean, inverse = kept
-    total, product = sums(g, z, a, b, mean.astype(np.float32))
-    gradient(g, z, a, b, factors(kept, (total, product), z.size // z.shape[3], rule[0]))
+    behind = np.empty(z.shape, np.float32)
+    total, product = sums(g, z, a, b, mean.astype(np.float32), behind)
+    gradient(behind, z, factors(kept, (total, product), z.size // z.shape[3], rule[0]))
     return (inverse * product).astype(np.float32), total.astype(np.float32)

@@ -162,9 +162,11 @@ EVERY_KERNEL = Architecture(
         Node(4, "add", (3, 2)),
         Node(5, "pool", (4,)),
         Node(6, "conv", (5,), 2, 3, activation="gelu"),
-        Node(7, "head", (6,), 2),
+        Node(7, "pool", (6,)),
+        Node(8, "conv", (7,), 2, 3, activation="gelu"),
+        Node(9, "head", (8,), 2),
     ),
-    (4, 4),
+    (8, 8),
 )
 
 
@@ -178,7 +180,7 @@ def compile_kernels() -> None:
     weights = [t.requires_grad_() for t in x.values()]
     for half, training in itertools.product((False, True), (True, False)):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            logits = forward(g, x, buffers, torch.ones(2, 1, 4, 4), training=training)
+            logits = forward(g, x, buffers, torch.ones(2, 1, 8, 8), training=training)
         torch.autograd.grad(logits.sum(), weights)
 
 

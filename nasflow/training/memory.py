@@ -48,8 +48,9 @@ def kept(g: Architecture, *, half: bool = False, fused: bool = False) -> int:
         g: the architecture.
         half: whether maps are bfloat16, and not float32.
         fused: whether the kernels for a CPU compute (room `kernels`), and not torch's own
-            operations, as on a GPU. The kernels keep the output of a convolution only. torch keeps
-            it, the output of BatchNorm and, for a pool, the places of the maxima.
+            operations, as on a GPU. The kernels keep the output of a convolution and, where GELU
+            and a pool follow, its numbers at the maxima. torch keeps it, the output of BatchNorm
+            and, for a pool, what GELU gives and the places of the maxima.
     """
     width, names, trained = 2 if half else 4, set[int](), set[int]()
     found = 0
@@ -74,8 +75,12 @@ def _own(g: Architecture, node: Node, width: int, fused: bool) -> int:
             found += width * channels * (high + node.kernel - 1) * (wide + node.kernel - 1)
         if not fused and (node.smooth or pool is not None):  # what BatchNorm gives
             found += width * size
-        if not fused and pool is not None:
-            found += PLACE * math.prod(g.shapes[pool])
+        if pool is not None:
+            places = math.prod(g.shapes[pool])
+            if fused:
+                found += width * places * node.smooth
+            else:
+                found += PLACE * places + width * size * node.smooth
         return found
     if node.op == "flat_head" and not _one_pixel(g, node):  # in the order channels, rows, columns
         return width * math.prod(g.shapes[node.inputs[0]])

@@ -106,7 +106,6 @@ def test_the_operations_of_a_gpu_keep_bfloat16_maps_and_give_what_the_kernels_gi
     training: bool, pool: bool, smooth: bool
 ) -> None:
     """The statistics, scale, shift and their gradients stay float32, and variances unbiased."""
-    pool = pool and not smooth
     z = (2.0 * draw(6, 8, 10, 10) + 3.0).bfloat16().contiguous(memory_format=torch.channels_last)
     kernels = _everything(partial(activated, smooth=smooth), z, training, pool)
     kept: list[Tensor] = []

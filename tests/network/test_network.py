@@ -27,11 +27,12 @@ import sys
 from pathlib import Path
 import rounds
 from nasflow.kernels import batch_norm_kernels as kernels
-from nasflow.kernels import global_average, max_pool, mixing, smooth_kernels
+from nasflow.kernels import global_average, max_pool, mixing, smooth_kernels, smooth_pool_kernels
 from nasflow.network import network
 network.compile_kernels()
 rounds.run(rounds.prepare(Path(sys.argv[1])), "round", 1, max_steps=6)
 own = [kernels.forward, kernels.backward, smooth_kernels.forward, smooth_kernels.backward]
+own += [smooth_pool_kernels.forward, smooth_pool_kernels.backward]
 own += [global_average.means, global_average.spread]
 own += [max_pool.highest, max_pool.give_back, mixing.blend, mixing.separate]
 for kernel in own:
