@@ -2,19 +2,24 @@
 
 Each template is a function of the shape of the images and the number of classes. The pipeline
 trains them as fixed networks, to compare with (`compare`), and as the nodes of the first round
-(`base.portfolio`).
+(`base.portfolio`). There each of them also exists with more filters: `chain7_x2` has twice as many
+in every convolution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.node import Node
 
 Image = tuple[int, int, int]  # channels, height, width
 Layer = int | str  # the filters of a 3 x 3 convolution, or P for a pool
+Template = Callable[[Image, int], Architecture]
 SMALLEST = 2  # pixels per side below which a map is not pooled
+WIDTHS = (1.5, 2.0)  # factors of the filters of wider templates
+GROUP = 8  # filters; processors compute whole groups of channels
 
 
 def chain(
@@ -49,6 +54,7 @@ def stack(
     activation: str = "relu",
     whiten: bool = False,
     head: str = "head",
+    width: float = 1.0,
 ) -> Architecture:
     """Build a chain of 3 x 3 convolutions and 2 x 2 max pools.
 
@@ -62,6 +68,7 @@ def stack(
         activation: what follows each convolution, `relu` or `gelu`.
         whiten: whether a 2 x 2 whitening stands before the first convolution.
         head: `head`, `flat_head` or `peak_head`.
+        width: a factor of the filters of all convolutions, see `scaled`.
     """
     nodes, side = [Node(0, "image", (), image[0])], min(image[1:])
     if whiten:
@@ -69,7 +76,7 @@ def stack(
     for layer in layers:
         new, source = len(nodes), (nodes[-1].id,)
         if isinstance(layer, int):
-            nodes.append(Node(new, "conv", source, layer, 3, activation=activation))
+            nodes.append(Node(new, "conv", source, scaled(layer, width), 3, activation=activation))
         elif side // 2 >= SMALLEST:
             side //= 2
             nodes.append(Node(new, "pool", source))
@@ -85,18 +92,28 @@ def patch(channels: int) -> int:
     return channels * PATCH * PATCH
 
 
-def chain6(image: Image, classes: int) -> Architecture:
+def scaled(filters: int, width: float) -> int:
+    """Multiply a number of filters, and round it to a multiple of GROUP, which is 1 or more.
+
+    Args:
+        filters: the filters of a convolution.
+        width: the factor; 1 leaves every number as it is.
+    """
+    return filters if width == 1.0 else GROUP * max(1, round(filters * width / GROUP))
+
+
+def chain6(image: Image, classes: int, width: float = 1.0) -> Architecture:
     """Build the plain chain of six convolutions, in three stages of equal depth."""
-    return stack((32, 32, "P", 64, 64, "P", 128, 128), image, classes)
+    return stack((32, 32, "P", 64, 64, "P", 128, 128), image, classes, width=width)
 
 
-def chain7(image: Image, classes: int) -> Architecture:
+def chain7(image: Image, classes: int, width: float = 1.0) -> Architecture:
     """Build a chain of seven convolutions with GELU and a third pool."""
     layers = (32, "P", 64, 64, "P", 128, 128, "P", 128, 128)
-    return stack(layers, image, classes, activation="gelu")
+    return stack(layers, image, classes, activation="gelu", width=width)
 
 
-def airbench(image: Image, classes: int) -> Architecture:
+def airbench(image: Image, classes: int, width: float = 1.0) -> Architecture:
     """Build a network like airbench94 (Jordan 2024, arXiv 2404.00498) with half of its width.
 
     The first layer is whitened and fixed, three groups of two convolutions with GELU follow, each
@@ -104,10 +121,12 @@ def airbench(image: Image, classes: int) -> Architecture:
     stands behind BatchNorm and GELU, and not before them.
     """
     layers = (32, "P", 32, 128, "P", 128, 128, "P", 128)
-    return stack(layers, image, classes, activation="gelu", whiten=True, head="peak_head")
+    return stack(
+        layers, image, classes, activation="gelu", whiten=True, head="peak_head", width=width
+    )
 
 
-def resnet20(image: Image, classes: int) -> Architecture:
+def resnet20(image: Image, classes: int, width: float = 1.0) -> Architecture:
     """Build a residual network of 20 layers (He et al. 2016, arXiv 1512.03385, section 4.2).
 
     Its stages have 16, 32 and 64 filters and three blocks of two convolutions. The first
@@ -115,13 +134,14 @@ def resnet20(image: Image, classes: int) -> Architecture:
     leads around that block. A block is the learned mean of its two branches (see `Node`), each
     behind its ReLU; the published block adds them before the ReLU.
     """
-    nodes = [Node(0, "image", (), image[0]), Node(1, "conv", (0,), 16, 3)]
+    filters = [scaled(count, width) for count in (16, 32, 64)]
+    nodes = [Node(0, "image", (), image[0]), Node(1, "conv", (0,), filters[0], 3)]
     side = min(image[1:])
-    for stage, width in enumerate((16, 32, 64)):
+    for stage, count in enumerate(filters):
         for block in range(3):
             stride = 2 if stage and not block and side // 2 >= SMALLEST else 1
             side = -(-side // stride)
-            _residual(nodes, width, stride)
+            _residual(nodes, count, stride)
     nodes.append(Node(len(nodes), "head", (nodes[-1].id,), classes))
     return Architecture(tuple(nodes), image[1:])
 
@@ -146,6 +166,16 @@ def _channels(nodes: list[Node], source: int, widths: dict[int, int]) -> int:
     return widths[source]
 
 
-TEMPLATES: dict[str, Callable[[Image, int], Architecture]] = {
+def named(template: str, width: float) -> str:
+    """Return the name of a template with a factor of its filters, such as chain7_x1.5."""
+    return template if width == 1.0 else f"{template}_x{width:g}"
+
+
+TEMPLATES: dict[str, Template] = {
     template.__name__: template for template in (chain6, chain7, resnet20, airbench)
+}
+TEMPLATES |= {
+    named(name, width): partial(template, width=width)
+    for name, template in list(TEMPLATES.items())
+    for width in WIDTHS
 }

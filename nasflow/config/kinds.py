@@ -28,12 +28,20 @@ class Algorithm(StrEnum):
 
 
 class Template(StrEnum):
-    """A fixed network to begin with, or to compare with (module `architecture.templates`)."""
+    """A network to begin with (module `architecture.templates`); x2 has twice as many filters."""
 
     CHAIN6 = "chain6"
     CHAIN7 = "chain7"
     RESNET20 = "resnet20"
     AIRBENCH = "airbench"
+    CHAIN6_X1_5 = "chain6_x1.5"
+    CHAIN7_X1_5 = "chain7_x1.5"
+    RESNET20_X1_5 = "resnet20_x1.5"
+    AIRBENCH_X1_5 = "airbench_x1.5"
+    CHAIN6_X2 = "chain6_x2"
+    CHAIN7_X2 = "chain7_x2"
+    RESNET20_X2 = "resnet20_x2"
+    AIRBENCH_X2 = "airbench_x2"
 
 
 class Source(StrEnum):
@@ -161,6 +169,7 @@ class Restart(StrEnum):
 
 
 BASELINES = (Algorithm.NASH, Algorithm.NASGRAPH, Algorithm.RANDOM, Algorithm.HALVING)
-FIXED = tuple(Algorithm(template) for template in Template)  # networks that nobody searches for
+# Networks that nobody searches for: the templates of usual width.
+FIXED = (Algorithm.CHAIN6, Algorithm.CHAIN7, Algorithm.RESNET20, Algorithm.AIRBENCH)
 PARTICLES = (Algorithm.NASGD, Algorithm.NASAGD)
 STARTS = (*PARTICLES, Algorithm.RACE)  # algorithms whose first round chooses in the portfolio

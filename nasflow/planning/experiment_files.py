@@ -10,7 +10,7 @@ from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.photographs import UNCROPPED, Suited
-from nasflow.planning.sizing import CHILDREN, PORTFOLIO, Lengths, Shape, mirrored
+from nasflow.planning.sizing import CHILDREN, Lengths, Shape, mirrored
 from nasflow.planning.symmetry import Symmetry
 
 CONFIG = """\
@@ -28,7 +28,7 @@ augment:
   flip: {flip} # mirrors half of the images{why_flip}
   shift: {shift} # shifts images by up to so many pixels{why_shift}
   crop: {crop} # smallest part of an image that a random crop keeps; {why_crop}
-base: # the first round trains these networks for equal seconds, and takes one of them as g_0
+base: # the first round trains these networks for equal seconds, and takes one of them as g_0{why_width}
   portfolio: {portfolio}
   portfolio_part: {part}
 pretrain:
@@ -144,7 +144,8 @@ def config_text(
         crop=crop.crop,
         why_crop=crop.why,
         why_shift=_why(changes.told, changes.told and changes.told.shifted),
-        portfolio=f"[{', '.join(PORTFOLIO)}]",
+        portfolio=f"[{', '.join(sized.portfolio)}]",
+        why_width=f"; there is time for {sized.width:g} times the filters" * (sized.width > 1.0),
         precision=precision,
         children=CHILDREN,
         all_children=CHILDREN + 1,

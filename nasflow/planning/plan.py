@@ -129,16 +129,16 @@ def _config(
     tests = found.test or round(0.25 * (shaped.train + shaped.validation))
     testing = front * TESTED * tests / (speed * shaped.train)
     total = training_seconds(chosen, elapsed() + reading + chosen.waves * testing)
-    sized = lengths(total, speed * total)
+    sized = lengths(total, speed * total, shaped.train)
     if chosen.device == "cpu":
-        say(f"{PORTFOLIO[0]} would see each image {speed * total:.0f} times in this time")
+        say(f"{sized.portfolio[0]} would see each image {sized.passes:.0f} times in this time")
     if sized.part == 1.0:
         say(f"the search chooses among {len(PORTFOLIO)} networks; there is no time to grow them")
     crop = suited(
         channels=shaped.image[0],
         resized=shaped.size is not None,
         shifted=allowed.shift,
-        passes=speed * total,
+        passes=sized.passes,
     )
     words = ["mirrored"] * allowed.flip + [f"shifted by up to {shaped.shift} px"] * allowed.shift
     words += ["cropped"] * (crop.crop < 1.0)

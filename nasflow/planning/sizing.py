@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nasflow.architecture.templates import WIDTHS, named
 from nasflow.planning.choices import Choice
 from nasflow.planning.survey import Survey
 
@@ -25,6 +26,11 @@ SEARCH = 0.3  # part for all rounds, where there is time for more; the winner's 
 # Passes over the images that the first template can make in the time, below which a larger network
 # has no time to be better: then the search is the choice in the portfolio alone (docs/recipe.md).
 PASSES = 20.0
+# Training images that the first template can see in the time, from which on wider networks are
+# better at the end, and the power of its width with which the time of a step grows
+# (docs/recipe.md).
+SEEN = 350_000.0
+COST = 1.8
 CHILDREN = 3  # per round beside the centre: few, different and large changes
 LARGE = 5000  # training images from which on a batch has BATCH of them
 BATCH, SMALL_BATCH, VALIDATION_BATCH = 128, 64, 128
@@ -60,11 +66,20 @@ class Lengths(NamedTuple):
         total: seconds of pretraining, rounds and final training together.
         search: seconds of the rounds.
         part: the part of them that the round of the portfolio takes.
+        width: how wide the networks of the portfolio are; 1 is their usual width.
+        passes: how often the first network of the portfolio, of this width, sees each image.
     """
 
     total: float
     search: float
     part: float
+    width: float
+    passes: float
+
+    @property
+    def portfolio(self) -> tuple[str, ...]:
+        """The names of the networks of the portfolio."""
+        return tuple(named(name, self.width) for name in PORTFOLIO)
 
 
 def shape(found: Survey, minutes: float, size: int | None = None) -> Shape:
@@ -119,13 +134,29 @@ def mirrored(chosen: Choice) -> bool:
     return chosen.minutes >= MIRRORED
 
 
-def lengths(total: float, passes: float) -> Lengths:
-    """Derive the seconds of the stages.
+def lengths(total: float, passes: float, images: int) -> Lengths:
+    """Derive the width of the networks and the seconds of the stages.
 
     Args:
         total: seconds of training of one search.
-        passes: how often the first network of the portfolio would see each image in this time.
+        passes: how often the first network of the portfolio, of its usual width, would see each
+            image in this time.
+        images: number of training images.
     """
+    wide = width(passes * images)
+    passes /= wide**COST
     if passes < PASSES:
-        return Lengths(total, round(START * total, 1), 1.0)
-    return Lengths(total, round(SEARCH * total, 1), START / SEARCH)
+        return Lengths(total, round(START * total, 1), 1.0, wide, passes)
+    return Lengths(total, round(SEARCH * total, 1), START / SEARCH, wide, passes)
+
+
+def width(seen: float) -> float:
+    """Return how wide the networks of the portfolio are: 1, or one of WIDTHS.
+
+    A wider network sees fewer images in the same time, and learns more from each of them. So it is
+    better where there is much time. It is the widest one that still sees SEEN images.
+
+    Args:
+        seen: images that the first network, of its usual width, would be trained on in the time.
+    """
+    return max((w for w in WIDTHS if seen >= SEEN * w**COST), default=1.0)

@@ -152,6 +152,7 @@ def _plan(
     classes, seconds = int(numbers.max()) + 1, 60.0 * chosen.minutes
     precision, speed = measured(chosen, shaped, classes, lambda line: None)
     left = round(max(seconds - (time.monotonic() - began), 0.5 * seconds), 1)
-    text = config_text(chosen, shaped, lengths(left, speed * left), precision, changes)
+    sized = lengths(left, speed * left, shaped.train)
+    text = config_text(chosen, shaped, sized, precision, changes)
     whole = yaml.safe_load(text)
     return {name: whole[name] for name in PLANNED if name in whole}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.templates import SMALLEST, TEMPLATES, chain, stack
+from nasflow.architecture.templates import GROUP, SMALLEST, TEMPLATES, WIDTHS, chain, scaled, stack
 from nasflow.config.kinds import Template
 from nasflow.config.search import Constraints
 from nasflow.network.network import forward, initialise
@@ -22,7 +22,8 @@ images = st.tuples(st.sampled_from([1, 3]), st.integers(8, 48), st.integers(8, 4
 
 
 def test_each_template_has_a_name_in_the_configuration() -> None:
-    assert set(TEMPLATES) == set(Template) == set(CONVOLUTIONS)
+    wider = {f"{name}_x{width:g}" for name in CONVOLUTIONS for width in WIDTHS}
+    assert set(TEMPLATES) == set(Template) == {*CONVOLUTIONS, *wider}
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
@@ -31,11 +32,31 @@ def test_each_template_has_a_name_in_the_configuration() -> None:
 def test_a_template_fits_images_of_every_size(name: str, image: tuple[int, int, int]) -> None:
     g = TEMPLATES[name](image, 7)
     kernels = [conv.kernel for conv in g.convs]
-    assert {side: kernels.count(side) for side in set(kernels)} == CONVOLUTIONS[name]
+    assert {side: kernels.count(side) for side in set(kernels)} == (
+        CONVOLUTIONS[name.split("_")[0]]
+    )
     assert (g.shapes[g.image.id], g.size, g.head.width) == (image, image[1:], 7)
     assert min(min(shape[1:]) for n, shape in g.shapes.items() if n != g.head.id) >= SMALLEST
     assert legal(g, ROOMY), "morphisms can go on from it"
     assert Architecture.from_json(g.to_json()) == g
+
+
+@pytest.mark.parametrize("name", sorted(CONVOLUTIONS))
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_wider_template_has_more_filters_in_every_convolution(name: str, width: float) -> None:
+    plain, wide = (TEMPLATES[n]((3, 32, 32), 10) for n in (name, f"{name}_x{width:g}"))
+    assert [node.op for node in wide.nodes] == [node.op for node in plain.nodes]
+    assert [conv.width for conv in wide.convs] == [scaled(c.width, width) for c in plain.convs]
+    assert all(conv.width % GROUP == 0 for conv in wide.convs)
+
+
+@pytest.mark.parametrize(
+    ("filters", "width", "expected"), [(5, 1.0, 5), (32, 1.5, 48), (16, 0.25, 8), (32, 1.1, 32)]
+)
+def test_scaled_filters_are_a_multiple_of_a_group(
+    filters: int, width: float, expected: int
+) -> None:
+    assert scaled(filters, width) == expected
 
 
 @given(image=images)

@@ -61,7 +61,7 @@ def test_templates_do_not_share_their_random_numbers() -> None:
 
 
 def test_a_fixed_network_is_its_own_first_network() -> None:
-    assert {template_of(algorithm, base(**PORTFOLIO)) for algorithm in FIXED} == set(Template)
+    assert {template_of(algorithm, base(**PORTFOLIO)) for algorithm in FIXED} == set(FIXED)
     assert template_of(Algorithm.CHAIN6, base(network="some/network")) == "chain6"
 
 

@@ -23,7 +23,7 @@ from nasflow.planning.symmetry import Symmetry
 WHERE = Path("/photos/it's {x} #1")
 TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)
 FOUND = Survey(900, 100, (28, 28, 1), True, {"a": 900})
-SIZED = Lengths(300.0, 90.0, 0.5)
+SIZED = Lengths(300.0, 90.0, 0.5, 1.5, 30.0)
 UNVARIED = Changes(False, False)
 
 
@@ -90,7 +90,7 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
 def test_every_algorithm_can_be_asked_for(algorithm: str) -> None:
     experiment = read(written(chosen(algorithm=algorithm)))
     assert experiment.algorithms == (algorithm,)
-    assert experiment.base.portfolio == PORTFOLIO
+    assert experiment.base.portfolio == tuple(f"{name}_x1.5" for name in PORTFOLIO)
     assert experiment.pretrain.epochs == 0.0
     assert experiment.baselines.n_neigh == experiment.search.n_neigh + 1 == CHILDREN + 1
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasflow.architecture.templates import TEMPLATES
+from nasflow.architecture.templates import TEMPLATES, WIDTHS
 from nasflow.planning.choices import Choice
 from nasflow.planning.sizing import (
     BATCH,
+    COST,
     EACH,
     LEAST,
     MIRROR,
@@ -17,11 +18,13 @@ from nasflow.planning.sizing import (
     PASSES,
     PORTFOLIO,
     SEARCH,
+    SEEN,
     SMALL_BATCH,
     START,
     lengths,
     shape,
     training_seconds,
+    width,
 )
 from nasflow.planning.survey import Survey
 
@@ -48,9 +51,42 @@ def test_all_stages_together_take_nearly_the_time_that_was_given(
     total = training_seconds(chosen(minutes), used)
     assert LEAST * 60 * minutes - 0.1 <= total <= 60 * minutes
     for passes, part in ((PASSES, SEARCH), (PASSES - 1.0, START)):
-        sized = lengths(total, passes)
+        sized = lengths(total, passes, 1000)
+        assert (sized.width, sized.passes, sized.portfolio) == (1.0, passes, PORTFOLIO)
         assert sized.search == pytest.approx(part * total, abs=0.1)
         assert sized.part * sized.search == pytest.approx(START * total, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "first"),
+    [
+        (0.0, 1.0, "chain7"),
+        (2.0 * SEEN, 1.0, "chain7"),
+        (2.2 * SEEN, 1.5, "chain7_x1.5"),
+        (3.4 * SEEN, 1.5, "chain7_x1.5"),
+        (3.5 * SEEN, 2.0, "chain7_x2"),
+        (1e9, 2.0, "chain7_x2"),
+    ],
+)
+def test_more_images_in_the_time_make_wider_networks(
+    seen: float, expected: float, first: str
+) -> None:
+    assert width(seen) == expected
+    sized = lengths(300.0, seen / 10_000, 10_000)
+    assert (sized.width, sized.portfolio[0]) == (expected, first)
+    assert set(sized.portfolio) <= set(TEMPLATES)
+    assert sized.passes == pytest.approx(seen / 10_000 / expected**COST)
+    if expected > 1.0:
+        assert sized.passes * 10_000 >= SEEN
+
+
+@pytest.mark.parametrize("factor", WIDTHS)
+@pytest.mark.parametrize("name", PORTFOLIO)
+def test_the_cost_of_a_width_lies_between_its_filters_and_their_square(
+    name: str, factor: float
+) -> None:
+    wide, plain = (TEMPLATES[n]((3, 32, 32), 10).flops for n in (f"{name}_x{factor:g}", name))
+    assert factor < wide / plain < 1.1 * factor**2
 
 
 def test_programs_take_seconds_to_start() -> None:
