@@ -16,7 +16,7 @@ from nasflow.architecture.node import Node
 
 Image = tuple[int, int, int]  # channels, height, width
 Layer = int | str  # the filters of a 3 x 3 convolution, or P for a pool
-Template = Callable[[Image, int], Architecture]
+Template = Callable[[Image, int], Architecture]  # of an image's shape and the number of classes
 SMALLEST = 2  # pixels per side below which a map is not pooled
 WIDTHS = (1.5, 2.0)  # factors of the filters of wider templates
 GROUP = 8  # filters; processors compute whole groups of channels
@@ -172,10 +172,7 @@ def named(template: str, width: float) -> str:
 
 
 TEMPLATES: dict[str, Template] = {
-    template.__name__: template for template in (chain6, chain7, resnet20, airbench)
-}
-TEMPLATES |= {
-    named(name, width): partial(template, width=width)
-    for name, template in list(TEMPLATES.items())
-    for width in WIDTHS
+    named(template.__name__, width): partial(template, width=width)
+    for width in (1.0, *WIDTHS)
+    for template in (chain6, chain7, resnet20, airbench)
 }

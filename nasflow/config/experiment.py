@@ -143,6 +143,11 @@ class Experiment(Section):
                 f"final.epochs: set exactly one of final.{', final.'.join(LENGTHS)}, "
                 "the others to null"
             )
+        if self.final.resize < 1.0 and self.final.flops is not None:
+            problems.append(
+                f"final.resize: {self.final.resize}; expected 1 together with final.flops, which "
+                "counts FLOPs of images of their own size; set another length, such as final.epochs"
+            )
         if self.final.patience is not None and self.final.use_validation:
             problems.append(
                 f"final.patience: {self.final.patience}; expected null together with "

@@ -16,7 +16,7 @@ NEWER: dict[type[Section], tuple[str, ...]] = {
     Experiment: ("prune",),
     Search: ("ram_weight", "latency_weight"),
     Constraints: ("precision", "max_flash", "max_ram", "max_latency", "latency_table"),
-    Final: ("front", "distillation", "temperature"),
+    Final: ("front", "distillation", "temperature", "resize", "resize_until"),
 }
 # Newer names in mappings of names to numbers. A name that is left out has its default number.
 NAMES = {"morphisms": SHRINKING, "edge_weights": SHRINKING}

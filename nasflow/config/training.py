@@ -104,6 +104,18 @@ class Final(Fitting):
         low=1,
         high=10**6,
     )
+    resize: float = key(
+        1.0,
+        "side of the images at first, relative to their own (progressive resizing); 1: their own",
+        low=0.25,
+        high=1.0,
+    )
+    resize_until: float = key(
+        0.5,
+        "resize: part of the training after which images have their own size",
+        low=0.0,
+        high=1.0,
+    )
     use_validation: bool = key(False, "train on the validation images too")
     front: int = key(
         1, "networks that are trained to the end, the found one among them", low=1, high=32

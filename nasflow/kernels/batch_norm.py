@@ -2,8 +2,9 @@
 
 `plain` consists of torch's own operations and runs everywhere. `activated` uses the kernels of
 `batch_norm_kernels` (ReLU), `smooth_kernels` (GELU) and `smooth_pool_kernels` (GELU and a pool) on
-a CPU, in float32 and bfloat16; they give the same numbers up to rounding. With bfloat16 the maps are bfloat16 in both implementations. All
-tensors of the BatchNorm, the moments and the sums are float32.
+a CPU, in float32 and bfloat16; they give the same numbers up to rounding. With bfloat16 the maps
+are bfloat16 in both implementations. All tensors of the BatchNorm, the moments and the sums are
+float32.
 """
 
 from __future__ import annotations

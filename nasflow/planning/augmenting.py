@@ -16,7 +16,7 @@ from nasflow.planning.choices import Choice
 
 # Of sources that would have to be downloaded: whether left and right may be swapped.
 MIRRORED = {"cifar10": True, "cifar100": True, "fashion_mnist": True, "svhn": False}
-
+PHOTOGRAPHS = ("cifar10", "cifar100")  # of these, the sets whose images may be smaller at first
 
 FIRST = 64  # images whose decoding tells how long the others take
 LONGEST = 10.0  # seconds that decoding may take here
@@ -28,12 +28,14 @@ class Changes(NamedTuple):
     Attributes:
         flip: whether left and right may be swapped.
         shift: whether images may be shifted.
+        coarse: whether images may be smaller in the first half of the final training.
         told: what a quick classifier said about own images; None where the answer is known.
         reading: seconds that decoding one image took, by all threads together.
     """
 
     flip: bool
     shift: bool
+    coarse: bool = False
     told: symmetry.Symmetry | None = None
     reading: float = 0.0
 
@@ -50,7 +52,7 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         ValueError: if one of the images that are looked at cannot be read.
     """
     if chosen.source in MIRRORED:
-        return Changes(MIRRORED[chosen.source], True)
+        return Changes(MIRRORED[chosen.source], True, chosen.source in PHOTOGRAPHS)
     if chosen.train is None:
         part = digits().train
         told, reading = symmetry.symmetry(part.images, part.labels, shift), 0.0
@@ -67,7 +69,18 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
         reading = (time.monotonic() - began) / len(drawn)  # without what loading Pillow took
         labels = np.unique(found.labels[drawn], return_inverse=True)[1].astype(np.int64)
         told = symmetry.symmetry(pixels, labels, shift)
-    return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told, reading)
+    return seen(told, reading)
+
+
+def seen(told: symmetry.Symmetry, reading: float = 0.0) -> Changes:
+    """Return the changes that keep what a quick classifier sees.
+
+    Args:
+        told: what it said.
+        reading: seconds that decoding one image took.
+    """
+    coarse = told.keeps(told.coarse, symmetry.KEPT_AT_FIRST)
+    return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), coarse, told, reading)
 
 
 def _decoded(found: encoded.Encoded, drawn: npt.NDArray[np.int64], size: int | None) -> Images:

@@ -10,8 +10,8 @@ from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.photographs import UNCROPPED, Suited
-from nasflow.planning.sizing import CHILDREN, Lengths, Shape, mirrored
-from nasflow.planning.symmetry import Symmetry
+from nasflow.planning.sizing import CHILDREN, SMALLEST, Lengths, Shape, mirrored
+from nasflow.planning.symmetry import SMALLER, Symmetry
 
 CONFIG = """\
 # Made by `nasflow init` or `nasflow fit`. Keys that are not named here keep the values of nasflow's
@@ -28,8 +28,8 @@ augment:
   flip: {flip} # mirrors half of the images{why_flip}
   shift: {shift} # shifts images by up to so many pixels{why_shift}
   crop: {crop} # smallest part of an image that a random crop keeps; {why_crop}
-base: # the first round trains these networks for equal seconds, and takes one of them as g_0{why_width}
-  portfolio: {portfolio}
+base: # the first round trains these networks for equal seconds, and takes one of them as g_0
+  portfolio: {portfolio}{why_width}
   portfolio_part: {part}
 pretrain:
   epochs: 0 # all networks of the portfolio begin with random weights
@@ -78,6 +78,7 @@ final:
   weight_decay: 5.0e-4
   label_smoothing: 0.1
   shards: {threads}
+  resize: {resize} # side of the images in the first half, relative to their own{why_resize}
   use_validation: true # no choice is left to make: the validation images are trained on, too
 tracking: # the mirror in MLflow takes 20 s of a core; `nasflow track --all results` makes it too
   enabled: {tracked}
@@ -143,9 +144,11 @@ def config_text(
         shift=shaped.shift if changes.shift else 0,
         crop=crop.crop,
         why_crop=crop.why,
+        resize=SMALLER if changes.coarse and SMALLER * min(shaped.image[1:]) >= SMALLEST else 1.0,
+        why_resize=_why(changes.told, changes.told and changes.told.coarse),
         why_shift=_why(changes.told, changes.told and changes.told.shifted),
         portfolio=f"[{', '.join(sized.portfolio)}]",
-        why_width=f"; there is time for {sized.width:g} times the filters" * (sized.width > 1.0),
+        why_width=f" # there is time for {sized.width:g} times the filters" * (sized.width > 1.0),
         precision=precision,
         children=CHILDREN,
         all_children=CHILDREN + 1,

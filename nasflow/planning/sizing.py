@@ -32,6 +32,7 @@ PASSES = 20.0
 SEEN = 350_000.0
 COST = 1.8
 CHILDREN = 3  # per round beside the centre: few, different and large changes
+SMALLEST = 16  # pixels per side that images have at least where they are smaller at first
 LARGE = 5000  # training images from which on a batch has BATCH of them
 BATCH, SMALL_BATCH, VALIDATION_BATCH = 128, 64, 128
 PORTFOLIO = ("chain7", "airbench", "chain6", "resnet20")

@@ -17,7 +17,7 @@ import yaml
 from nasflow.config.data import Data
 from nasflow.data.pictures import resize
 from nasflow.planning import symmetry
-from nasflow.planning.augmenting import Changes
+from nasflow.planning.augmenting import seen
 from nasflow.planning.choices import MINUTES, Choice, available_cores
 from nasflow.planning.experiment_files import config_text
 from nasflow.planning.plan import measured
@@ -148,7 +148,7 @@ def _plan(
     numbers = np.unique(names, return_inverse=True)[1].astype(np.int64)
     drawn = np.random.default_rng(0).permutation(len(pixels))[: symmetry.IMAGES]
     told = symmetry.symmetry(pixels[drawn], numbers[drawn], shaped.shift)
-    changes = Changes(told.keeps(told.mirrored), told.keeps(told.shifted), told)
+    changes = seen(told)
     classes, seconds = int(numbers.max()) + 1, 60.0 * chosen.minutes
     precision, speed = measured(chosen, shaped, classes, lambda line: None)
     left = round(max(seconds - (time.monotonic() - began), 0.5 * seconds), 1)

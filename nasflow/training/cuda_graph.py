@@ -80,6 +80,8 @@ class Reading(NamedTuple):
 class Captured:
     """A step of several siblings that is captured on its first launch and replayed on later ones.
 
+    It is captured again where the size of the images changes.
+
     Args:
         program: the step.
     """
@@ -101,9 +103,10 @@ class Captured:
     ) -> Reading:
         """Let the GPU train and validate the siblings for one step; do not wait for it.
 
-        The first launch captures the graph. All later launches must have the same shapes, and
-        validation batches if and only if the first launch had them. All that this writes and
-        starts stands in the queue of the current stream, so that it comes after an older step.
+        The first launch captures the graph, and so does one with other shapes than the one before.
+        All launches must have validation batches if and only if the first launch had them. All that
+        this writes and starts stands in the queue of the current stream, so that it comes after an
+        older step.
 
         Args:
             train: training batches: images (b, channels, height, width) and labels, which are
@@ -120,6 +123,9 @@ class Captured:
                 before, and the next launch captures anew.
         """
         current = torch.cuda.current_stream(train[0][0].device)
+        if self._graph is not None and self._inputs.train[0][0].shape != train[0][0].shape:
+            current.synchronize()  # the old graph lets go of its memory
+            self._graph = None
         if self._graph is None:
             self._capture(train, validation, current)
         assert self._graph is not None

@@ -13,8 +13,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from nasflow.particles.flow import Vector
-from nasflow.training.batches import Batches
-from nasflow.training.sibling import Batch
+from nasflow.training.sibling import Batch, Stream
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper, Memory, Snapshot
 from nasflow.training.turns import Turns
@@ -54,11 +53,11 @@ class Course(Protocol):
 
 def training_loop(
     live: Siblings,
-    train: Sequence[Batches],
+    train: Sequence[Stream],
     tau: Callable[[int], float],
     course: Course,
     *,
-    validation: Sequence[Batches] = (),
+    validation: Sequence[Stream] = (),
     keeper: Keeper = FORGETFUL,
     first: int = 0,
     longest: float = float("inf"),
@@ -105,8 +104,8 @@ class _Steps:
     def __init__(
         self,
         live: Siblings,
-        train: Sequence[Batches],
-        validation: Sequence[Batches],
+        train: Sequence[Stream],
+        validation: Sequence[Stream],
         first: int,
         turns: Turns | None,
     ) -> None:
@@ -154,12 +153,12 @@ def _recalled(live: Siblings, course: Course, kept: Snapshot | None, turns: Turn
     return kept.step
 
 
-def _batches(streams: Sequence[Batches], k: int) -> list[Batch]:
+def _batches(streams: Sequence[Stream], k: int) -> list[Batch]:
     return [stream(k) for stream in streams]
 
 
 def _turn(
-    live: Siblings, train: Sequence[Batches], tau: float, first: int, turns: Turns
+    live: Siblings, train: Sequence[Stream], tau: float, first: int, turns: Turns
 ) -> list[Batch]:
     """Take all steps of a turn but the last; return the batches of the last one."""
     due = turns.next()

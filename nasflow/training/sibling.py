@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,7 @@ from nasflow.training.teacher import Teacher
 from nasflow.training.workers import Each
 
 Batch = tuple[Tensor, Tensor]
+Stream = Callable[[int], Batch]  # the batch of each step, such as `training.batches.Batches`
 
 
 class Manner(NamedTuple):

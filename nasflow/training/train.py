@@ -18,6 +18,8 @@ from nasflow.training import optim
 from nasflow.training.batches import Batches, Split, join, varied
 from nasflow.training.duration import Length, Pace, Stopwatch
 from nasflow.training.loop import Progress, Step, training_loop
+from nasflow.training.resizing import Resized, smaller
+from nasflow.training.sibling import Stream
 from nasflow.training.siblings import Siblings
 from nasflow.training.snapshot import FORGETFUL, Keeper
 from nasflow.training.teacher import teacher_of
@@ -97,7 +99,7 @@ def train(
             course.score = live.evaluate(validation)[0]
         for step in training_loop(
             live,
-            [batches],
+            [_stream(batches, network, job, course)],
             course.tau,
             course,
             keeper=keeper,
@@ -126,6 +128,18 @@ def _batches(network: Network, data: Split, validation: Split, job: TrainingJob)
         cutmix=augment.cutmix,
         classes=network.architecture.head.width,
     )
+
+
+def _stream(batches: Batches, network: Network, job: TrainingJob, course: TrainingCourse) -> Stream:
+    """Return the batches, with images that are smaller at first where the stage says so."""
+    stage = job.stage
+    if not isinstance(stage, Final) or stage.resize == 1.0:
+        return batches
+    seeing = [network, job.teacher] if job.teacher else [network]
+    size = smaller([one.architecture for one in seeing], stage.resize)
+    if size is None:
+        return batches
+    return Resized(batches, size, lambda step: step < stage.resize_until * course.total)
 
 
 def _siblings(network: Network, data: Split, job: TrainingJob) -> Siblings:

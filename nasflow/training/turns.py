@@ -14,8 +14,7 @@ import numpy as np
 from nasflow.config.kinds import Equal
 from nasflow.network.network import Network
 from nasflow.particles.flow import Vector
-from nasflow.training.batches import Batches
-from nasflow.training.sibling import Batch
+from nasflow.training.sibling import Batch, Stream
 from nasflow.training.siblings import Siblings
 
 IGNORED, MEASURED = 2, 8  # turns of one step each that are not measured, and that are
@@ -70,7 +69,7 @@ class Turns:
             self._turns, self._from = 0, self.made.copy()
 
     def batches(
-        self, streams: Sequence[Batches], first: int, due: np.ndarray, number: int, only: np.ndarray
+        self, streams: Sequence[Stream], first: int, due: np.ndarray, number: int, only: np.ndarray
     ) -> list[Batch]:
         """Draw a batch for each sibling; its n-th step has the batch that the n-th of others has.
 

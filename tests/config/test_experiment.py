@@ -87,6 +87,11 @@ def test_a_portfolio_that_cannot_begin_a_search_is_refused(
         ({"augment": {"cutmix": 11}}, "augment.cutmix: 11; expected 0.0 to 10.0"),
         ({"augment": {"color": 0.2}}, "augment.color: unknown key; did you mean 'colour'?"),
         ({"final": {"schedule": "line"}}, "final.schedule: 'line'; expected one of cosine, linear"),
+        ({"final": {"resize": 0.2}}, "final.resize: 0.2; expected 0.25 to 1.0"),
+        (
+            {"final": {"resize": 0.7, "epochs": None, "flops": 1e9}},
+            "final.resize: 0.7; expected 1 together with final.flops",
+        ),
         ({"search": {"equal": "time"}}, "search.equal: 'time'; expected one of steps, flops"),
     ],
 )

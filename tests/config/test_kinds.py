@@ -47,7 +47,8 @@ def test_a_member_is_the_text_of_the_file() -> None:
 
 
 def test_fixed_networks_are_the_templates_and_no_baselines() -> None:
-    assert tuple(map(str, kinds.FIXED)) == tuple(map(str, kinds.Template))
+    usual = [str(template) for template in kinds.Template if "_x" not in template]
+    assert list(map(str, kinds.FIXED)) == usual
     groups = (kinds.FIXED, kinds.BASELINES, kinds.PARTICLES)
     assert len({*kinds.FIXED, *kinds.BASELINES, *kinds.PARTICLES}) == sum(map(len, groups))
     assert set(kinds.STARTS) == {*kinds.PARTICLES, kinds.Algorithm.RACE}

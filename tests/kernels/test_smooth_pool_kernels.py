@@ -86,7 +86,9 @@ def test_the_gradient_of_a_window_goes_to_one_pixel(
 ) -> None:
     z = (sign * torch.tensor(window)).view(1, 1, 2, 2).requires_grad_()
     zero, one = torch.zeros(1), torch.ones(1)
-    y = activated(z * 1.0, Norm(sign * one, zero, zero, one), training=False, pool=True, smooth=True)
+    y = activated(
+        z * 1.0, Norm(sign * one, zero, zero, one), training=False, pool=True, smooth=True
+    )
     u = torch.tensor(window)
     assert float(y.detach()) == pytest.approx(float(F.gelu(u, approximate="tanh").max()), abs=1e-4)
     (gradient,) = torch.autograd.grad(y.sum(), z)

@@ -9,7 +9,7 @@ import torch
 
 from nasflow.architecture.templates import TEMPLATES, chain
 from nasflow.config.base import Base
-from nasflow.config.kinds import FIXED, Algorithm, Template
+from nasflow.config.kinds import FIXED, Algorithm
 from nasflow.config.reading import parse
 from nasflow.network.base import base_network, first_network, template_network, template_of
 from nasflow.network.network import Network, initialise

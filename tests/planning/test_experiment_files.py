@@ -21,7 +21,7 @@ from nasflow.planning.survey import Survey
 from nasflow.planning.symmetry import Symmetry
 
 WHERE = Path("/photos/it's {x} #1")
-TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 500)
+TOLD = Symmetry(0.812, 0.2, 0.123, 0.789, 0.7, 500)
 FOUND = Survey(900, 100, (28, 28, 1), True, {"a": 900})
 SIZED = Lengths(300.0, 90.0, 0.5, 1.5, 30.0)
 UNVARIED = Changes(False, False)
@@ -64,7 +64,7 @@ def surveys(draw: st.DrawFn) -> Survey:
     st.sampled_from(
         [("cpu", Precision.FLOAT32), ("cpu", Precision.BFLOAT16), ("cuda", "bfloat16")]
     ),
-    st.builds(Changes, st.booleans(), st.booleans(), st.sampled_from([None, TOLD])),
+    st.builds(Changes, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, TOLD])),
 )
 def test_any_survey_and_time_give_a_config_that_is_accepted(
     found: Survey, minutes: float, machine: tuple[str, Precision], changes: Changes
@@ -78,6 +78,8 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
     assert (experiment.budget.seconds, experiment.budget.rounds) == (SIZED.search, None)
     assert experiment.final.total_seconds == SIZED.total
     assert experiment.augment.flip == changes.flip
+    small = changes.coarse and 0.7 * min(shaped.image[1:]) >= 16
+    assert experiment.final.resize == (0.7 if small else 1.0)
     assert experiment.augment.shift == (shaped.shift if changes.shift else 0)
     assert experiment.search.batch_size == experiment.final.batch_size == shaped.batch
     assert experiment.search.validation_batch_size == shaped.validation_batch
@@ -96,7 +98,7 @@ def test_every_algorithm_can_be_asked_for(algorithm: str) -> None:
 
 
 def test_a_comment_says_what_the_quick_classifier_saw() -> None:
-    text = written(chosen(), changes=Changes(False, True, TOLD))
+    text = written(chosen(), changes=Changes(False, True, True, TOLD))
     said = "a quick classifier is right in 81%, and then in "
     (flip,) = (line for line in text.splitlines() if line.startswith("  flip: false # "))
     (shift,) = (line for line in text.splitlines() if line.startswith("  shift: 1 # "))

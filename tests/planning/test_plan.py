@@ -83,7 +83,9 @@ def test_images_that_are_slow_to_read_leave_less_time_for_training(
     monkeypatch.setattr(module, "measured", lambda *_: (Precision.FLOAT32, 0.01))
     totals = []
     for reading in (0.0, 0.06):  # 1,438 images
-        monkeypatch.setattr(module, "changes", lambda *_, s=reading: Changes(True, True, None, s))
+        monkeypatch.setattr(
+            module, "changes", lambda *_, s=reading: Changes(True, True, False, None, s)
+        )
         said: list[str] = []
         text = plan(chosen(), Path("here"), said.append).files["config.yaml"]
         totals.append(float(text.split("total_seconds: ")[1].split()[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasflow.planning.symmetry import IMAGES, KEPT, Symmetry, symmetry
+from nasflow.planning.symmetry import IMAGES, KEPT, KEPT_AT_FIRST, Symmetry, symmetry
 
 Set = tuple[np.ndarray, np.ndarray]
 SIDE, BAND = 16, 4
@@ -104,8 +104,21 @@ def test_the_answer_is_the_same_each_time_and_looks_at_few_images() -> None:
     assert found.images == IMAGES - int(2 / 3 * IMAGES)
 
 
+def test_wide_bands_are_seen_in_smaller_images_and_single_pixels_are_not() -> None:
+    images, labels = columns(1500)
+    assert symmetry(images, labels, 1).keeps(symmetry(images, labels, 1).coarse, KEPT_AT_FIRST)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 1500)
+    board = (np.arange(SIDE)[:, None] + np.arange(SIDE)) % 2
+    fine = np.where(labels[:, None, None] == 1, 100 + 50 * board, 125)
+    noisy = fine + rng.integers(-20, 20, (1500, SIDE, SIDE))
+    found = symmetry(noisy[..., None].astype(np.uint8), labels.astype(np.int64), 1)
+    assert found.accuracy > 0.9, "the classes differ in a checkerboard of single pixels"
+    assert not found.keeps(found.coarse, KEPT_AT_FIRST)
+
+
 def test_a_change_must_keep_a_part_of_what_is_above_chance() -> None:
-    base = Symmetry(0.9, 0.1, 0.0, 0.0, 1000)
+    base = Symmetry(0.9, 0.1, 0.0, 0.0, 0.0, 1000)
     least = base.chance + KEPT * (base.accuracy - base.chance)
     assert base.keeps(least + 1e-6) and not base.keeps(least - 1e-6)
     near = base._replace(accuracy=0.12)  # within the noise of 1000 images
