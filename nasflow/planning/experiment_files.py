@@ -10,7 +10,7 @@ from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.photographs import UNCROPPED, Suited
-from nasflow.planning.sizing import CHILDREN, SMALLEST, Lengths, Shape, mirrored
+from nasflow.planning.sizing import CHILDREN, Lengths, Shape, mirrored
 from nasflow.planning.symmetry import SMALLER, Symmetry
 
 CONFIG = """\
@@ -144,7 +144,7 @@ def config_text(
         shift=shaped.shift if changes.shift else 0,
         crop=crop.crop,
         why_crop=crop.why,
-        resize=SMALLER if changes.coarse and SMALLER * min(shaped.image[1:]) >= SMALLEST else 1.0,
+        resize=SMALLER if changes.coarse and sized.small(shaped) else 1.0,
         why_resize=_why(changes.told, changes.told and changes.told.coarse),
         why_shift=_why(changes.told, changes.told and changes.told.shifted),
         portfolio=f"[{', '.join(sized.portfolio)}]",

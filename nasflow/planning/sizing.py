@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nasflow.architecture.templates import WIDTHS, named
 from nasflow.planning.choices import Choice
 from nasflow.planning.survey import Survey
+from nasflow.planning.symmetry import SMALLER
 
 # Seconds that are no training, measured on one core of a Zen 4 (AddNIST, 6 minutes): the start of
 # Snakemake and of the stage that reads the images; for each search the start of a program for each
@@ -76,6 +77,14 @@ class Lengths(NamedTuple):
     part: float
     width: float
     passes: float
+
+    def small(self, shaped: Shape) -> bool:
+        """Tell whether images should be smaller at first, if this keeps their classes.
+
+        It lets the network see more images, which is worth something where it sees each of them a
+        few times only. Very small images have no pixels to spare.
+        """
+        return self.passes < PASSES and SMALLER * min(shaped.image[1:]) >= SMALLEST
 
     @property
     def portfolio(self) -> tuple[str, ...]:

@@ -37,9 +37,10 @@ def written(
     found: Survey = FOUND,
     changes: Changes = UNVARIED,
     precision: Precision = Precision.FLOAT32,
+    sized: Lengths = SIZED,
 ) -> str:
     shaped = shape(found, choice.minutes)
-    return config_text(choice, shaped, SIZED, precision, changes)
+    return config_text(choice, shaped, sized, precision, changes)
 
 
 def read(text: str) -> Experiment:
@@ -65,20 +66,26 @@ def surveys(draw: st.DrawFn) -> Survey:
         [("cpu", Precision.FLOAT32), ("cpu", Precision.BFLOAT16), ("cuda", "bfloat16")]
     ),
     st.builds(Changes, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, TOLD])),
+    st.sampled_from([5.0, 50.0]),
 )
 def test_any_survey_and_time_give_a_config_that_is_accepted(
-    found: Survey, minutes: float, machine: tuple[str, Precision], changes: Changes
+    found: Survey,
+    minutes: float,
+    machine: tuple[str, Precision],
+    changes: Changes,
+    passes: float,
 ) -> None:
     device, precision = machine
     choice = chosen(minutes=minutes, device=device)
-    experiment = read(written(choice, found, changes, precision))
+    sized = SIZED._replace(passes=passes)
+    experiment = read(written(choice, found, changes, precision, sized))
     shaped = shape(found, minutes)
     assert experiment.data.train == experiment.data.test == str(WHERE)
     assert experiment.data.size == shaped.size
     assert (experiment.budget.seconds, experiment.budget.rounds) == (SIZED.search, None)
     assert experiment.final.total_seconds == SIZED.total
     assert experiment.augment.flip == changes.flip
-    small = changes.coarse and 0.7 * min(shaped.image[1:]) >= 16
+    small = changes.coarse and sized.small(shaped)
     assert experiment.final.resize == (0.7 if small else 1.0)
     assert experiment.augment.shift == (shaped.shift if changes.shift else 0)
     assert experiment.search.batch_size == experiment.final.batch_size == shaped.batch

@@ -21,6 +21,7 @@ from nasflow.planning.sizing import (
     SEEN,
     SMALL_BATCH,
     START,
+    Lengths,
     lengths,
     shape,
     training_seconds,
@@ -78,6 +79,17 @@ def test_more_images_in_the_time_make_wider_networks(
     assert sized.passes == pytest.approx(seen / 10_000 / expected**COST)
     if expected > 1.0:
         assert sized.passes * 10_000 >= SEEN
+
+
+@pytest.mark.parametrize(
+    ("side", "passes", "expected"),
+    [(32, 5.0, True), (23, PASSES - 0.1, True), (22, 5.0, False), (32, PASSES, False)],
+)
+def test_images_are_smaller_at_first_where_there_are_few_passes(
+    side: int, passes: float, expected: bool
+) -> None:
+    shaped = shape(survey(size=(side, 40, 3)), 6.0)
+    assert Lengths(300.0, 45.0, 1.0, 1.0, passes).small(shaped) == expected
 
 
 @pytest.mark.parametrize("factor", WIDTHS)

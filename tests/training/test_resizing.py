@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_the_labels_stay_and_only_the_first_steps_are_small() -> None:
 
 
 def _trained(
-    monkeypatch: pytest.MonkeyPatch, device: str = "cpu", steps: int = 10, **own: float
+    monkeypatch: pytest.MonkeyPatch, device: str = "cpu", steps: int = 10, **own: Any
 ) -> tuple[Trained, list[int]]:
     """A training, and the side of the images in each of its steps."""
     real, seen = sibling.forward, []
