@@ -6,12 +6,12 @@ from typing import Any
 
 from quick import setting_of
 
-from nasflow.config.kinds import Algorithm, Template
+from nasflow.config.kinds import FIXED, Algorithm, Template
 from nasflow.network.base import template_network
 from nasflow.network.network import Network
 from nasflow.search.round import Setting
 
-ALL = tuple(Template)
+ALL = tuple(map(Template, FIXED))
 
 
 def setting(

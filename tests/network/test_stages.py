@@ -89,7 +89,7 @@ def test_templates_keep_their_function(template: str, name: str) -> None:
     for name_, t in parent.buffers.items():
         t += 0.3 if name_.endswith("filters") else 0.0
     sites = sorted(MORPHISMS[name].sites(parent.architecture))
-    assert sites or template == "airbench", "the other templates have a site of every kind"
+    assert sites or template.startswith("airbench"), "the other templates have a site of every kind"
     for site in sites:
         assert change(MORPHISMS[name].apply(parent, site, rng), parent) <= 1e-10
 

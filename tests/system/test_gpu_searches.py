@@ -15,7 +15,7 @@ from on_gpu import digits, near, search
 from pretended_gpu import Cuda, Machine
 
 import nasflow
-from nasflow.config.kinds import PARTICLES, Algorithm, Template
+from nasflow.config.kinds import FIXED, PARTICLES, Algorithm
 from nasflow.deployment.deployable import Deployable
 from nasflow.planning import speed
 from nasflow.stages.found import Found
@@ -25,7 +25,7 @@ UNTRAINED = {"epochs": 0.0}
 PORTFOLIO = {"portfolio": ["chain7", "airbench"], "portfolio_part": 0.5}
 # Fixed networks are large, so that they are trained once only.
 SMALL: dict[Algorithm, dict[str, Any]] = {
-    **{Algorithm(name): {"pretrain": UNTRAINED} for name in Template},
+    **{name: {"pretrain": UNTRAINED} for name in FIXED},
     Algorithm.RACE: {"base": PORTFOLIO, "pretrain": UNTRAINED, "search": {"max_steps": 2}},
 }
 
