@@ -32,7 +32,8 @@ def test_a_search_with_several_rounds_per_job_ends_in_the_same_files(
 
     edit(search, "budget: {rounds: 3}", "budget: {rounds: 2}")
     said = snakemake(search, targets=[f"{SEARCH}/search/summary.json"])
-    assert jobs(said) == ["search_round 2", "plan", "select_winner"]
+    *free, last = jobs(said)  # neither of the first two needs the other
+    assert (sorted(free), last) == (["plan", "search_round 2"], "select_winner")
     assert said.stderr.count(TAKEN) == 1 and "steps in" not in said.stderr
     kept = [files_in(one / SEARCH / "search") for one in (search, whole)]
     assert kept[0] == kept[1], "what nobody wants is gone"
