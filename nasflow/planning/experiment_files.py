@@ -79,6 +79,7 @@ final:
   label_smoothing: 0.1
   shards: {threads}
   resize: {resize} # side of the images in the first half, relative to their own{why_resize}
+  alternating_flip: true # where images are mirrored: each of them in every second epoch
   use_validation: true # no choice is left to make: the validation images are trained on, too
 tracking: # the mirror in MLflow takes 20 s of a core; `nasflow track --all results` makes it too
   enabled: {tracked}
