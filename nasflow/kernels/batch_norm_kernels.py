@@ -138,6 +138,19 @@ def sums_pool(g: Map, z: Map, a: Channels, b: Channels, mean: Channels) -> tuple
 
 
 @compiled
+def uncovered(z: Map, k1: Channels, k2: Channels) -> None:
+    """Replace z by k1 z + k2 in the last row and column of odd sides, which no window covers."""
+    n, height, width, channels = z.shape
+    for image in range(n):
+        for row in range(height):
+            for column in range(width):
+                if row >= height // 2 * 2 or column >= width // 2 * 2:
+                    x = z[image, row, column]
+                    for c in range(channels):
+                        x[c] = narrow(widen(x[c]) * k1[c] + k2[c], x)
+
+
+@compiled
 def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
     """Do what `gradient` does where a pool follows. Pixels that no window covers have g' = 0.
 
@@ -180,12 +193,7 @@ def gradient_pool(g: Map, z: Map, a: Channels, b: Channels, k: Three) -> None:
                     r[c] = dr[c]
                 for c in range(channels):
                     s[c] = ds[c]
-        for row in range(height):
-            for column in range(width):
-                if row >= height // 2 * 2 or column >= width // 2 * 2:
-                    x = z[image, row, column]
-                    for c in range(channels):
-                        x[c] = narrow(widen(x[c]) * k1[c] + k2[c], x)
+    uncovered(z, k1, k2)
 
 
 @compiled

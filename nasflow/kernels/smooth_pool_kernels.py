@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasflow.kernels.batch_norm_kernels import uncovered
 from nasflow.kernels.line import Kept, Pair, Rule, Three, factors, line
 from nasflow.kernels.maps import Map, narrow, widen
 from nasflow.kernels.rows import ZERO, Channels, compiled, tile
@@ -70,12 +71,7 @@ def gradient(behind: Map, z: Map, best: Map, k: Three) -> None:
                     r[c] = dr[c]
                 for c in range(channels):
                     s[c] = ds[c]
-        for row in range(height):
-            for column in range(width):
-                if row >= height // 2 * 2 or column >= width // 2 * 2:
-                    x = z[image, row, column]
-                    for c in range(channels):
-                        x[c] = narrow(widen(x[c]) * k1[c] + k2[c], x)
+    uncovered(z, k1, k2)
 
 
 @compiled
