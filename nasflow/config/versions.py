@@ -10,14 +10,14 @@ from __future__ import annotations
 
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 8,
+    "pretrain": 9,
     "plan": 1,
     "latency_table": 1,
-    "search_round": 11,
+    "search_round": 12,
     "select_winner": 3,
-    "prune_round": 2,
+    "prune_round": 3,
     "select_front": 1,
-    "final_train": 8,
+    "final_train": 9,
     "evaluate": 7,
     "front_evaluate": 1,
     "measure_front": 1,

@@ -52,16 +52,20 @@ def initialise(g: Architecture, rng: np.random.Generator) -> Network:
     """Make a network with random weights, on the CPU, in float32.
 
     Convolutions are Kaiming-normal, BatchNorms are the identity, and every mix is 1. The weights of
-    the head are uniform in +-1/sqrt(fan in), and its bias is zero. The velocities are zero. The
-    filters of a whiten are zero until `whitening.whitened` sets them.
+    the head are uniform in +-1/sqrt(fan in), and its bias is zero. Those of a head that reads n
+    maxima are n times as small, so that all classes are about equally likely at first, as in
+    airbench94. The velocities are zero. The filters of a whiten are zero until
+    `whitening.whitened` sets them.
     """
     x: Tensors = {}
+    peaks = g.head.op == "peak_head"
     for name, shape in g.tensors.items():
         kind = name.split(".")[1]
         if kind == "weight":
             fan_in = int(np.prod(shape[1:]))
             conv = g[int(name.split(".")[0])].op == "conv"
             bound = np.sqrt(2.0 / fan_in) if conv else 1.0 / np.sqrt(fan_in)
+            bound /= 1 if conv or not peaks else fan_in
             draw = rng.standard_normal(shape) if conv else rng.uniform(-1, 1, shape)
             x[name] = torch.tensor(draw * bound, dtype=torch.float32)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from nasflow.training import optim
 from nasflow.training.class_loss import mean_loss, sums
 from nasflow.training.live_network import live, restrided
 from nasflow.training.optim import Tau, Update
+from nasflow.training.rates import rates
 from nasflow.training.teacher import Teacher
 from nasflow.training.workers import Each
 
@@ -66,7 +68,7 @@ class Sibling:
 
     Attributes:
         manner: how it trains.
-        gains: factors of the gradients, in the order of x; empty for none.
+        gains: factors of the gradients, in the order of x, with those of `rates` in them.
         last: the network after the latest step.
         mean: a network with the running averages of the x and of the BatchNorm statistics of
             `last`, at which the sibling is validated. It is `last` itself without an average.
@@ -74,7 +76,9 @@ class Sibling:
 
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
         self.manner = manner
-        self.gains = [gains[name] for name in network.x] if gains else []
+        slower = rates(network.architecture)
+        known = [part for part in (gains, slower) if part]
+        self.gains = [math.prod(part[name] for part in known) for name in network.x]
         self._matrix = f"{network.architecture.head.id}.weight"
         self.last = self.mean = live(network)
         if manner.average > 1:
@@ -240,7 +244,7 @@ def update(
     gradient = [t for own in gradients for t in own]
     factors = [factor for sibling in siblings for factor in sibling.gains]
     with torch.no_grad():
-        if factors:
+        if any(factor != 1.0 for factor in factors):
             torch._foreach_mul_(gradient, factors)
         x = [t for s in siblings for t in s.seen(s.last.x)]
         v = [t for s in siblings for t in s.seen(s.last.v)]
