@@ -65,7 +65,8 @@ def initialise(g: Architecture, rng: np.random.Generator) -> Network:
             fan_in = int(np.prod(shape[1:]))
             conv = g[int(name.split(".")[0])].op == "conv"
             bound = np.sqrt(2.0 / fan_in) if conv else 1.0 / np.sqrt(fan_in)
-            bound /= 1 if conv or not peaks else fan_in
+            if peaks and not conv:
+                bound /= fan_in
             draw = rng.standard_normal(shape) if conv else rng.uniform(-1, 1, shape)
             x[name] = torch.tensor(draw * bound, dtype=torch.float32)
         else:

@@ -5,8 +5,10 @@ each map, such as `airbench`, learns much more with the rates of airbench94 (Jor
 arXiv 2404.00498; docs/recipe.md has the measurements):
 
 - The weights of the head learn slowly. Maxima are large, and there are n of them, so that one step
-  changes the logits about n times as much as with a single feature. The step size of such a layer
-  must fall with n (Yang et al. 2021, arXiv 2203.03466). airbench94 divides its logits by n instead.
+  changes the logits about n times as much as with a single feature; the step size of such a layer
+  must fall with n (Yang et al. 2021, arXiv 2203.03466). airbench94 divides its logits by n. That is
+  the same as weights that begin n times as small (`network.initialise`), and a step size that is
+  n^2 times as small.
 - The shifts of BatchNorm learn fast, and its scales not at all.
 """
 

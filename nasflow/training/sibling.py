@@ -76,8 +76,7 @@ class Sibling:
 
     def __init__(self, network: Network, manner: Manner, gains: Mapping[str, float] | None) -> None:
         self.manner = manner
-        slower = rates(network.architecture)
-        known = [part for part in (gains, slower) if part]
+        known = [part for part in (gains, rates(network.architecture)) if part]
         self.gains = [math.prod(part[name] for part in known) for name in network.x]
         self._matrix = f"{network.architecture.head.id}.weight"
         self.last = self.mean = live(network)
