@@ -55,6 +55,7 @@ def write_round(
                     "count_after": int(1000 * mass[node]),
                     "price": 0.0,
                     "kinetic": 0.0,
+                    "trend": 0.0,
                     "share": float(mass[node]),
                     "validation_loss": float(loss[node]),
                     "train_loss": float(loss[node]) - 0.05,

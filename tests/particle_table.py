@@ -34,7 +34,7 @@ def particle_table(steps: int, *, nodes: int = 3, w: float = 0.5) -> pa.Table:
                     "count": int(counts[node]),
                     "share": share[node],
                 }
-                | {"count_after": int(counts[node]), "price": 0.0, "kinetic": 0.0}
+                | {"count_after": int(counts[node]), "price": 0.0, "kinetic": 0.0, "trend": 0.0}
                 | {"validation_loss": V[node], "energy": w * share[node] + V[node], "tau": 0.1}
                 | {"train_loss": 1.0, "weight": w, "standard_error": 0.01, "phi": 0.0}
                 | {"moved": int(step > steps // 2), "restarted": False}

@@ -37,3 +37,9 @@ class Base(Section):
         above=0.0,
         high=1.0,
     )
+    portfolio_forecast: float = key(
+        2.0,
+        "times as many steps for which losses of a portfolio are predicted; 1: losses as they are",
+        low=1.0,
+        high=16.0,
+    )

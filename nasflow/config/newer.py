@@ -7,6 +7,7 @@ of the text, and the results of the versions before stay as they are.
 
 from __future__ import annotations
 
+from nasflow.config.base import Base
 from nasflow.config.experiment import Experiment
 from nasflow.config.search import SHRINKING, Constraints, Search
 from nasflow.config.section import Plain, Section, plain
@@ -14,6 +15,7 @@ from nasflow.config.training import Final
 
 NEWER: dict[type[Section], tuple[str, ...]] = {
     Experiment: ("prune",),
+    Base: ("portfolio_forecast",),
     Search: ("ram_weight", "latency_weight"),
     Constraints: ("precision", "max_flash", "max_ram", "max_latency", "latency_table"),
     Final: ("front", "distillation", "temperature", "resize", "resize_until"),

@@ -13,7 +13,7 @@ VERSIONS = {
     "pretrain": 9,
     "plan": 1,
     "latency_table": 1,
-    "search_round": 12,
+    "search_round": 13,
     "select_winner": 3,
     "prune_round": 3,
     "select_front": 1,

@@ -27,6 +27,7 @@ class Record(NamedTuple):
         V: their running averages, nats (m,).
         price: what the parameters of each network cost against those of the centre, nats (m,).
         kinetic: |v|^2 / 2 of each network where the configuration adds it, else 0; (m,).
+        trend: what the forecast of a portfolio adds to the loss of each network, nats (m,); else 0.
         standard_error: the standard errors of V_i - V_0, nats (m,).
         train_loss: training losses of this step, nats (m,).
         info: what the particles did.
@@ -38,6 +39,7 @@ class Record(NamedTuple):
     V: Vector
     price: Vector
     kinetic: Vector
+    trend: Vector
     standard_error: Vector
     train_loss: Vector
     info: Info
@@ -69,8 +71,8 @@ def particle_rows(history: Sequence[Record]) -> list[Row]:
     """Return the rows of particles.parquet, one for each step and node.
 
     A row describes the instant at which the particles decide whether to move. In it
-    `energy` is weight * U'(share) + validation_loss + price + kinetic. `moved`, `count_after` and
-    `restarted` tell what the step did.
+    `energy` is weight * U'(share) + validation_loss + price + kinetic + trend. `moved`,
+    `count_after` and `restarted` tell what the step did.
     """
     return [
         {
@@ -83,6 +85,7 @@ def particle_rows(history: Sequence[Record]) -> list[Row]:
             "train_loss": float(r.train_loss[node]),
             "price": float(r.price[node]),
             "kinetic": float(r.kinetic[node]),
+            "trend": float(r.trend[node]),
             "energy": float(r.info.energy[node]),
             "tau": r.tau,
             "moved": int(r.info.moved[node]),
@@ -111,8 +114,8 @@ def training_row(number: int, k: int, node: int, tau: float, loss: float) -> Row
         loss: the training loss, nats.
     """
     known: Row = {"step": number, "k": k, "node": node, "tau": tau, "train_loss": loss}
-    energy = ("count", "share", "price", "kinetic", "energy", "weight", "standard_error", "phi")
-    moves = ("moved", "count_after", "restarted")
+    energy = ("count", "share", "price", "kinetic", "trend", "energy", "weight", "standard_error")
+    moves = ("phi", "moved", "count_after", "restarted")
     return known | dict.fromkeys((*energy, *moves, "validation_loss"))
 
 

@@ -145,6 +145,7 @@ def round_setting(
         baselines=sections.baselines,
         portfolio=sections.base.portfolio if first and algorithm in STARTS else (),
         part=sections.base.portfolio_part,
+        forecast=sections.base.portfolio_forecast,
         latency=latency,
         pruning=pruning,
     )

@@ -40,6 +40,7 @@ class Setting(NamedTuple):
             morphisms.
         part: the part of `limits` that the round of a portfolio takes; particles move in its second
             half.
+        forecast: how many times as many steps their losses are predicted for; 1 for none.
         latency: predicts how long networks take; None where neither `max_latency` nor
             `latency_weight` is set.
         pruning: whether it is a prune round: children are smaller than the centre, and at the end
@@ -59,6 +60,7 @@ class Setting(NamedTuple):
     baselines: Baselines = Baselines()
     portfolio: tuple[Template, ...] = ()
     part: float = 0.5
+    forecast: float = 1.0
     latency: LatencyTable | None = None
     pruning: bool = False
 

@@ -13,6 +13,7 @@ from nasflow.particles.particles import Rules, State
 from nasflow.randomness import generator
 from nasflow.search.dropouts import Dropouts
 from nasflow.search.ends import RoundEnd
+from nasflow.search.forecast import forecast
 from nasflow.search.history import Record, pack, unpack
 from nasflow.search.progress_note import progress_note
 from nasflow.search.retiring import behind
@@ -108,26 +109,47 @@ class RoundCourse:
         self._average.update(losses)
         V = dropouts.filled(self._average.V)
         error = np.where(dropouts.out, 0.0, self._average.standard_error)
+        trend, error = self._trend(losses, V, error)
         kinetic = self._kinetic()
-        info = self._move(step, V + self._price + kinetic, error)
+        info = self._move(step, V + self._price + kinetic + trend, error)
         train_loss = np.where(dropouts.out, np.nan, step.train_loss)
         self.history.append(
-            Record(step.k, step.tau, losses, V, self._price, kinetic, error, train_loss, info)
+            Record(
+                step.k, step.tau, losses, V, self._price, kinetic, trend, error, train_loss, info
+            )
         )
-        self._retire(step.number, V, error)
+        self._retire(step.number, error)
         if self.turns:
             self.turns.out = dropouts.out
         return True
 
-    def _retire(self, number: int, V: Vector, error: Vector) -> None:
+    def _trend(self, losses: Vector, V: Vector, error: Vector) -> tuple[Vector, Vector]:
+        """Return what the forecast adds to the losses V of a portfolio, and the errors with it.
+
+        Both are zero for siblings that are out. Without a forecast nothing is added to any loss,
+        and the errors are those of V."""
+        nothing = np.zeros(len(V)), error
+        if not self._setting.portfolio or self._setting.forecast <= 1.0:
+            return nothing
+        so_far = np.stack([*(record.losses for record in self.history), losses])
+        found = forecast(so_far, self._setting.forecast)
+        if found is None:
+            return nothing
+        expected, out = V[0] * np.exp(found.ratio), self.dropouts.out
+        return np.where(out, 0.0, expected - V), np.where(out, 0.0, expected * found.error)
+
+    def _retire(self, number: int, error: Vector) -> None:
         """Let children stop that have fallen behind for good, once the averages are filled.
 
-        In a prune round the price of size counts, since it is what lets a child win."""
-        search, price = self._setting.search, self._price * self._setting.pruning
+        In a prune round the price of size counts, since it is what lets a child win. A forecast
+        knows already who is catching up."""
+        search, last = self._setting.search, self.history[-1]
+        price = self._price * self._setting.pruning
         if not search.retire or number < search.burn_in + search.window:
             return
-        earlier = self.history[number // 2 - 1].V
-        late = behind(V + price, error, earlier + price, self.dropouts.out, search.retire)
+        V = last.V + last.trend + price
+        earlier = V if last.trend.any() else self.history[number // 2 - 1].V + price
+        late = behind(V, error, earlier, self.dropouts.out, search.retire)
         self.dropouts.note(number, "behind", late)
         self._live.rest(self.dropouts.out)
 
@@ -152,7 +174,7 @@ class RoundCourse:
             self.winner, self.reason = None, RoundEnd.DIVERGED
             return True
         if dropouts.out[0]:
-            self.winner = dropouts.heir(self.history[-1].V + self._price)
+            self.winner = dropouts.heir(self._standing)
             self.reason = RoundEnd.PARENT_DIVERGED
             return True
         if reason is not None and (self.winner is None or not dropouts.out[self.winner]):
@@ -217,6 +239,12 @@ class RoundCourse:
             return True
         return bool(self._setting.portfolio) and self._passed(number) < 0.5 * self._setting.part
 
+    @property
+    def _standing(self) -> Vector:
+        """The latest losses with price and forecast, by which a round ends without a winner."""
+        last = self.history[-1]
+        return last.V + last.price + last.trend
+
     def _passed(self, number: int) -> float:
         """Return the part of the budget, or of max_steps, that is used up after a step."""
         return max(self._spent, number / self._setting.search.max_steps)
@@ -229,12 +257,12 @@ class RoundCourse:
         holds for the loss with the price of size."""
         if self.winner is None and self._setting.portfolio:
             if self._passed(done) >= self._setting.part:
-                self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+                self.winner = self.dropouts.heir(self._standing) or None
                 return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
         if self.winner is not None:
             return RoundEnd.RECENTRED
         if self._setting.pruning and self._passed(done) >= 1.0:
-            self.winner = self.dropouts.heir(self.history[-1].V + self._price) or None
+            self.winner = self.dropouts.heir(self._standing) or None
             return RoundEnd.RECENTRED if self.winner else RoundEnd.KEPT
         if done >= self._setting.search.max_steps:
             return RoundEnd.MAX_STEPS

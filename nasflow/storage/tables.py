@@ -31,7 +31,7 @@ def _schema(**columns: str) -> pa.Schema:
 
 PARTICLES = _schema(
     step="i", k="i", node="n", count="i", share="f", validation_loss="f", train_loss="f",
-    price="f", kinetic="f", energy="f", tau="f", moved="i", count_after="i", weight="f",
+    price="f", kinetic="f", trend="f", energy="f", tau="f", moved="i", count_after="i", weight="f",
     standard_error="f", phi="f", restarted="b",
 )  # fmt: skip
 ARCHITECTURES = _schema(
@@ -54,7 +54,7 @@ SCHEMAS = {
 # name -> the columns that each version added to the one before; version 1 has none of them
 ADDED: dict[str, dict[int, tuple[str, ...]]] = {
     "architectures.parquet": {2: ("died_at", "died_of")},
-    "particles.parquet": {2: ("price", "kinetic", "count_after")},
+    "particles.parquet": {2: ("price", "kinetic", "count_after"), 3: ("trend",)},
 }
 VERSION = "nasflow.schema"
 # A column of equal values takes almost no bytes in a file: 1.7 MB held 60 million rows, which took
@@ -112,7 +112,7 @@ def read_table(path: Path) -> pa.Table:
         if not compute.all(finite, min_count=0).as_py():
             raise CorruptFile(f"{path}: {name} is not finite in some row")
     table = _whole_texts(path, table)
-    for name in later:
+    for name in sorted(later, key=expected.get_field_index):
         nulls = pa.nulls(len(table), expected.field(name).type)
         table = table.add_column(expected.get_field_index(name), expected.field(name), nulls)
     if "count_after" in later:

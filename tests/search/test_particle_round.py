@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import portfolios
 import pytest
 import timed
@@ -24,6 +25,7 @@ from nasflow.records.offspring import offspring
 from nasflow.search.budget import Limits, finished
 from nasflow.search.children import propose
 from nasflow.search.ends import RoundEnd
+from nasflow.search.forecast import FEWEST
 from nasflow.search.particle_round import run_round
 from nasflow.search.round import Round, Setting
 from nasflow.storage.checkpoint import read_checkpoint
@@ -178,7 +180,7 @@ def test_without_entropy_particles_go_by_losses_alone() -> None:
 @pytest.mark.parametrize("algorithm", ["nasgd", "nasagd"])
 @pytest.mark.parametrize("potential", ["power", "log", "none"])
 def test_every_row_is_one_instant(folder: Path, algorithm: str, potential: str) -> None:
-    """E = w U'(f) + V + price + kinetic holds in every row, also once particles move."""
+    """E = w U'(f) + V + price + kinetic + trend holds in every row, also once particles move."""
     eager = {"warmup_steps": 10, "confidence": 1.0, "min_lead": 0.0, "beta": 1.5}
     more = eager | {"second_order": {"kinetic": True, "restart": "never"}, "size_weight": 1e-4}
     out = run(folder, f"i {algorithm} {potential}", 1, algorithm, potential=potential, **more)
@@ -186,6 +188,7 @@ def test_every_row_is_one_instant(folder: Path, algorithm: str, potential: str) 
     assert table[table.step > 10].moved.sum() > 0, "particles move after the warm-up"
     slope = flow.potential(table.share.to_numpy(), potential, 1.5)
     energy = table.weight * slope + table.validation_loss + table.price + table.kinetic
+    assert not table.trend.any(), "children of a centre have no forecast"
     np.testing.assert_allclose(table.energy, energy, rtol=1e-12)
     assert table.kinetic.any() == (algorithm == "nasagd") and table.price.any()
     total = table[table.step == 1]["count"].sum()
@@ -198,8 +201,9 @@ def test_every_row_is_one_instant(folder: Path, algorithm: str, potential: str) 
 EAGER = {"warmup_steps": 2, "confidence": 0.01, "min_lead": 0.0, "mobility": 1.0, "max_steps": 20}
 
 
-def _portfolio(part: float = 0.5, **own: Any) -> tuple[Setting, Round]:
+def _portfolio(part: float = 0.5, forecast: float = 1.0, **own: Any) -> tuple[Setting, Round]:
     setting = portfolios.setting(Algorithm.NASGD, part=part, **EAGER | own)
+    setting = setting._replace(forecast=forecast)
     return setting, run_round(portfolios.parent(setting), 30, setting, lambda *_: None)
 
 
@@ -232,6 +236,20 @@ def test_the_best_network_of_a_portfolio_goes_on_when_the_time_is_over(part: flo
     assert found.steps == part * 20
     assert found.winner == int(np.argmin(losses))
     assert found.reason == (RoundEnd.RECENTRED if found.winner else RoundEnd.KEPT)
+
+
+def test_particles_of_a_portfolio_go_by_the_forecast() -> None:
+    """It enters the energy, and the network that it favours goes on."""
+    _, found = _portfolio(1.0, forecast=4.0, max_steps=30, retire=5.0, **SLOW)
+    table = pd.DataFrame(found.particles)
+    energy = table.weight * flow.potential(table.share.to_numpy(), "power", 1.0)
+    energy += table.validation_loss + table.trend
+    np.testing.assert_allclose(table.energy, energy, rtol=1e-12)
+    early, late = table[table.step < FEWEST], table[(table.step >= FEWEST) & (table.node > 0)]
+    assert not early.trend.any() and late[late.step == FEWEST].trend.all()
+    last = table[table.step == found.steps].set_index("node")
+    left = [row["node"] for row in found.architectures if row["died_of"] is None]
+    assert found.winner == int((last.validation_loss + last.trend).loc[left].idxmin())
 
 
 def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
