@@ -18,12 +18,13 @@ def behind(V: Vector, error: Vector, earlier: Vector, out: np.ndarray, retire: f
 
     A network that learns slowly at first may end ahead of the others (on AddNIST a network with a
     whitened first layer was 0.25 nats behind at 4 % of the time and 0.03 at 8 %). So the gap
-    must be large, and it must not have shrunk since half as many steps.
+    must be large, and it must not have shrunk since half as many steps. A forecast counts the
+    shrinking itself; then V and `earlier` are both what it predicts.
 
     Args:
-        V: the running averages of the validation losses, nats (m,).
+        V: the running averages of the validation losses, or their forecast, nats (m,).
         error: the standard errors of V_i - V_0, nats (m,).
-        earlier: the averages after half as many steps, nats (m,).
+        earlier: the averages after half as many steps, or the forecast, nats (m,).
         out: the siblings that are out already, bool (m,).
         retire: how many standard errors a child must trail.
 
