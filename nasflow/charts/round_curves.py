@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from nasflow.charts.charts import Row, colours, rounded
 from nasflow.config.kinds import Potential
 from nasflow.config.search import Search
-from nasflow.records.curves import has_particles, thinned, with_share_after
+from nasflow.records.curves import thinned
+from nasflow.records.particle_table import compared_loss, has_particles, with_share_after
 
 COLUMNS = {
     "share": "share_after",
@@ -34,8 +35,8 @@ class RoundCurves(NamedTuple):
 
     Attributes:
         rows: one row for each kept step and network, with the keys of COLUMNS, the network's name
-            as `child`, and `lead` and `error`: its running validation loss minus the parent's, and
-            the standard error of that difference, in nats.
+            as `child`, and `lead` and `error`: its running validation loss minus the parent's, for
+            a portfolio as it is predicted, and the standard error of that difference, in nats.
         steps: one row for each kept step, with what the round has as a whole; empty for a baseline.
         colours: the colour of each network, by name.
         leader: the name of the winner, or where no child won, of the network with most particles
@@ -137,9 +138,10 @@ def _kept(particles: pa.Table, most: int) -> list[Row]:
 
 def _lead(row: Row, parent: Row | None) -> Row:
     """The difference from the parent, at a step where both losses were measured."""
-    if parent is None or row["validation_loss"] is None or parent["validation_loss"] is None:
+    losses = compared_loss(row), compared_loss(parent) if parent else None
+    if losses[0] is None or losses[1] is None:
         return {"lead": None, "error": None}
-    lead = row["validation_loss"] - parent["validation_loss"]
+    lead = losses[0] - losses[1]
     return {"lead": rounded(lead), "error": rounded(row["standard_error"])}
 
 
@@ -151,7 +153,7 @@ def _steps(kept: Sequence[Row], search: Search | None) -> list[Row]:
     found = []
     for step, rows in by_step.items():
         f = np.array([row["share"] for row in rows])
-        V = np.array([row["validation_loss"] for row in rows], dtype=float)  # null: NaN
+        V = np.array([compared_loss(row) for row in rows], dtype=float)  # None: NaN
         mean = float(np.nansum(f * V))
         free = None
         if search is not None:

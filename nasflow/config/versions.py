@@ -23,7 +23,7 @@ VERSIONS = {
     "measure_front": 1,
     "track": 3,
     "compare": 4,
-    "report": 4,
+    "report": 5,
     "sitting": 1,
     "suite": 1,
 }

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nasflow.deployment.figures import NAMES
+from nasflow.records.particle_table import has_particles, with_share_after
 from nasflow.storage.contents import check_sha256
 from nasflow.storage.files import read_json
 from nasflow.storage.places import NUMBER
@@ -104,25 +105,6 @@ def table(folder: Path, status: Mapping[str, Any], name: str) -> pa.Table:
     """
     check_sha256(folder / name, status["files"][name])
     return read_table(folder / name)
-
-
-def has_particles(particles: pa.Table) -> bool:
-    """Return False for the particles.parquet of a baseline: its columns of particles are null."""
-    return bool(particles["count"].null_count == 0)
-
-
-def with_share_after(particles: pa.Table) -> pa.Table:
-    """Add the column `share_after`: the shares of the particles after the move of each step.
-
-    A row of particles.parquet describes the moment before the move. Curves show the moment after
-    it, so that the last point is the one that decided the round.
-
-    Args:
-        particles: particles.parquet of a round with particles.
-    """
-    counts = particles["count_after"].to_numpy()
-    total = counts[: 1 + int(np.max(particles["node"].to_numpy(), initial=-1))].sum()
-    return particles.append_column("share_after", pa.array(counts / max(total, 1)))
 
 
 def of_round(folder: Path) -> list[Point]:

@@ -15,6 +15,7 @@ from nasflow.charts.charts import Figure
 from nasflow.charts.round_curves import RoundCurves, round_curves
 from nasflow.config.experiment import Experiment
 from nasflow.records import costs
+from nasflow.records.particle_table import has_forecast
 from nasflow.records.story import Round
 
 Json = Mapping[str, Any]
@@ -63,9 +64,11 @@ class Card(NamedTuple):
         change: how its architecture differs from the parent's, in words.
         words: what its morphisms do, in words.
         drawing: its diagram; None where it is not drawn.
-        lead: its running validation loss minus the parent's at the last step, in nats; None where
-            one of the two was not measured.
+        lead: its running validation loss minus the parent's at the last step, in nats, for a
+            portfolio as it was predicted; None where one of the two was not measured, or where the
+            child dropped out.
         error: the standard error of `lead`.
+        predicted: whether `lead` is a forecast.
     """
 
     row: Json
@@ -76,6 +79,7 @@ class Card(NamedTuple):
     drawing: Markup | None
     lead: float | None
     error: float | None
+    predicted: bool
 
 
 class Chapter(NamedTuple):
@@ -126,7 +130,7 @@ def chapter(
 def _cards(found: Round, curves: RoundCurves, drawings: bool) -> list[Card]:
     """Make a card for each child; the children with most particles come first."""
     last = {row["node"]: row for row in curves.rows[-len(found.nodes) :]}
-    cards = []
+    cards, predicted = [], has_forecast(found.particles)
     parent = found.graphs[0]
     assert parent is not None
     for row, name, graph in list(zip(found.nodes, found.names, found.graphs, strict=True))[1:]:
@@ -139,8 +143,9 @@ def _cards(found: Round, curves: RoundCurves, drawings: bool) -> list[Card]:
                 sentences(graph, parent) if graph else [],
                 [WORDS[m] for m in row["morphism"].split("+") if m in WORDS],
                 drawn(graph, parent, f"child {name}") if graph and drawings else None,
-                end.get("lead"),
+                None if row["died_at"] else end.get("lead"),
                 end.get("error"),
+                predicted,
             )
         )
     return sorted(cards, key=lambda card: (-(card.row["count"] or 0), card.row["node"]))

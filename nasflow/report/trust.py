@@ -13,6 +13,7 @@ import numpy as np
 from nasflow.config.experiment import Experiment
 from nasflow.data.inventory import UNEVEN
 from nasflow.records.intervals import Interval, wilson
+from nasflow.records.particle_table import compared_loss
 from nasflow.records.story import Round, Story
 
 Json = Mapping[str, Any]
@@ -205,10 +206,10 @@ def _lead(found: Round) -> float | None:
     parent, won = by_node.get(0), by_node.get(found.status["winner"])
     if parent is None or won is None or not won["standard_error"]:
         return None
-    losses = parent["validation_loss"], won["validation_loss"]
-    if None in losses:
+    before, after = compared_loss(parent), compared_loss(won)
+    if before is None or after is None:
         return None
-    return float((losses[0] - losses[1]) / won["standard_error"])
+    return (before - after) / float(won["standard_error"])
 
 
 def _data(facts: Json) -> Iterator[Claim]:

@@ -122,17 +122,18 @@ def of_portfolio(result: Round) -> bool:
 def _lead(result: Round) -> dict[str, Fact]:
     """Return by how many nats the winner led the centre when the round ended, and how sure that is.
 
-    Both are None where the centre stayed or was not measured. The standard error is None where
-    there is none, as in the baselines, whose networks are measured once on all validation images.
+    In the round of a portfolio it is the lead that was predicted. Both are None where the centre
+    stayed or was not measured. The standard error is None where there is none, as in the baselines,
+    whose networks are measured once on all validation images.
     """
     nodes = result.architectures
     centre, won = nodes[0]["validation_loss"], nodes[result.winner]["validation_loss"]
     if not result.winner or not isinstance(centre, float) or not isinstance(won, float):
         return {"lead": None, "lead_error": None}
-    last = result.particles[-len(nodes) :]
-    error = next((row["standard_error"] for row in last if row["node"] == result.winner), None)
+    last = {row["node"]: row for row in result.particles[-len(nodes) :]}.get(result.winner, {})
+    error, trend = last.get("standard_error"), last.get("trend") or 0.0
     known = isinstance(error, float) and math.isfinite(error)
-    lead = centre - won if nodes[0]["died_of"] is None else math.nan
+    lead = centre - won - float(trend) if nodes[0]["died_of"] is None else math.nan
     if not math.isfinite(lead):
         return {"lead": None, "lead_error": None}
     return {"lead": lead, "lead_error": error if known else None}

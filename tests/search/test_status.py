@@ -42,6 +42,7 @@ def test_rounds_in_a_row_that_move_nothing_are_counted() -> None:
         (_round(0), (None, None)),
         (_round(1, standard_error=None), (0.1, None)),
         (_round(1, died="training loss"), (None, None)),
+        (_round(1, trend=-0.3), (0.4, 0.01)),  # as it was predicted
     ],
 )
 def test_the_lead_of_the_winner_is_that_of_equal_training(result: Round, lead: Any) -> None:
