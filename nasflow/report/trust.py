@@ -192,10 +192,10 @@ def _leads(story: Story) -> Iterator[Claim]:
         yield Claim(
             "unclear_winners",
             True,
-            f"In some rounds the winner's validation loss was below its parent's by less than "
-            f"{CLEAR:.0f} standard errors (in brackets: by how many): {', '.join(unclear)}. A "
-            "standard error is the uncertainty of that difference, so chance may have decided "
-            "these rounds.",
+            "In some rounds the winner's validation loss (in a portfolio, the predicted one) was "
+            f"below its parent's by less than {CLEAR:.0f} standard errors (in brackets: by how "
+            f"many): {', '.join(unclear)}. A standard error is the uncertainty of that difference, "
+            "so chance may have decided these rounds.",
         )
 
 
