@@ -136,6 +136,7 @@ COMMANDS: dict[str, Command] = {
             ),
             argument("--csv", action="store_true", help="print a table of all probabilities"),
             argument("--json", action="store_true", help="print JSON, for programs"),
+            argument("--mirror", action="store_true", help="look at the mirror images, too"),
             FACTS,
         ),
         "nasflow.command.predict",

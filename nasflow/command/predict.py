@@ -1,7 +1,8 @@
 """The command `nasflow predict`: print the labels and probabilities that a network gives to images.
 
 Images are treated as in the training: decoded and resized by nasflow.data.pictures, and normalised
-with the mean and std of the training images. Each is given to the network once, not mirrored.
+with the mean and std of the training images. Each is given to the network once, and with --mirror
+its mirror image, too.
 
 A picture that cannot be read does not cost the others: it is named in one line on stderr, and the
 others are predicted.
@@ -15,13 +16,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from nasflow.command.mirrored import Classifier, Mirrored
 from nasflow.command.onnx_network import OnnxNetwork, is_onnx
 from nasflow.command.terminal import Cell, percent, say, styled, table
 from nasflow.data import pictures, walk
@@ -35,15 +36,6 @@ from nasflow.storage.folders import Kind, entry
 
 BATCH = 250  # images per forward pass
 Probabilities = npt.NDArray[np.float32]
-
-
-class Classifier(Protocol):
-    """A network that computes probabilities (n, classes) of uint8 (n, channels, height, width)."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
-
-    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 class Predicted(NamedTuple):
@@ -70,6 +62,7 @@ def predict(
     csv: bool = False,
     json: bool = False,
     data: Path | None = None,
+    mirror: bool = False,
 ) -> int:
     """Print one line per image, the most likely class first.
 
@@ -81,6 +74,7 @@ def predict(
         csv: whether to print a table of all probabilities.
         json: whether to print JSON.
         data: data.json of the training, where it is not found.
+        mirror: whether the network also sees the mirror image of each image.
 
     Returns:
         The exit code: 0 when all images were predicted, 1 when some could not be read or do not
@@ -94,7 +88,9 @@ def predict(
         raise ValueError(f"--top: {top}; expected 1 to {len(classes)}, the classes there are")
     if csv and json:
         raise ValueError("--csv, --json: both given; give one of them")
-    files, found, problems, lost = predicted(module, list(candidates(images)))
+    files, found, problems, lost = predicted(
+        Mirrored(module) if mirror else module, list(candidates(images))
+    )
     for problem in problems:
         print(f"nasflow: {problem}", file=sys.stderr)
     if not files:
