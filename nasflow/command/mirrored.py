@@ -20,8 +20,8 @@ class Mirrored:
     """A network whose logits are the means of those of an image and of its mirror image.
 
     The probabilities are then p ~ sqrt(p_1 p_2), so that the logits themselves are not needed. It
-    is worth up to a point of accuracy where training images were mirrored, too, and takes twice as
-    long.
+    was worth 0.6 to 1.3 points of accuracy on CIFAR-10, where training images were mirrored, too,
+    and takes twice as long.
 
     Args:
         network: computes probabilities.

@@ -25,7 +25,7 @@ from nasflow.records.offspring import offspring
 from nasflow.search.budget import Limits, finished
 from nasflow.search.children import propose
 from nasflow.search.ends import RoundEnd
-from nasflow.search.forecast import FEWEST
+from nasflow.search.forecast import FEWEST, Forecast
 from nasflow.search.particle_round import run_round
 from nasflow.search.round import Round, Setting
 from nasflow.storage.checkpoint import read_checkpoint
@@ -250,6 +250,18 @@ def test_particles_of_a_portfolio_go_by_the_forecast() -> None:
     last = table[table.step == found.steps].set_index("node")
     left = [row["node"] for row in found.architectures if row["died_of"] is None]
     assert found.winner == int((last.validation_loss + last.trend).loc[left].idxmin())
+
+
+def test_the_network_with_the_lowest_predicted_loss_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network that is worse now and predicted to be the best one wins, and none retires it."""
+    told = Forecast(np.array([0.0, 0.1, -2.0, 0.1]), np.array([0.0, 0.1, 0.1, 0.1]))
+    monkeypatch.setattr("nasflow.search.round_course.forecast", lambda *_: told)
+    _, found = _portfolio(1.0, forecast=2.0, max_steps=30, retire=5.0, **SLOW)
+    losses = [float(row["validation_loss"] or 0.0) for row in found.architectures]
+    assert found.winner == 2 and losses[2] > losses[0]
+    assert found.reason == RoundEnd.RECENTRED
 
 
 def test_a_network_of_the_portfolio_can_win_and_is_rebuilt() -> None:
