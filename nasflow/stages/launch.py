@@ -54,14 +54,15 @@ def launch(ranks: int, arguments: Sequence[str], machines: Machines) -> int:
                 {"RANK": first * ranks + i, "LOCAL_RANK": i, "LOCAL_WORLD_SIZE": ranks}
                 for i in range(ranks)
             ]
-            failed = _run(arguments, [rank | {"WORLD_SIZE": size} | where for rank in own])
+            ranks_of = [rank | {"WORLD_SIZE": size} | where for rank in own]
+            failed, passed_on = _run(arguments, ranks_of)
     except NoMeetingError as error:
         place = f"{machines.nodes} machines did not meet at {machines.master}:{machines.port}"
         print(f"nasflow: {place}: {error}", file=sys.stderr)
         return 1
     except _EndedError as error:
         return 128 + int(error.args[0])
-    return _explain(failed, size) if failed else 0
+    return _explain(failed, passed_on, size, machines.nodes) if failed else 0
 
 
 @contextmanager
@@ -75,7 +76,9 @@ def _meeting(machines: Machines) -> Iterator[tuple[int, dict[str, object]]]:
     yield met.number, {"MASTER_ADDR": met.address, "MASTER_PORT": met.port, KEY: machines.key}
 
 
-def _run(arguments: Sequence[str], ranks: Sequence[Mapping[str, object]]) -> dict[int, int]:
+def _run(
+    arguments: Sequence[str], ranks: Sequence[Mapping[str, object]]
+) -> tuple[dict[int, int], list[int]]:
     """Run the ranks until all have ended or one of them has failed; then end the others.
 
     Args:
@@ -83,19 +86,20 @@ def _run(arguments: Sequence[str], ranks: Sequence[Mapping[str, object]]) -> dic
         ranks: the environment variables of each rank.
 
     Returns:
-        The exit code of each rank that had failed by itself, by its number RANK.
+        The exit code of each rank that had failed before the others were ended, by its number
+        RANK; and the numbers of the signals that were passed on to the ranks.
     """
     # -P: without it, Python would import a module from a file in the current folder.
     words = [sys.executable, "-P", "-m", "nasflow", *arguments]
     running: dict[int, subprocess.Popen[bytes]] = {}
-    with _signals_passed_on(running):
+    with _signals_passed_on(running) as passed_on:
         try:
             for own in ranks:
                 environment = os.environ | {name: str(value) for name, value in own.items()}
                 # In a session of its own, a rank gets no signal from the terminal directly.
                 rank = subprocess.Popen(words, env=environment, start_new_session=True)
                 running[int(environment["RANK"])] = rank
-            return _failures(running)
+            return _failures(running), passed_on
         finally:
             _end(list(running.values()))
 
@@ -125,10 +129,16 @@ def _end(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def _signals_passed_on(running: Mapping[int, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass each signal that stops a stage on to all ranks; a signal of ENDS raises _EndedError."""
+def _signals_passed_on(running: Mapping[int, subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Pass each signal that stops a stage on to all ranks; a signal of ENDS raises _EndedError.
+
+    Yields:
+        The numbers of the signals that were passed on; it grows as they come.
+    """
+    passed_on: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        passed_on.append(number)
         for rank in list(running.values()):
             if rank.returncode is None:
                 rank.send_signal(number)
@@ -139,19 +149,31 @@ def _signals_passed_on(running: Mapping[int, subprocess.Popen[bytes]]) -> Iterat
     before = {number: signal(number, pass_on) for number in SIGNALS}
     before |= {number: signal(number, end) for number in ENDS}
     try:
-        yield
+        yield passed_on
     finally:
         for number, handler in before.items():
             signal(number, handler)
 
 
-def _explain(failed: Mapping[int, int], size: int) -> int:
-    """Print why a rank ended, unless it has printed that itself. Returns the exit code."""
-    own = {rank: code for rank, code in failed.items() if code not in (LOST, -SIGTERM)}
+def _explain(failed: Mapping[int, int], passed_on: Sequence[int], size: int, machines: int) -> int:
+    """Print why a rank ended, unless it has printed that itself. Returns the exit code.
+
+    A signal that comes while the ranks still start and connect ends them at once: they do not
+    handle it yet, and have nothing to keep.
+    """
+    others = (LOST, -SIGTERM, *(-number for number in passed_on))
+    own = {rank: code for rank, code in failed.items() if code not in others}
     if STOPPED in own.values():
         return STOPPED
+    if not own and passed_on:
+        name = Signals(passed_on[0]).name
+        print(
+            f"nasflow: stopped by {name} while the ranks were starting; run the same command again",
+            file=sys.stderr,
+        )
+        return STOPPED
     if not own:
-        what = "a rank on another machine died"
+        what = "a rank on another machine died" if machines > 1 else "the ranks lost each other"
     else:
         rank, code = next(iter(own.items()))
         if code > 0:  # the rank has printed why it ended

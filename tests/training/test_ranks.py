@@ -148,9 +148,22 @@ def test_ranks_of_one_machine_listen_on_the_loopback_interface_only(
         ports |= _listening(own)
     process.terminate()
     error = process.communicate(timeout=60)[1]
-    assert process.returncode in (75, -signal.SIGTERM), error
+    assert process.returncode == 75, error
     assert len(ports) == 2
     assert all(port.startswith("0100007F:") for port in ports), ports
+
+
+def test_a_signal_while_the_ranks_start_ends_them_as_a_stop_and_not_as_a_fault(
+    folder: Path,
+) -> None:
+    process = start(arguments(folder, "early"), ranks=2, threads=1)
+    _worker(process.pid, rank=1, after=0.0)
+    process.terminate()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 75, error
+    assert error == (
+        "nasflow: stopped by SIGTERM while the ranks were starting; run the same command again\n"
+    )
 
 
 def _listening(processes: set[int]) -> set[str]:
