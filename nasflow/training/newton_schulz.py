@@ -29,12 +29,13 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     wide = matrix.shape[0] <= matrix.shape[1]
     X: Tensor = (matrix if wide else matrix.T) / (matrix.norm() + TINY)
-    square, product = X @ X.T, torch.eye(len(X), device=X.device, dtype=X.dtype)
-    for _ in range(STEPS):
+    product = square = X @ X.T
+    for step in range(STEPS):
         factor = B * square + C * square @ square
         factor.diagonal().add_(A)
-        product = factor @ product
-        square = factor @ square @ factor
+        product = factor if step == 0 else factor @ product
+        if step < STEPS - 1:  # the last step does not need it
+            square = factor @ square @ factor
     X = product @ X
     return X if wide else X.T
 

@@ -138,7 +138,7 @@ class Sibling:
             The mean loss in nats before the step, a tensor of no dimension.
         """
         slope = self.mean_slope(list(each(self.part_slope, parts)))
-        update([self], [slope.gradient], tau, rate)
+        update([self], [slope.gradient], tau, rate, each)
         return slope.loss
 
     def slope(self, batch: Batch) -> Slope:
@@ -226,7 +226,11 @@ class Sibling:
 
 
 def update(
-    siblings: Sequence[Sibling], gradients: Sequence[list[Tensor]], tau: Tau, rate: Tau
+    siblings: Sequence[Sibling],
+    gradients: Sequence[list[Tensor]],
+    tau: Tau,
+    rate: Tau,
+    each: Each = map,
 ) -> None:
     """Take the step of several siblings at once, along gradients that are known.
 
@@ -238,6 +242,7 @@ def update(
         gradients: the gradient of each sibling, in the order of its x; they may be overwritten.
         tau: the step size.
         rate: how far the averages move towards `last`, from 0 to 1.
+        each: maps a function over tensors, for instance on several threads of the CPU.
     """
     manner = siblings[0].manner
     gradient = [t for own in gradients for t in own]
@@ -252,7 +257,7 @@ def update(
             for s, own in zip(siblings, gradients, strict=True)
             for t in s.seen(dict(zip(s.last.x, own, strict=True)))
         ]
-        manner.update(x, v, slopes, tau)
+        manner.update(x, v, slopes, tau, each)
         if manner.average > 1:
             last, mean = (
                 [t for network in networks for part in network[1:3] for t in part.values()]

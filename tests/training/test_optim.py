@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+
 import pytest
 import torch
+from torch import Tensor
 
 from nasflow.training import optim
+from nasflow.training.workers import Workers
 
 
 def test_heavy_ball_is_the_papers_step() -> None:
@@ -54,7 +60,36 @@ def test_under_muon_the_other_tensors_have_a_momentum_of_their_own() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
+def test_threads_that_share_the_kernels_take_the_same_steps() -> None:
+    draw = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=draw) for shape in (*KERNELS, (6,))]
+    rule, pool, ends, met = optim.muon(momentum=0.6, weight_decay=0.01), Workers(3), [], set()
+
+    def shared(task: Callable[[int], None], items: Iterable[int]) -> Iterable[None]:
+        def one(item: int) -> None:
+            met.add(threading.get_ident())
+            task(item)
+
+        return pool.map(one, items)
+
+    for each in (map, shared):
+        x, v = [t.clone().requires_grad_() for t in start], [torch.zeros_like(t) for t in start]
+        with torch.no_grad():
+            for step in range(3):
+                rule(x, v, [torch.cos(t + step) for t in x], 0.1, each)
+        ends.append((*x, *v))
+    pool.close()
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+    assert met and threading.get_ident() not in met
+
+
 KERNELS = ((6, 4, 3, 3), (6, 4, 3, 3), (40, 1, 3, 3), (6, 36, 1, 1), (8, 8, 2, 2), (6, 9, 2, 2))
+
+
+def _alone(x: list[Tensor], v: list[Tensor], gradient: list[Tensor], tau: optim.Tau) -> None:
+    """Each kernel takes its own step, as on a CPU; a bias is there, since every network has one."""
+    one = [torch.ones(1)]
+    optim.muon(momentum=0.6, weight_decay=0.0)(x + one, v + one, gradient + one, tau)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -67,10 +102,10 @@ def test_kernels_take_the_same_step_of_muon_together_and_alone(channels_last: bo
         for _ in range(3)
     ]
     ends = []
-    for step in (optim.together, optim._one_by_one):
+    for step in (partial(optim.together, momentum=0.6), _alone):
         x, v, gradient = ([t.clone() for t in part] for part in starts)
         for tau in (0.1, torch.tensor(0.05)):
-            step(x, v, gradient, 0.6, tau)
+            step(x=x, v=v, gradient=gradient, tau=tau)
         ends.append((*x, *v))
     for one, two in zip(*ends, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
