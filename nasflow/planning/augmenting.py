@@ -73,14 +73,14 @@ def changes(chosen: Choice, size: int | None, shift: int) -> Changes:
 
 
 def seen(told: symmetry.Symmetry, reading: float = 0.0) -> Changes:
-    """Return the changes that keep what a quick classifier sees.
+    """Return the changes that keep what a quick classifier sees, or that it does not notice.
 
     Args:
         told: what it said.
         reading: seconds that decoding one image took.
     """
     coarse = told.keeps(told.coarse, symmetry.KEPT_AT_FIRST)
-    return Changes(told.keeps(told.mirrored), told.keeps(told.shifted), coarse, told, reading)
+    return Changes(told.mirrors, told.shifts, coarse, told, reading)
 
 
 def _decoded(found: encoded.Encoded, drawn: npt.NDArray[np.int64], size: int | None) -> Images:

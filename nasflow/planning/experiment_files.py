@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Literal
 
 from nasflow.config.kinds import PARTICLES, Precision
 from nasflow.planning.augmenting import Changes
@@ -141,13 +142,13 @@ def config_text(
         threads=chosen.threads,
         data=_data(chosen, shaped),
         flip=json.dumps(changes.flip),
-        why_flip=_why(changes.told, changes.told and changes.told.mirrored),
+        why_flip=_why(changes.told, "mirrored"),
         shift=shaped.shift if changes.shift else 0,
         crop=crop.crop,
         why_crop=crop.why,
         resize=SMALLER if changes.coarse and sized.small(shaped) else 1.0,
-        why_resize=_why(changes.told, changes.told and changes.told.coarse),
-        why_shift=_why(changes.told, changes.told and changes.told.shifted),
+        why_resize=_why(changes.told, "coarse"),
+        why_shift=_why(changes.told, "shifted"),
         portfolio=f"[{', '.join(sized.portfolio)}]",
         why_width=f" # there is time for {sized.width:g} times the filters" * (sized.width > 1.0),
         precision=precision,
@@ -158,11 +159,15 @@ def config_text(
     )
 
 
-def _why(told: Symmetry | None, changed: float | None) -> str:
+def _why(told: Symmetry | None, change: Literal["mirrored", "shifted", "coarse"]) -> str:
     """Return what a quick classifier said about a change, as the end of a comment."""
-    if told is None or changed is None:
+    if told is None:
         return ""
-    return f"; a quick classifier is right in {told.accuracy:.0%}, and then in {changed:.0%}"
+    if told.knows or change == "coarse":
+        accuracies = told.accuracy, getattr(told, change)
+        return "; a quick classifier is right in {:.0%}, and then in {:.0%}".format(*accuracies)
+    noticed = {"mirrored": told.mirrored_noticed, "shifted": told.shifted_noticed}[change]
+    return f"; a quick classifier knows no class here, and notices the change in {noticed:.0%}"
 
 
 def _data(chosen: Choice, shaped: Shape) -> str:

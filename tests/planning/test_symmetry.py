@@ -49,7 +49,7 @@ def sides(count: int) -> Set:
 
 def kept(found: Symmetry) -> tuple[bool, bool]:
     """Whether images may be mirrored, and shifted."""
-    return found.keeps(found.mirrored), found.keeps(found.shifted)
+    return found.mirrors, found.shifts
 
 
 def test_a_class_that_is_a_column_is_neither_mirrored_nor_shifted() -> None:
@@ -78,21 +78,50 @@ def test_too_few_images_say_nothing(count: int) -> None:
         assert kept(symmetry(images, labels, 1)) == (False, False)
 
 
-def test_labels_that_have_nothing_to_do_with_the_images_say_nothing() -> None:
+@pytest.mark.parametrize("classes", [2, 7])
+def test_where_no_class_is_recognised_only_changes_that_nobody_notices_are_made(
+    classes: int,
+) -> None:
+    """Textures at random places look alike in a mirror. A wedge of light shows left and right."""
     images, _ = textures(1500)
-    for classes in (2, 7):
-        labels = np.random.default_rng(1).integers(0, classes, len(images))
-        assert kept(symmetry(images, labels, 1)) == (False, False)
+    labels = np.random.default_rng(1).integers(0, classes, len(images))
+    found = symmetry(images, labels, 1)
+    assert not found.knows and found.mirrored_noticed < 0.6
+    assert found.mirrors
+    wedges = (images * 0.5 + np.linspace(0, 100, SIDE)[:, None]).astype(np.uint8)
+    found = symmetry(wedges, labels, 1)
+    assert not found.knows and found.mirrored_noticed > 0.95
+    assert not found.mirrors
 
 
-@pytest.mark.parametrize("labels", [np.zeros(60, dtype=np.int64), np.arange(60)])
+def test_a_frame_at_a_fixed_place_shows_that_an_image_was_shifted() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (900, SIDE, SIDE, 1)).astype(np.uint8)
+    images[:, 4:12, 4:12] += 150
+    found = symmetry(images, rng.integers(0, 2, 900), 2)
+    assert found.mirrored_noticed < 0.6 < 0.95 < found.shifted_noticed
+    assert kept(found) == (True, False)
+
+
+def test_where_classes_are_recognised_nobody_is_asked_what_he_notices() -> None:
+    found = symmetry(*sides(900), 1)
+    assert found.knows and (found.mirrored_noticed, found.shifted_noticed) == (1.0, 1.0)
+
+
+def test_a_few_images_are_enough_to_notice_a_change_and_too_few_say_nothing() -> None:
+    unknown = Symmetry(0.5, 0.5, 0.5, 0.5, 0.5, 70, 0.5, 0.66)
+    assert kept(unknown) == (True, False), "3 standard errors of 140 answers are 0.13"
+    assert kept(unknown._replace(images=8)) == (False, False)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(45, dtype=np.int64), np.arange(45)])
 def test_one_class_or_a_class_for_each_image_says_nothing(labels: np.ndarray) -> None:
-    assert kept(symmetry(textures(60)[0], labels, 1)) == (False, False)
+    assert kept(symmetry(textures(45)[0], labels, 1)) == (False, False)
 
 
 def test_equal_images_say_nothing() -> None:
-    images = np.full((60, 8, 8, 3), 7, dtype=np.uint8)
-    found = symmetry(images, np.arange(60) % 2, 1)
+    images = np.full((45, 8, 8, 3), 7, dtype=np.uint8)
+    found = symmetry(images, np.arange(45) % 2, 1)
     assert np.isfinite([found.accuracy, found.mirrored, found.shifted]).all()
     assert kept(found) == (False, False)
 
