@@ -77,43 +77,43 @@ def test_nothing_is_noticed_where_nothing_is_planted() -> None:
     assert trained() == "nothing"
 
 
-def baked(x: Any, v: Any, g: Any, tau: Any) -> None:
+def baked(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     RULE(x, v, g, 0.1)
 
 
-def asked(x: Any, v: Any, g: Any, tau: Any) -> None:
+def asked(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     RULE(x, v, g, float(tau))
 
 
-def on_cpu(x: Any, v: Any, g: Any, tau: Any) -> None:
+def on_cpu(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     RULE(x, v, g, torch.tensor(0.1))
 
 
-def sent(x: Any, v: Any, g: Any, tau: Any) -> None:
+def sent(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     RULE(x, v, g, tau * torch.tensor(1.0, device="cuda"))
 
 
-def drawn(x: Any, v: Any, g: Any, tau: Any) -> None:
+def drawn(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     RULE(x, v, g, tau * (1.0 + 1e-9 * torch.rand((), device="cuda")))
 
 
-def waiting(x: Any, v: Any, g: Any, tau: Any) -> None:
+def waiting(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     torch.cuda.synchronize()
     RULE(x, v, g, tau)
 
 
-def masked(x: Any, v: Any, g: Any, tau: Any) -> None:
+def masked(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     for t in g:
         t.sub_(0.0 * t[t.isfinite()].sum())
     RULE(x, v, g, tau)
 
 
-def counted(x: Any, v: Any, g: Any, tau: Any) -> None:
+def counted(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     """The step size depends on a number of Python, which is another one in each step."""
     RULE(x, v, g, tau * (1.0 + LATEST[0]))
 
 
-def by_numpy(x: Any, v: Any, g: Any, tau: Any) -> None:
+def by_numpy(x: Any, v: Any, g: Any, tau: Any, each: Any = map) -> None:
     for t in x:
         t.detach().numpy()
 

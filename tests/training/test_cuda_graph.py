@@ -70,7 +70,7 @@ def _failing(at: int, error: Exception) -> optim.Update:
     """Make an update rule that raises an error in one of the runs of Python."""
     runs = []
 
-    def update(x: Any, v: Any, gradient: Any, tau: Any) -> None:
+    def update(x: Any, v: Any, gradient: Any, tau: Any, each: Any = map) -> None:
         STEP(x, v, gradient, tau)
         runs.append(tau)
         if len(runs) == at:
