@@ -74,6 +74,10 @@ def parts(
             table = suite_tables.versus_table(found)
             shown.append(Part(f"{of} against each method {heading}", f"{verdict} {reading}", table))
             reading = "The columns are those of the table above."
+        limit = suite_tables.perfect_choice(own, experiment.compare)
+        if not limit.empty:
+            table = suite_tables.versus_table(limit)
+            shown.append(Part(f"What a perfect choice would win {heading}", LIMIT, table))
     return [
         *shown,
         Part("Every run", FIGURE_TEXT, (FIGURE, drawn)),
@@ -201,6 +205,13 @@ def _reading(of: str, experiment: Experiment) -> str:
     )
 
 
+LIMIT = (
+    "A choice among the fixed networks that is always right and takes no time ends at the best "
+    "fixed network of each set. Here it is compared with each of them, as above. The best one is "
+    "known from the same test errors, so this is more than any search can win by choosing. Where "
+    "even this interval over the sets contains zero, no choice among these networks can be shown "
+    "to be better than that network with so many sets."
+)
 FIGURE_TEXT = "The test error of every run: one dot per seed. The vertical line is the mean."
 SPENT = (
     "The line of the final network is the chain of networks that led to it: the base network, the "

@@ -90,6 +90,28 @@ def versus(runs: pd.DataFrame, of: str, compare: Compare) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def perfect_choice(runs: pd.DataFrame, compare: Compare) -> pd.DataFrame:
+    """Return what separates the best fixed network of each set from each fixed network.
+
+    It is where a choice among them would end that is always right and takes no time.
+
+    Args:
+        runs: the runs of one length.
+        compare: the section with the level and the number of resamples.
+
+    Returns:
+        Rows as those of `versus`; none where fewer than two fixed networks were run.
+    """
+    fixed = runs[runs.method.isin(FIXED)]
+    names = fixed.method.unique()
+    rows = [
+        {"seconds": fixed.seconds.iloc[0], "of": BEST, "method": name, **row}
+        for name in (names if len(names) > 1 else ())
+        for row in _against(_best(fixed), fixed[fixed.method == name], compare)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
 def versus_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one length of `versus` as texts, one row for each method."""
     rows = []
@@ -123,13 +145,17 @@ def _others(runs: pd.DataFrame, of: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield each other method with its runs, the best fixed network of each set first."""
     fixed = runs[runs.method.isin(FIXED) & (runs.method != of)]
     if fixed.method.nunique() > 1:
-        means = fixed.groupby(["set", "method"], sort=False).test_error.mean()
-        best = set(means.groupby("set").idxmin())
-        keys = zip(fixed.set, fixed.method, strict=True)
-        yield BEST, fixed[[pair in best for pair in keys]]
+        yield BEST, _best(fixed)
     for name in runs.method.unique():
         if name != of:
             yield str(name), runs[runs.method == name]
+
+
+def _best(fixed: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the fixed network with the lowest mean error on each set."""
+    means = fixed.groupby(["set", "method"], sort=False).test_error.mean()
+    best = set(means.groupby("set").idxmin())
+    return fixed[[pair in best for pair in zip(fixed.set, fixed.method, strict=True)]]
 
 
 def _against(own: pd.DataFrame, other: pd.DataFrame, compare: Compare) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from suites import a_sitting, a_suite
 
+from nasflow.comparison.fixed import FIXED
 from nasflow.comparison.suite import suite
 from nasflow.config.suite import FILES
 
@@ -13,7 +14,8 @@ def made(one: dict[str, list[float]], two: dict[str, list[float]], **facts: obje
     files = suite(sittings, a_suite())
     assert {*files, "files.json"} == set(FILES)
     assert files["errors.png"][:4] == b"\x89PNG"
-    assert files["suite.html"].count(b"<h2>") == 5
+    fixed = sum(name in FIXED for name in one)
+    assert files["suite.html"].count(b"<h2>") == (6 if fixed > 1 else 5)
     return files["suite.md"].decode()
 
 
@@ -42,6 +44,13 @@ def test_the_best_fixed_network_of_each_set_stands_for_all() -> None:
     errors = {"nasgd": [3.0], "none": [2.0], "chain7": [5.0]}
     page = made(errors, {"nasgd": [3.0], "none": [5.0], "chain7": [2.5]})
     assert "NASGD ends 0.75 points above the best fixed network of each set" in page
+
+
+def test_the_page_says_what_a_perfect_choice_would_win() -> None:
+    errors = {"nasgd": [3.0], "none": [2.0], "chain7": [4.0]}
+    page = made(errors, {"nasgd": [3.0], "none": [5.0], "chain7": [4.0]})
+    table = page.split("## What a perfect choice would win")[1].split("##")[0]
+    assert "| none | 1 | 1 | 0 | -0.50" in table and "| chain7 | 1 | 1 | 0 | -1.00" in table
 
 
 def test_a_set_on_two_machines_is_no_sitting() -> None:

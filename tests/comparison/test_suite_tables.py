@@ -54,6 +54,16 @@ def test_the_best_fixed_network_is_chosen_on_each_set(runs: pd.DataFrame) -> Non
     assert suite_tables.BEST not in set(alone.method)
 
 
+def test_a_perfect_choice_ends_at_the_best_fixed_network_of_each_set(runs: pd.DataFrame) -> None:
+    found = suite_tables.perfect_choice(runs, Compare()).set_index(["method", "set"])
+    assert found.difference[("none", "one")] == 0.0 and not found.clear[("none", "one")]
+    assert found.difference[("none", "two")] == pytest.approx(-2.5)
+    assert found.difference[("chain7", "all")] == pytest.approx(-0.75)
+    assert (found.wins[("chain7", "all")], found.ties[("chain7", "all")]) == (1, 1)
+    assert set(found.index.get_level_values("method")) == {"none", "chain7"}
+    assert suite_tables.perfect_choice(runs[runs.method != "none"], Compare()).empty
+
+
 def test_one_set_with_one_seed_has_no_interval() -> None:
     runs = frame([a_sitting("one", {"nasgd": [1.0], "nash": [3.0]})])
     (row,) = suite_tables.versus_table(suite_tables.versus(runs, "nasgd", Compare())).to_dict(
