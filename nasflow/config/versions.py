@@ -25,5 +25,5 @@ VERSIONS = {
     "compare": 4,
     "report": 5,
     "sitting": 1,
-    "suite": 1,
+    "suite": 2,
 }

@@ -4,8 +4,8 @@ An update rule is a function (x, v, gradient, tau) that changes x and v in place
 or a tensor of no dimension where a CUDA graph replays the step. The tensors may be those of one
 network or of several: each is treated alone.
 
-On a CPU the steps of Muon take some tenths of a training step. They can therefore be given to the
-threads that have computed the gradient (`each`), and the results are bit for bit the same.
+On a CPU the steps of Muon take a seventh of a training step of wide networks. So they can be given
+to the threads that have computed the gradient (`each`). The results are bit for bit the same.
 """
 
 from __future__ import annotations
