@@ -208,9 +208,9 @@ def _reading(of: str, experiment: Experiment) -> str:
 LIMIT = (
     "A choice among the fixed networks that is always right and takes no time ends at the best "
     "fixed network of each set. Here it is compared with each of them, as above. The best one is "
-    "known from the same test errors, so this is more than any search can win by choosing. Where "
-    "even this interval over the sets contains zero, no choice among these networks can be shown "
-    "to be better than that network with so many sets."
+    "known from the same test errors, so this is more than a search can be expected to win by "
+    "choosing. Where even this interval over the sets contains zero, so many sets are too few to "
+    "show that any choice among these networks is better than that network."
 )
 FIGURE_TEXT = "The test error of every run: one dot per seed. The vertical line is the mean."
 SPENT = (

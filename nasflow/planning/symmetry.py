@@ -42,7 +42,7 @@ SMALLER = 0.7  # side of such images, relative to their own
 SURE = 3.0  # standard errors above chance that the classifier must reach to say anything
 # Most accuracy, with SURE standard errors, at which changed images may be told from unchanged ones;
 # chance is 0.5. Mirrored: photographs 0.53 to 0.68, letters and digits 0.93 to 1.0.
-NOTICED = 0.75
+NOTICED = 0.7
 
 
 class Symmetry(NamedTuple):

@@ -114,14 +114,14 @@ def test_a_few_images_are_enough_to_notice_a_change_and_too_few_say_nothing() ->
     assert kept(unknown._replace(images=8)) == (False, False)
 
 
-@pytest.mark.parametrize("labels", [np.zeros(45, dtype=np.int64), np.arange(45)])
+@pytest.mark.parametrize("labels", [np.zeros(60, dtype=np.int64), np.arange(60)])
 def test_one_class_or_a_class_for_each_image_says_nothing(labels: np.ndarray) -> None:
-    assert kept(symmetry(textures(45)[0], labels, 1)) == (False, False)
+    assert kept(symmetry(textures(60)[0], labels, 1)) == (False, False)
 
 
 def test_equal_images_say_nothing() -> None:
-    images = np.full((45, 8, 8, 3), 7, dtype=np.uint8)
-    found = symmetry(images, np.arange(45) % 2, 1)
+    images = np.full((60, 8, 8, 3), 7, dtype=np.uint8)
+    found = symmetry(images, np.arange(60) % 2, 1)
     assert np.isfinite([found.accuracy, found.mirrored, found.shifted]).all()
     assert kept(found) == (False, False)
 

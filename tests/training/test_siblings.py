@@ -63,6 +63,20 @@ def test_siblings_go_where_a_plain_loop_goes() -> None:
     np.testing.assert_allclose(fast, slow, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("shards", "shared"), [(1, False), (2, True)])
+def test_threads_that_share_a_batch_share_the_update(shards: int, shared: bool) -> None:
+    """With whole batches each thread has a sibling of its own, and shares nothing."""
+    given = []
+
+    def rule(x: Any, v: Any, gradient: Any, tau: Any, each: Any = map) -> None:
+        given.append(each is not map)
+        STEP(x, v, gradient, tau)
+
+    with Siblings([at_rest(network(0, 0))], rule, workers=2, shards=shards) as live:
+        live.step(_batches(1), None, 0.05)
+    assert given == [shared]
+
+
 @pytest.mark.parametrize("average", [1, 4, 100])
 def test_siblings_are_evaluated_at_the_running_average_of_their_weights(average: int) -> None:
     start = network(4, 2)
