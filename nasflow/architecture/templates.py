@@ -18,6 +18,7 @@ Image = tuple[int, int, int]  # channels, height, width
 Layer = int | str  # the filters of a 3 x 3 convolution, or P for a pool
 Template = Callable[[Image, int], Architecture]  # of an image's shape and the number of classes
 SMALLEST = 2  # pixels per side below which a map is not pooled
+LARGE = 48  # pixels per side above which the first convolution halves the image
 WIDTHS = (1.5, 2.0)  # factors of the filters of wider templates
 GROUP = 8  # filters; processors compute whole groups of channels
 
@@ -59,7 +60,8 @@ def stack(
     """Build a chain of 3 x 3 convolutions and 2 x 2 max pools.
 
     A pool is left out where a map would become smaller than SMALLEST pixels per side, so that a
-    template fits images of every size.
+    template fits images of every size. The first convolution of a large image has stride 2 (see
+    `first_stride`).
 
     Args:
         layers: the filters of each convolution, and P for each pool.
@@ -70,18 +72,29 @@ def stack(
         head: `head`, `flat_head` or `peak_head`.
         width: a factor of the filters of all convolutions, see `scaled`.
     """
-    nodes, side = [Node(0, "image", (), image[0])], min(image[1:])
+    nodes, side, stride = [Node(0, "image", (), image[0])], min(image[1:]), first_stride(image)
     if whiten:
         nodes.append(Node(1, "whiten", (0,), 2 * patch(image[0]), PATCH, activation=activation))
     for layer in layers:
         new, source = len(nodes), (nodes[-1].id,)
         if isinstance(layer, int):
-            nodes.append(Node(new, "conv", source, scaled(layer, width), 3, activation=activation))
+            filters = scaled(layer, width)
+            nodes.append(Node(new, "conv", source, filters, 3, stride, activation))
+            side, stride = -(-side // stride), 1
         elif side // 2 >= SMALLEST:
             side //= 2
             nodes.append(Node(new, "pool", source))
     nodes.append(Node(len(nodes), head, (nodes[-1].id,), classes))
     return Architecture(tuple(nodes), image[1:])
+
+
+def first_stride(image: Image) -> int:
+    """Return the stride of a template's first convolution: 2 where images are large, otherwise 1.
+
+    A network of 64 x 64 pixels then costs about as much as one of 32 x 32 pixels, and still reads
+    every pixel. Images that are made smaller first lose what is smaller than two pixels.
+    """
+    return 2 if min(image[1:]) > LARGE else 1
 
 
 PATCH = 2  # pixels per side of the patches by which images are whitened
@@ -135,8 +148,9 @@ def resnet20(image: Image, classes: int, width: float = 1.0) -> Architecture:
     behind its ReLU; the published block adds them before the ReLU.
     """
     filters = [scaled(count, width) for count in (16, 32, 64)]
-    nodes = [Node(0, "image", (), image[0]), Node(1, "conv", (0,), filters[0], 3)]
-    side = min(image[1:])
+    first = first_stride(image)
+    nodes = [Node(0, "image", (), image[0]), Node(1, "conv", (0,), filters[0], 3, first)]
+    side = -(-min(image[1:]) // first)
     for stage, count in enumerate(filters):
         for block in range(3):
             stride = 2 if stage and not block and side // 2 >= SMALLEST else 1

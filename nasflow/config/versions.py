@@ -10,7 +10,7 @@ from __future__ import annotations
 
 VERSIONS = {
     "prepare": 2,
-    "pretrain": 9,
+    "pretrain": 10,
     "plan": 1,
     "latency_table": 1,
     "search_round": 13,

@@ -78,7 +78,7 @@ def plan(
             "repository and run `pip install -e` in the clone"
         )
     found = survey(chosen.source, chosen.train, chosen.test, chosen.validation, chosen.labels)
-    shaped = shape(found, chosen.minutes, chosen.size)
+    shaped = shape(found, chosen.size)
     for line in told(found, shaped):
         say(line)
     readme = readme_text(chosen, folder, WORKFLOW, _programs())

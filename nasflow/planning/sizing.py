@@ -33,6 +33,9 @@ PASSES = 20.0
 SEEN = 350_000.0
 COST = 1.8
 CHILDREN = 3  # per round beside the centre: few, different and large changes
+OWN = 48  # pixels per side up to which images of one size keep it
+LARGEST = 64  # pixels per side of images that are resized
+MANY = 100_000  # images from which on they have half of it; 64 x 64 in colour take 12 kB each
 SMALLEST = 16  # pixels per side that images have at least where they are smaller at first
 LARGE = 5000  # training images from which on a batch has BATCH of them
 BATCH, SMALL_BATCH, VALIDATION_BATCH = 128, 64, 128
@@ -92,23 +95,24 @@ class Lengths(NamedTuple):
         return tuple(named(name, self.width) for name in PORTFOLIO)
 
 
-def shape(found: Survey, minutes: float, size: int | None = None) -> Shape:
+def shape(found: Survey, size: int | None = None) -> Shape:
     """Derive the sizes from the images.
 
-    Images that all have one size of at most 48 pixels keep it; others are made square.
+    Images that all have one size of at most OWN pixels per side keep it; others are made square.
+    Those with more than OWN pixels get up to LARGEST: the templates halve them in their first
+    convolution, so that they cost about as much as images of half that side. Others get half of it.
 
     Args:
         found: what the images are.
-        minutes: time for the whole search.
         size: pixels per side to which images are resized; None decides by the images.
     """
     height, width, channels = found.size
     if size is not None:
         height = width = size
-    elif not found.uniform or max(height, width) > 48:
-        roomy = 64 if minutes >= 120 else 48 if minutes >= 60 else 32
-        size = min(roomy, max(8, min(height, width)))
-        height = width = size
+    elif not found.uniform or max(height, width) > OWN:
+        side = max(8, min(height, width))
+        roomy = side > OWN and found.images < MANY
+        height = width = size = min(side, LARGEST if roomy else LARGEST // 2)
     held = found.images if found.test else round(0.8 * found.images)
     validation = found.counts.get("validation", max(1, round(0.1 * held)))
     train = found.counts.get("train", held - validation)

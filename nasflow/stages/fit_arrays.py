@@ -68,7 +68,7 @@ def fit(
     began = time.monotonic()
     pixels, names = _checked(images, labels, minutes)
     chosen = _choice(minutes, algorithm, device, threads)
-    shaped = shape(_survey(pixels, names), minutes)
+    shaped = shape(_survey(pixels, names))
     pixels = _resized(pixels, shaped.size)
     planned = _merged(_plan(pixels, names, chosen, shaped, began), sections)
     given: dict[str, Any] = {"algorithm": algorithm, "seed": seed, "device": device}

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasflow.architecture.architecture import Architecture
-from nasflow.architecture.templates import GROUP, SMALLEST, TEMPLATES, WIDTHS, chain, scaled, stack
+from nasflow.architecture.templates import (
+    GROUP,
+    LARGE,
+    SMALLEST,
+    TEMPLATES,
+    WIDTHS,
+    chain,
+    scaled,
+    stack,
+)
 from nasflow.config.kinds import Template
 from nasflow.config.search import Constraints
 from nasflow.network.network import forward, initialise
@@ -18,7 +27,7 @@ from nasflow.search.neighbourhood import legal
 CONVOLUTIONS = {"chain6": {3: 6}, "chain7": {3: 7}, "airbench": {3: 6}, "resnet20": {3: 19, 1: 2}}
 ROOMY = Constraints(max_conv_layers=40, max_inputs=16)  # those of `nasflow init`
 
-images = st.tuples(st.sampled_from([1, 3]), st.integers(8, 48), st.integers(8, 48))
+images = st.tuples(st.sampled_from([1, 3]), st.integers(8, 72), st.integers(8, 72))
 
 
 def test_each_template_has_a_name_in_the_configuration() -> None:
@@ -82,6 +91,17 @@ def test_the_stages_of_resnet20_halve_the_maps_by_strides() -> None:
     ]
     assert [conv.kernel for conv in g.convs if conv.stride == 2] == [3, 1, 3, 1]
     assert sum(node.op == "add" for node in g.nodes) == 9
+
+
+@pytest.mark.parametrize("name", sorted(CONVOLUTIONS))
+def test_a_large_image_is_halved_by_the_first_convolution_and_costs_little_more(name: str) -> None:
+    small, large, other = (
+        TEMPLATES[name]((3, side, side), 10) for side in (LARGE - 16, 2 * (LARGE - 16), LARGE)
+    )
+    assert [g.convs[0].stride for g in (small, large, other)] == [1, 2, 1]
+    assert [c.width for c in large.convs] == [c.width for c in small.convs]
+    assert [large.shapes[c.id] for c in large.convs] == [small.shapes[c.id] for c in small.convs]
+    assert 1.0 <= large.flops / small.flops <= 1.1
 
 
 def test_airbench_is_whitened_and_reads_maxima() -> None:

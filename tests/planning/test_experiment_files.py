@@ -39,7 +39,7 @@ def written(
     precision: Precision = Precision.FLOAT32,
     sized: Lengths = SIZED,
 ) -> str:
-    shaped = shape(found, choice.minutes)
+    shaped = shape(found)
     return config_text(choice, shaped, sized, precision, changes)
 
 
@@ -79,7 +79,7 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
     choice = chosen(minutes=minutes, device=device)
     sized = SIZED._replace(passes=passes)
     experiment = read(written(choice, found, changes, precision, sized))
-    shaped = shape(found, minutes)
+    shaped = shape(found)
     assert experiment.data.train == experiment.data.test == str(WHERE)
     assert experiment.data.size == shaped.size
     assert (experiment.budget.seconds, experiment.budget.rounds) == (SIZED.search, None)

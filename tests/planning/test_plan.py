@@ -25,7 +25,7 @@ def chosen(cores: int = 1, device: str = "cpu") -> Choice:
 
 
 def test_a_uniform_set_is_told_without_a_warning() -> None:
-    assert told(FOUND, shape(FOUND, 5)) == [
+    assert told(FOUND, shape(FOUND)) == [
         "100 images, 8 x 8, grey, 20 test images",
         "2 classes, 50 images each",
     ]
@@ -34,7 +34,7 @@ def test_a_uniform_set_is_told_without_a_warning() -> None:
 def test_the_machine_is_measured_by_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     said: list[str] = []
-    precision, passes = measured(chosen(), shape(FOUND, 5), 2, said.append)
+    precision, passes = measured(chosen(), shape(FOUND), 2, said.append)
     assert precision in (Precision.FLOAT32, Precision.BFLOAT16) and passes > 0.0
     assert said[0].startswith("training measured: ")
     assert said[0].endswith(f"FLOPs per second, 1 threads, {precision}")
@@ -47,9 +47,9 @@ def test_the_faster_number_format_is_taken_and_a_busy_machine_is_told(
         speeds = {kind: Speed(1e11 * (1 + (kind == fast)), 0.5) for kind in Precision}
         monkeypatch.setattr(speed, "training_speed", lambda *given, s=speeds: s[given[-1]])
         said: list[str] = []
-        assert measured(chosen(2), shape(FOUND, 5), 2, said.append)[0] == fast
+        assert measured(chosen(2), shape(FOUND), 2, said.append)[0] == fast
         assert "the threads could compute 50% of the time" in said[1]
-    on_gpu = measured(chosen(device="cuda"), shape(FOUND, 5), 2, said.append)
+    on_gpu = measured(chosen(device="cuda"), shape(FOUND), 2, said.append)
     assert on_gpu == (Precision.BFLOAT16, PLENTY)
 
 

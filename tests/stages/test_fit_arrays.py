@@ -57,10 +57,10 @@ def test_the_plan_is_that_of_init_and_fits_the_time(planned: list[tuple[Any, ...
 
 
 def test_large_images_are_resized_as_init_does_it(planned: list[tuple[Any, ...]]) -> None:
-    images, labels = digits(40, 64)
+    images, labels = digits(40, 96)
     nasflow.fit(images, labels, minutes=2)
     (pixels, names), _ = planned[0]
-    assert pixels.shape == (40, 32, 32, 1) and names.tolist() == labels.tolist()
+    assert pixels.shape == (40, 64, 64, 1) and names.tolist() == labels.tolist()
     with pytest.raises(ValueError, match="2 channels of 64 x 64; expected 1 or 3"):
         nasflow.fit(np.stack([images, images], 3), labels)
 
