@@ -61,7 +61,7 @@ def test_large_images_are_resized_as_init_does_it(planned: list[tuple[Any, ...]]
     nasflow.fit(images, labels, minutes=2)
     (pixels, names), _ = planned[0]
     assert pixels.shape == (40, 64, 64, 1) and names.tolist() == labels.tolist()
-    with pytest.raises(ValueError, match="2 channels of 64 x 64; expected 1 or 3"):
+    with pytest.raises(ValueError, match="2 channels of 96 x 96; expected 1 or 3"):
         nasflow.fit(np.stack([images, images], 3), labels)
 
 
