@@ -18,7 +18,7 @@ Image = tuple[int, int, int]  # channels, height, width
 Layer = int | str  # the filters of a 3 x 3 convolution, or P for a pool
 Template = Callable[[Image, int], Architecture]  # of an image's shape and the number of classes
 SMALLEST = 2  # pixels per side below which a map is not pooled
-LARGE = 48  # pixels per side above which the first convolution halves the image
+HALVED = 48  # pixels per side above which the first convolution halves the image
 WIDTHS = (1.5, 2.0)  # factors of the filters of wider templates
 GROUP = 8  # filters; processors compute whole groups of channels
 
@@ -94,7 +94,7 @@ def first_stride(image: Image) -> int:
     A network of 64 x 64 pixels then costs about as much as one of 32 x 32 pixels, and still reads
     every pixel. Images that are made smaller first lose what is smaller than two pixels.
     """
-    return 2 if min(image[1:]) > LARGE else 1
+    return 2 if min(image[1:]) > HALVED else 1
 
 
 PATCH = 2  # pixels per side of the patches by which images are whitened

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nasflow.architecture.templates import WIDTHS, named
+from nasflow.architecture.templates import HALVED, WIDTHS, named
 from nasflow.planning.choices import Choice
 from nasflow.planning.survey import Survey
 from nasflow.planning.symmetry import SMALLER
@@ -33,7 +33,6 @@ PASSES = 20.0
 SEEN = 350_000.0
 COST = 1.8
 CHILDREN = 3  # per round beside the centre: few, different and large changes
-OWN = 48  # pixels per side up to which images of one size keep it
 LARGEST = 64  # pixels per side of images that are resized
 MANY = 100_000  # images from which on they have half of it; 64 x 64 in colour take 12 kB each
 SMALLEST = 16  # pixels per side that images have at least where they are smaller at first
@@ -98,8 +97,8 @@ class Lengths(NamedTuple):
 def shape(found: Survey, size: int | None = None) -> Shape:
     """Derive the sizes from the images.
 
-    Images that all have one size of at most OWN pixels per side keep it; others are made square.
-    Those with more than OWN pixels get up to LARGEST: the templates halve them in their first
+    Images that all have one size of at most HALVED pixels per side keep it; others are made square.
+    Those with more than HALVED pixels get up to LARGEST: the templates halve them in their first
     convolution, so that they cost about as much as images of half that side. Others get half of it.
 
     Args:
@@ -109,9 +108,9 @@ def shape(found: Survey, size: int | None = None) -> Shape:
     height, width, channels = found.size
     if size is not None:
         height = width = size
-    elif not found.uniform or max(height, width) > OWN:
+    elif not found.uniform or max(height, width) > HALVED:
         side = max(8, min(height, width))
-        roomy = side > OWN and found.images < MANY
+        roomy = side > HALVED and found.images < MANY
         height = width = size = min(side, LARGEST if roomy else LARGEST // 2)
     held = found.images if found.test else round(0.8 * found.images)
     validation = found.counts.get("validation", max(1, round(0.1 * held)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nasflow.architecture.architecture import Architecture
 from nasflow.architecture.templates import (
     GROUP,
-    LARGE,
+    HALVED,
     SMALLEST,
     TEMPLATES,
     WIDTHS,
@@ -96,7 +96,7 @@ def test_the_stages_of_resnet20_halve_the_maps_by_strides() -> None:
 @pytest.mark.parametrize("name", sorted(CONVOLUTIONS))
 def test_a_large_image_is_halved_by_the_first_convolution_and_costs_little_more(name: str) -> None:
     small, large, other = (
-        TEMPLATES[name]((3, side, side), 10) for side in (LARGE - 16, 2 * (LARGE - 16), LARGE)
+        TEMPLATES[name]((3, side, side), 10) for side in (HALVED - 16, 2 * (HALVED - 16), HALVED)
     )
     assert [g.convs[0].stride for g in (small, large, other)] == [1, 2, 1]
     assert [c.width for c in large.convs] == [c.width for c in small.convs]
