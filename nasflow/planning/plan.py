@@ -127,7 +127,8 @@ def _config(
     if reading > 60.0 * SLOW * chosen.minutes:
         say(f"reading the images takes about {reading / 60:.1f} of the {chosen.minutes:g} minutes")
     tests = found.test or round(0.25 * (shaped.train + shaped.validation))
-    testing = front * TESTED * tests / (speed * shaped.train)
+    seen = (1 + allowed.flip) * tests  # mirrored, too
+    testing = front * TESTED * seen / (speed * shaped.train)
     total = training_seconds(chosen, elapsed() + reading + chosen.waves * testing)
     sized = lengths(total, speed * total, shaped.train)
     if chosen.device == "cpu":

@@ -171,9 +171,10 @@ def _tested_on(data: Path, network: Network, sections: Json, device: str, thread
 
 def _test(network: Network, split: Split, augment: Augment, threads: int) -> Tested:
     with Siblings([network], no_update, workers=threads) as live:
-        rows = prediction_rows(live.logits(split), split.labels.cpu())
-        mirrored = live.evaluate(split, mirror=True)[0].accuracy if augment.flip else None
-    return Tested(rows, mirrored)
+        logits, labels = live.logits(split), split.labels.cpu()
+        both = logits + live.logits(split.mirrored()) if augment.flip else None
+    mirrored = None if both is None else (both.argmax(1) == labels).double().mean().item()
+    return Tested(prediction_rows(logits, labels), mirrored)
 
 
 def _seconds(before: Json, found: Json, final: Json, taken: float) -> dict[str, float]:

@@ -48,7 +48,7 @@ def fit(
 ) -> Found:
     """Find and train a network for images within a time; all choices are those of `nasflow init`.
 
-    Large images are resized, as `init` does it (to 32 x 32 pixels in less than an hour).
+    Large images are resized, as `init` does it (to 64 x 64 pixels at most).
 
     Args:
         images: uint8 (n, height, width) or (n, height, width, channels). A tenth of them is held

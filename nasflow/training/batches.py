@@ -69,6 +69,10 @@ class Split:
         weights = torch.tensor(factors, dtype=torch.float32, device=self.mean.device)
         return replace(self, weights=weights)
 
+    def mirrored(self) -> Split:
+        """Return this split with the mirror image of each of its images."""
+        return replace(self, images=self.images.flip(2))
+
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean of each channel from images and divide by its standard deviation.
 

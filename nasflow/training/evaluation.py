@@ -17,7 +17,6 @@ def evaluate(
     precision: Precision = Precision.FLOAT32,
     workers: int = 1,
     ranks: Ranks = ALONE,
-    mirror: bool = False,
 ) -> Score:
     """Evaluate one network on a whole split, at its weights as they are.
 
@@ -27,7 +26,6 @@ def evaluate(
         precision: of convolutions and head.
         workers: threads of this process.
         ranks: the processes that take part.
-        mirror: use the mean of the logits of an image and of its mirror image.
 
     Returns:
         The mean loss and the accuracy, the same on every rank.
@@ -40,4 +38,4 @@ def evaluate(
         class_weights=split.weights,
         precision=precision,
     ) as live:
-        return live.evaluate(split, mirror=mirror)[0]
+        return live.evaluate(split)[0]

@@ -135,13 +135,12 @@ class LocalSiblings:
         """
         return self.live[i].validate(validation[i % len(validation)])
 
-    def score(self, order: Sequence[int], split: Split, *, mirror: bool) -> np.ndarray:
+    def score(self, order: Sequence[int], split: Split) -> np.ndarray:
         """Evaluate siblings on a whole split.
 
         Args:
             order: the numbers of the siblings.
             split: the images and labels.
-            mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
             The mean loss in nats and the accuracy of each sibling, (len(order), 2). With class
@@ -151,7 +150,7 @@ class LocalSiblings:
 
         def score(task: tuple[int, int]) -> Tensor:
             i, start = task
-            return self.live[i].score(split.chunk(start, EVALUATION_BATCH), mirror=mirror)
+            return self.live[i].score(split.chunk(start, EVALUATION_BATCH))
 
         parts = list(self._workers.map(score, [(i, start) for i in order for start in starts]))
         # The host waits for a GPU once.

@@ -184,12 +184,11 @@ class Sibling:
         with torch.no_grad():
             return self._forward(self.mean, images, training=False)
 
-    def score(self, batch: Batch, *, mirror: bool) -> Tensor:
+    def score(self, batch: Batch) -> Tensor:
         """Evaluate a batch, without waiting for a GPU.
 
         Args:
             batch: images (size, channels, height, width) and labels (size,).
-            mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
             The sum of the losses in nats, the number of images that are classified correctly, and
@@ -197,10 +196,7 @@ class Sibling:
             does.
         """
         images, labels = batch
-        logits = self.logits(images)
-        if mirror:
-            logits = (logits + self.logits(images.flip(3))) / 2.0
-        return sums(logits, labels, self.manner.weights)
+        return sums(self.logits(images), labels, self.manner.weights)
 
     def seen(self, part: Tensors) -> list[Tensor]:
         """List tensors as update rules see them: a head's weights are a matrix, and no kernel."""

@@ -230,18 +230,17 @@ class Siblings:
             self._rebalance()
         return table[:, 0], table[:, 1]
 
-    def evaluate(self, split: Split, *, mirror: bool = False) -> list[Score]:
+    def evaluate(self, split: Split) -> list[Score]:
         """Evaluate every sibling on a whole split, at its averages where it has some.
 
         Args:
             split: the images and labels.
-            mirror: use the mean of the logits of an image and of its mirror image.
 
         Returns:
             One score for each sibling.
         """
         mine = self._mine()
-        scores = self._local.score(mine, split, mirror=mirror)
+        scores = self._local.score(mine, split)
         heap.keep()
         table = self._ranks.merge(dict(zip(mine, scores, strict=True)), len(self), 2)
         return [Score(float(loss), float(accuracy)) for loss, accuracy in table]

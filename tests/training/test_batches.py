@@ -32,6 +32,15 @@ def test_batches_are_replayable_cover_an_epoch_and_shift_by_pixels() -> None:
     assert any(torch.equal(moved[0, 0], w) for w in windows)
 
 
+def test_a_mirrored_split_has_the_columns_of_each_image_in_reverse() -> None:
+    images = torch.arange(2 * 2 * 3 * 2, dtype=torch.uint8).reshape(2, 2, 3, 2)
+    split = Split(images, torch.arange(2), torch.zeros(2), torch.ones(2))
+    mirrored = split.mirrored()
+    assert torch.equal(mirrored.chunk(0, 2)[0], split.chunk(0, 2)[0].flip(3))
+    assert torch.equal(mirrored.labels, split.labels)
+    assert torch.equal(mirrored.mirrored().images, images)
+
+
 def test_alternating_flip_shows_both_sides_of_every_image_in_two_epochs() -> None:
     images = torch.arange(12, dtype=torch.uint8).reshape(6, 1, 2, 1)
     split = Split(images, torch.arange(6), torch.zeros(1), torch.ones(1))
