@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder that the stage `prepare` wrote")
     parser.add_argument("--seconds", type=float, default=60.0, help="of training, for each child")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", nargs="+", help="names of children, such as 'no change'")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--flip", action="store_true", help="mirror the training images")
     parser.add_argument("--shift", type=int, default=2)
@@ -185,6 +186,7 @@ def main() -> None:
     data, validation = (read_split(arguments.data, part, "cpu") for part in ("train", "validation"))
     runs = []
     known = candidates(parent, data, stage, augment)
+    known = [one for one in known if not arguments.only or one.name in arguments.only]
     for seed in arguments.seeds:
         for one in known:
             run = measure(one, data, validation, stage, augment, arguments.seconds, seed)
