@@ -28,7 +28,7 @@ class Changes(NamedTuple):
     Attributes:
         flip: whether left and right may be swapped.
         shift: whether images may be shifted.
-        coarse: whether images may be smaller in the first half of the final training.
+        coarse: whether images may be smaller at the beginning of the final training.
         told: what a quick classifier said about own images; None where the answer is known.
         reading: seconds that decoding one image took, by all threads together.
     """

@@ -12,7 +12,7 @@ from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.photographs import UNCROPPED, Suited
 from nasflow.planning.sizing import CHILDREN, Lengths, Shape, mirrored
-from nasflow.planning.symmetry import SMALLER, Symmetry
+from nasflow.planning.symmetry import SMALL_UNTIL, SMALLER, Symmetry
 
 CONFIG = """\
 # Made by `nasflow init` or `nasflow fit`. Keys that are not named here keep the values of nasflow's
@@ -79,7 +79,8 @@ final:
   weight_decay: 5.0e-4
   label_smoothing: 0.1
   shards: {threads}
-  resize: {resize} # side of the images in the first half, relative to their own{why_resize}
+  resize: {resize} # side of the images at first, relative to their own{why_resize}
+  resize_until: {until} # part of the time after which they have their own side
   alternating_flip: true # where images are mirrored: each of them in every second epoch
   use_validation: true # no choice is left to make: the validation images are trained on, too
 tracking: # the mirror in MLflow takes 20 s of a core; `nasflow track --all results` makes it too
@@ -148,6 +149,7 @@ def config_text(
         why_crop=crop.why,
         resize=SMALLER if changes.coarse and sized.small(shaped) else 1.0,
         why_resize=_why(changes.told, "coarse"),
+        until=SMALL_UNTIL,
         why_shift=_why(changes.told, "shifted"),
         portfolio=f"[{', '.join(sized.portfolio)}]",
         why_width=f" # there is time for {sized.width:g} times the filters" * (sized.width > 1.0),

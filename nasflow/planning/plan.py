@@ -143,7 +143,7 @@ def _config(
     )
     words = ["mirrored"] * allowed.flip + [f"shifted by up to {shaped.shift} px"] * allowed.shift
     words += ["cropped"] * (crop.crop < 1.0)
-    words += ["smaller in the first half"] * (allowed.coarse and sized.small(shaped))
+    words += ["smaller at first"] * (allowed.coarse and sized.small(shaped))
     say(f"training images are {', '.join(words) or 'not varied'} (augment)")
     return config_text(chosen, shaped, sized, precision, allowed, crop)
 

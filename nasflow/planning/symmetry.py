@@ -34,11 +34,14 @@ LEAST = 3  # two images to fit the classifier to, and one to measure it on
 FILTERS, SIDE, GRID = 64, 5, 5  # random filters, their side in pixels, cells per side of the grid
 RIDGE = 0.1  # weight of the squared coefficients, per image
 KEPT = 0.6  # part of the accuracy above chance that a change must keep
-# The same for images that are smaller only in the first half of a training. It need not be as high:
-# the second half can put right what a network learned wrong. AddNIST keeps 0.62 and gains, Language
+# The same for images that are smaller only at the beginning of a training. It need not be as high:
+# the rest of it can put right what a network learned wrong. AddNIST keeps 0.62 and gains, Language
 # keeps 0.02 and loses (docs/recipe.md).
 KEPT_AT_FIRST = 0.3
 SMALLER = 0.7  # side of such images, relative to their own
+# Part of the time after which images have their own side. Small images take half of the time, so
+# that they are about half of all images that the network sees (docs/recipe.md).
+SMALL_UNTIL = 0.35
 SURE = 3.0  # standard errors above chance that the classifier must reach to say anything
 # Most accuracy, with SURE standard errors, at which changed images may be told from unchanged ones;
 # chance is 0.5. Mirrored: photographs 0.53 to 0.68, letters and digits 0.93 to 1.0.

@@ -87,6 +87,7 @@ def test_any_survey_and_time_give_a_config_that_is_accepted(
     assert experiment.augment.flip == changes.flip
     small = changes.coarse and sized.small(shaped)
     assert experiment.final.resize == (0.7 if small else 1.0)
+    assert experiment.final.resize_until == 0.35
     assert experiment.augment.shift == (shaped.shift if changes.shift else 0)
     assert experiment.search.batch_size == experiment.final.batch_size == shaped.batch
     assert experiment.search.validation_batch_size == shaped.validation_batch
