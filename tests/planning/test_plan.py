@@ -13,7 +13,7 @@ from nasflow.planning import plan as module
 from nasflow.planning.augmenting import Changes
 from nasflow.planning.choices import Choice
 from nasflow.planning.plan import PLENTY, measured, plan, told
-from nasflow.planning.sizing import shape
+from nasflow.planning.sizing import TESTED, shape
 from nasflow.planning.speed import Speed
 from nasflow.planning.survey import Survey
 
@@ -80,7 +80,7 @@ def test_how_images_are_varied_and_what_time_is_left_is_told(
 def test_images_that_are_slow_to_read_leave_less_time_for_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "measured", lambda *_: (Precision.FLOAT32, 0.01))
+    monkeypatch.setattr(module, "measured", lambda *_: (Precision.FLOAT32, 0.05))
     totals = []
     for reading in (0.0, 0.06):  # 1,438 images
         monkeypatch.setattr(
@@ -91,6 +91,19 @@ def test_images_that_are_slow_to_read_leave_less_time_for_training(
         totals.append(float(text.split("total_seconds: ")[1].split()[0]))
     assert totals[0] - totals[1] == pytest.approx(1438 * 0.06, abs=1.0)
     assert "reading the images takes about 1.4 of the 5 minutes" in said
+
+
+def test_where_images_are_mirrored_the_test_sees_each_of_them_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "measured", lambda *_: (Precision.FLOAT32, 0.05))
+    totals = []
+    for flip in (False, True):
+        monkeypatch.setattr(module, "changes", lambda *_, f=flip: Changes(f, True))
+        text = plan(chosen(), Path("here"), lambda _: None).files["config.yaml"]
+        totals.append(float(text.split("total_seconds: ")[1].split()[0]))
+    once = 360 * TESTED / (0.05 * 1294)  # a quarter of 1,437 images, at 0.05 passes a second
+    assert totals[0] - totals[1] == pytest.approx(once, abs=0.5)
 
 
 def test_a_look_at_large_pictures_ends_in_time(
