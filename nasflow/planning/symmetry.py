@@ -39,8 +39,8 @@ KEPT = 0.6  # part of the accuracy above chance that a change must keep
 # keeps 0.02 and loses (docs/recipe.md).
 KEPT_AT_FIRST = 0.3
 SMALLER = 0.7  # side of such images, relative to their own
-# Part of the time after which images have their own side. Small images take half of the time, so
-# that they are about half of all images that the network sees (docs/recipe.md).
+# Part of the time after which images have their own side. A step with small images takes half as
+# long, so that half of all images that the network sees are small then (docs/recipe.md).
 SMALL_UNTIL = 0.35
 SURE = 3.0  # standard errors above chance that the classifier must reach to say anything
 # Most accuracy, with SURE standard errors, at which changed images may be told from unchanged ones;
