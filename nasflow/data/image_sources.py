@@ -11,9 +11,7 @@ a ValueError of one line.
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasflow.data import encoded, pictures
+from nasflow.data.archives import safe_archives
 from nasflow.data.labels import Labels, check_classes, check_spelled, renumbered, whole
 from nasflow.data.listed import Labelled as Labelled
 from nasflow.data.listed import Listed, Part, Rows
@@ -77,7 +76,7 @@ def from_torchvision(source: str, root: Path, download: bool) -> Source:
     kind = getattr(datasets, name)
     keys = [{"split": part} if name == "SVHN" else {"train": part == "train"} for part in PARTS]
     try:
-        with _safe_archives():
+        with safe_archives():
             train, test = (kind(root, download=download, **key) for key in keys)
     except Exception as error:  # RuntimeError, URLError, AssertionError, TarError, ...
         remedy = "check network and disk" if download else "set data.download to true"
@@ -215,24 +214,6 @@ def _refuse_old_folder(folder: Path) -> None:
                 f"data.root: '{folder / name}' is a file of an old torchvision, which has no"
                 " checksum; expected the original files; delete the folder 'processed'"
             )
-
-
-@contextmanager
-def _safe_archives() -> Iterator[None]:
-    """Let no member of a tar archive be unpacked outside its folder while the context lasts.
-
-    torchvision unpacks a whole archive without a filter, so this sets the filter of PEP 706.
-    Python 3.11.0 to 3.11.3 have no such filter; there only torchvision's checksums protect.
-    """
-    if not hasattr(tarfile, "data_filter"):
-        yield
-        return
-    before = tarfile.TarFile.__dict__.get("extraction_filter")
-    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
-    try:
-        yield
-    finally:
-        tarfile.TarFile.extraction_filter = before
 
 
 def _arrays(part: Any, where: str) -> Labelled:
