@@ -2,14 +2,14 @@
 
     python benchmarks/screen.py results/E/A/seed_0/search/round_1/winner results/E/data --seconds 60
 
-All compound morphisms that make a network larger make one child each. A batch gives the rate at
+Every compound morphism that makes a network larger makes one child for each of its sites. A batch gives the rate at
 which the loss of each child falls (`proposal: gradient` keeps the steepest). Then every child, and
 the network without a change, is trained to the end for the same seconds, with a step size that
 falls to zero, and is measured on the validation images, which the training never sees. A screen is
 worth having if its numbers rank the children as their losses at the end do.
 
-Seconds are those of an idle core: the time of a step is measured once for each network, before,
-and `--seconds` are turned into steps. So other programs do not change the result.
+The time of a step is measured once for each network, before, and `--seconds` are turned into steps
+by it. Let nothing else run meanwhile: other programs slow the steps of large networks most.
 """
 
 from __future__ import annotations
@@ -153,14 +153,8 @@ def told(runs: list[dict[str, Any]]) -> str:
             f"| {names[i]} | {1e3 * mean['cost'][i]:.0f} | {mean['steps'][i]:.0f} "
             f"| {mean['rate'][i]:.3g} | {mean['error'][i]:.2%} | {mean['loss'][i]:.4f} |"
         )
-    loss, scores = (
-        mean["loss"][1:],
-        {
-            "rate": mean["rate"][1:],
-            "rate / cost": mean["rate"][1:] / mean["cost"][1:],
-            "1 / cost": 1.0 / mean["cost"][1:],
-        },
-    )
+    loss, rate, cost = (mean[key][1:] for key in ("loss", "rate", "cost"))
+    scores = {"rate": rate, "rate / cost": rate / cost, "1 / cost": 1.0 / cost}
     lines += ["", "| score | rank correlation with the loss at the end |", "| --- | ---: |"]
     lines += [f"| {name} | {agreement(score, loss):+.2f} |" for name, score in scores.items()]
     return "\n".join(lines)
