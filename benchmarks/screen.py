@@ -3,10 +3,11 @@
     python benchmarks/screen.py results/E/A/seed_0/search/round_1/winner results/E/data --seconds 60
 
 Every compound morphism that makes a network larger makes one child for each of its sites.
-A batch gives the rate at which the loss of each child falls (`proposal: gradient` keeps the steepest). Then every child, and
-the network without a change, is trained to the end for the same seconds, with a step size that
-falls to zero, and is measured on the validation images, which the training never sees. A screen is
-worth having if its numbers rank the children as their losses at the end do.
+A batch gives the rate at which the loss of each child falls (`proposal: gradient` keeps the
+steepest). Then every child, and the network without a change, is trained to the end for the same
+seconds, with a step size that falls to zero, and is measured on the validation images, which the
+training never sees. A screen is worth having if its numbers rank the children as their losses at
+the end do.
 
 The time of a step is measured once for each network, before, and `--seconds` are turned into steps
 by it. Let nothing else run meanwhile: other programs slow the steps of large networks most.
