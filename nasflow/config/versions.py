@@ -13,7 +13,7 @@ VERSIONS = {
     "pretrain": 10,
     "plan": 1,
     "latency_table": 1,
-    "search_round": 13,
+    "search_round": 14,
     "select_winner": 3,
     "prune_round": 3,
     "select_front": 1,
