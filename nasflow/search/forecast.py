@@ -67,6 +67,7 @@ def forecast(losses: np.ndarray, factor: float) -> Forecast | None:
     X, Y = weight * np.stack([np.ones_like(x), x], 1), weight * (y - y[:, :1])
     gram, moment = X.T @ X, X.T @ Y
     variance = ((Y - X @ np.linalg.solve(gram, moment)) ** 2).sum(0) / (len(parts) - 2)
+    # In units of the variance the prior adds the square of the slope over SPREAD^2 to the squares.
     prior = np.multiply.outer(variance / SPREAD**2, np.diag([0.0, 1.0]))
     inverse = np.linalg.inv(gram + prior)  # one of 2 x 2 for each network
     at = np.array([1.0, np.log(factor)])
