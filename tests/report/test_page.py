@@ -131,6 +131,9 @@ def test_the_accuracy_with_mirror_images_is_told_where_it_was_measured(
     words = Page(report.page(copy, EXPERIMENT)).words
     assert "--mirror, which takes twice as long), its test accuracy is 98.77 %" in words
     assert "--mirror" not in Page(html).words
+    without = {k: v for k, v in read_json(path).items() if k != "test_accuracy_mirrored"}
+    write_json(path, without)  # records of somebody else need not have it
+    assert "--mirror" not in Page(report.page(copy, EXPERIMENT)).words
 
 
 def test_the_verdict_of_each_search_stands_near_the_top(tiny: Path, html: str) -> None:
